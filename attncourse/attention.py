@@ -1,0 +1,152 @@
+r"""The one formula behind every mechanism of the course, and its identity card.
+
+Guo et al. (2022) write every attention mechanism as
+
+.. math:: y = f(g(x), x)
+
+where :math:`g` generates the attention and :math:`f` applies it to the input.  A mechanism
+of this package is an :class:`Attention` with these two methods and nothing hidden between
+them: ``forward(x)`` equals ``f(g(x), x)``, even where it takes a faster path.
+
+Letters of the package, fixed once: ``b`` images in the batch, ``c`` channels, ``h`` rows,
+``w`` columns, ``n`` positions (``h * w``), ``k`` branches, kernels or codewords, ``t`` frames.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+#: Category -> the question that its g answers, in the order of the course.
+CATEGORIES: dict[str, str] = {
+    "channel": "what",
+    "spatial": "where",
+    "temporal": "when",
+    "branch": "which",
+    "channel_spatial": "what and where",
+    "spatial_temporal": "where and when",
+}
+
+
+class Attention(nn.Module, ABC):
+    """A block ``y = f(g(x), x)``.
+
+    Subclasses implement :meth:`g` and :meth:`f`.  Where an exact form exists that never
+    builds the weights, they override :meth:`attend` with it; tests hold it to ``f(g(x), x)``.
+    """
+
+    @abstractmethod
+    def g(self, x: Tensor) -> Tensor:
+        """Generate the attention weights of ``x``."""
+
+    @abstractmethod
+    def f(self, weights: Tensor, x: Tensor) -> Tensor:
+        """Apply ``weights`` to ``x``."""
+
+    def validate(self, x: Tensor) -> None:  # noqa: B027  (optional hook)
+        """Raise a ``ValueError`` that names the argument, its value and the remedy."""
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Return ``f(g(x), x)`` in the fastest exact way known for this mechanism."""
+        return self.f(self.g(x), x)
+
+    def forward(self, x: Tensor, need_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Attend to ``x``.
+
+        Args:
+            x: the features; the class says which shape.
+            need_weights: also return ``g(x)``; then the weights are built explicitly.
+
+        Returns:
+            ``y``, or ``(y, weights)`` when the weights are asked for.
+        """
+        self.validate(x)
+        if need_weights:
+            weights = self.g(x)
+            return self.f(weights, x), weights
+        return self.attend(x)
+
+
+def validate_features(x: Tensor, channels: int) -> None:
+    """Raise a ``ValueError`` unless ``x`` has the shape ``(b, channels, h, w)``, h and w >= 1."""
+    if x.ndim != 4:
+        remedy = "add a batch axis with x[None]" if x.ndim == 3 else "reshape it to four axes"
+        raise ValueError(
+            f"x must have the shape (b, c, h, w), got {x.ndim} axes {tuple(x.shape)}: {remedy}"
+        )
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"x has {x.shape[1]} channels (shape {tuple(x.shape)}), but this block was built for "
+            f"channels={channels}: build it with channels={x.shape[1]}, or move the channel axis "
+            f"to position 1 with x.movedim(-1, 1)"
+        )
+    if x.shape[2] == 0 or x.shape[3] == 0:
+        raise ValueError(
+            f"x has no positions (shape {tuple(x.shape)}): its mean is undefined; "
+            f"pass at least one row and one column"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the course knows about a mechanism, in one place.
+
+    The chapter's identity card, the catalogue, the comparison tables and the contract tests
+    all read it.  ``parameters`` and ``macs`` are closed forms; tests hold them to counts.
+
+    Attributes:
+        stem: file name shared by chapter, module, exercises, experiment and test.
+        title: the mechanism's name as the chapter is headed.
+        category: one of :data:`CATEGORIES`.
+        module: the class.
+        key: citation key in ``book/references.bib``.
+        authors: short author list.
+        venue: where it was published.
+        year: when.
+        decides: ``g`` in symbols.
+        applies: ``f`` in symbols.
+        weights: shape of ``g(x)``.
+        parameters: constructor arguments -> number of learned parameters.
+        parameters_formula: the same in symbols.
+        macs: (height, width, constructor arguments) -> multiply-adds for one image.
+        macs_formula: the same in symbols.
+        memory: what is held besides input and output, in words.
+        drop_in: whether ``module(channels)`` maps (b, c, h, w) to the same shape.
+    """
+
+    stem: str
+    title: str
+    category: str
+    module: type[Attention]
+    key: str
+    authors: str
+    venue: str
+    year: int
+    decides: str
+    applies: str
+    weights: str
+    parameters: Callable[..., int]
+    parameters_formula: str
+    macs: Callable[..., int]
+    macs_formula: str
+    memory: str
+    drop_in: bool = True
+
+    def __post_init__(self) -> None:
+        if self.category not in CATEGORIES:
+            raise ValueError(
+                f"category={self.category!r} is unknown: choose one of {', '.join(CATEGORIES)}"
+            )
+
+    @property
+    def chapter(self) -> str:
+        """Path shared by all wings, such as ``channel/squeeze_excitation``."""
+        return f"{self.category}/{self.stem}"
+
+    @property
+    def question(self) -> str:
+        """The question that ``g`` answers: what, where, when, which."""
+        return CATEGORIES[self.category]

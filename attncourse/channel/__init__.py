@@ -1,0 +1,5 @@
+"""Channel attention: *what* to attend to.  ``g(x)`` gives one weight per channel."""
+
+from attncourse.channel.squeeze_excitation import SqueezeExcitation
+
+__all__ = ["SqueezeExcitation"]

@@ -1,0 +1,100 @@
+"""What an experiment is, and how one cell of it (a variant, a seed) is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from attncourse.tasks import Task
+from attncourse.training import Budget, Run, accuracy, fit, seed_everything
+
+ROLES = ("plain", "mechanism", "ablation")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network of the comparison.
+
+    Attributes:
+        name: short, as the figure labels it.
+        role: ``plain``, ``mechanism`` or ``ablation``; it fixes the colour.
+        build: makes the network; called right after seeding.
+        why: what the comparison with it shows.
+    """
+
+    name: str
+    role: str
+    build: Callable[[], nn.Module]
+    why: str
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"role={self.role!r} is unknown: choose one of {', '.join(ROLES)}")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, a task, the variants that answer it, and what each may spend.
+
+    Attributes:
+        name: short identifier, unique within its mechanism.
+        question: what the experiment asks, as a sentence.
+        task: makes the task; real data are loaded only here.
+        variants: the plain network first.
+        quick: budget for two processor cores.
+        full: budget for a GPU.
+        data: where the data come from, for the record.
+    """
+
+    name: str
+    question: str
+    task: Callable[[], Task]
+    variants: tuple[Variant, ...]
+    quick: Budget
+    full: Budget
+    data: str
+
+    def variant(self, name: str) -> Variant:
+        """The variant called ``name``."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        known = ", ".join(v.name for v in self.variants)
+        raise KeyError(f"experiment {self.name!r} has no variant {name!r}; it has: {known}")
+
+    def run(
+        self,
+        variant: str,
+        seed: int,
+        *,
+        budget: Budget | None = None,
+        task: Task | None = None,
+        checkpoint: Path | None = None,
+    ) -> tuple[Run, float]:
+        """Train one variant with one seed.
+
+        Args:
+            variant: its name.
+            seed: fixes initial weights, batches and any randomness in the network.
+            budget: in place of ``quick``.
+            task: in place of a new one, to load data once for many runs.
+            checkpoint: file to resume from.
+
+        Returns:
+            the run and its test accuracy, from 0 to 1.
+        """
+        task = task or self.task()
+        seed_everything(seed)
+        model = self.variant(variant).build()
+        run = fit(
+            model,
+            task,
+            budget or self.quick,
+            seed=seed,
+            checkpoint=checkpoint,
+            title=f"{variant}, seed {seed}",
+        )
+        return run, accuracy(run.model, *task.test_set())

@@ -1,0 +1,104 @@
+"""Three experiments on Squeeze-and-Excitation: one built for it, two that were not.
+
+``which_stream`` is the mean row of the statistic ladder, where a gate is the only way to the
+answer.  ``digits`` and ``fashion_mnist`` are plain classification, where nothing was arranged
+in the mechanism's favour.
+"""
+
+from __future__ import annotations
+
+from attncourse.backbones import SmallResNet, TwoStreams
+from attncourse.channel import SqueezeExcitation
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.controls import Added, StaticGate
+from attncourse.tasks import StatisticLadder, digits_task, fashion_mnist_task
+from attncourse.training import Budget
+
+
+def _gate(channels: int) -> SqueezeExcitation:
+    return SqueezeExcitation(channels, reduction=4)
+
+
+def _no_gate() -> TwoStreams:
+    from torch import nn
+
+    return TwoStreams(lambda channels: nn.Identity())
+
+
+WHICH_STREAM = Experiment(
+    name="which_stream",
+    question="Can a linear readout answer 'digit A if the cue's mean is positive, else digit B'?",
+    task=lambda: StatisticLadder("mean"),
+    variants=(
+        Variant("no gate", "plain", _no_gate, "the cue never reaches the readout"),
+        Variant(
+            "static gate",
+            "ablation",
+            lambda: TwoStreams(StaticGate),
+            "as many gates, but the same for every image",
+        ),
+        Variant(
+            "SE, added",
+            "ablation",
+            lambda: TwoStreams(lambda channels: Added(_gate(channels))),
+            "the same information, added instead of multiplied",
+        ),
+        Variant("SE", "mechanism", lambda: TwoStreams(_gate), "the mechanism"),
+    ),
+    quick=Budget(steps=400),
+    full=Budget(steps=400),
+    data="statistic ladder on scikit-learn digits",
+)
+
+#: The wider plain network has about as many parameters as the one with SE.
+_WIDTHS, _WIDER = (16, 32, 64), (16, 33, 65)
+
+
+def _classification(name: str, question: str, task, quick: Budget, full: Budget, data: str):
+    return Experiment(
+        name=name,
+        question=question,
+        task=task,
+        variants=(
+            Variant("plain", "plain", lambda: SmallResNet(widths=_WIDTHS), "no gate"),
+            Variant(
+                "wider", "plain", lambda: SmallResNet(widths=_WIDER), "SE's parameters, no gate"
+            ),
+            Variant(
+                "static gate",
+                "ablation",
+                lambda: SmallResNet(widths=_WIDTHS, attention=StaticGate),
+                "gates that do not look at the image",
+            ),
+            Variant(
+                "SE",
+                "mechanism",
+                lambda: SmallResNet(widths=_WIDTHS, attention=_gate),
+                "the mechanism",
+            ),
+        ),
+        quick=quick,
+        full=full,
+        data=data,
+    )
+
+
+DIGITS = _classification(
+    "digits",
+    "Does SE help a small residual network to read real digits?",
+    digits_task,
+    quick=Budget(steps=220, learning_rate=5e-3),
+    full=Budget(steps=220, learning_rate=5e-3),
+    data="scikit-learn digits, 1,400 for training, 397 for testing",
+)
+
+FASHION_MNIST = _classification(
+    "fashion_mnist",
+    "Does SE help a small residual network to tell garments apart?",
+    fashion_mnist_task,
+    quick=Budget(steps=1_000, learning_rate=5e-3),
+    full=Budget(steps=9_360, learning_rate=5e-3),
+    data="Fashion-MNIST, 60,000 for training, 10,000 for testing",
+)
+
+EXPERIMENTS = (WHICH_STREAM, DIGITS, FASHION_MNIST)

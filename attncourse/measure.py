@@ -1,0 +1,202 @@
+"""Count, weigh and time a function fairly.
+
+Three measurements, each with its convention stated once, here:
+
+* :func:`count_macs`: multiply-adds.  A matrix product or convolution counts one for every
+  multiplication it adds up; a sum or mean over positions counts one for each element read; a
+  product of two tensors counts one for each element written.  Activations, biases,
+  normalisation and plain additions are not counted, as is usual in the field.
+* :func:`peak_bytes`: the largest sum of live tensor storages while the function runs.  It is
+  exact and repeatable, because it looks at the tensors and not at the allocator.
+* :func:`compare`: time, interleaved so that a busy machine slows every candidate alike, as
+  medians of processor time on one thread (CPU) or of device time (GPU).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.flop_counter import flop_registry
+
+_aten = torch.ops.aten
+_REDUCTIONS = {_aten.mean, _aten.sum, _aten.linalg_vector_norm, _aten.amax, _aten.max}
+_PRODUCTS = {_aten.mul, _aten.mul_, _aten.addcmul}
+
+
+class _MacCounter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        packet = func._overloadpacket
+        if packet in flop_registry:
+            self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
+        elif packet in _REDUCTIONS and isinstance(args[0], Tensor):
+            self.total += args[0].numel()
+        elif packet in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
+            self.total += out.numel()
+        return out
+
+
+def count_macs(function: Callable[..., object], *inputs: Tensor) -> int:
+    """Count the multiply-adds of ``function(*inputs)``; see the module for the convention.
+
+    Fused attention hides its products from every counter, so it is made to run its plain form
+    while being counted.
+    """
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _MacCounter() as counter:
+        function(*inputs)
+    return counter.total
+
+
+class _StorageWatch(TorchDispatchMode):
+    """Follow every storage from the operation that makes it to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live: dict[weakref.ref, int] = {}
+        self.now = self.peak = 0
+
+    def _forget(self, ref: weakref.ref) -> None:
+        self.now -= self.live.pop(ref, 0)
+
+    def watch(self, values: Any) -> None:
+        for value in tree_iter(values):
+            if isinstance(value, Tensor):
+                ref = weakref.ref(value.untyped_storage(), self._forget)
+                if ref not in self.live:
+                    self.live[ref] = value.untyped_storage().nbytes()
+                    self.now += self.live[ref]
+        self.peak = max(self.peak, self.now)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.watch(out)
+        return out
+
+
+def peak_bytes(function: Callable[[], object]) -> int:
+    """Largest number of bytes held in tensors that ``function()`` itself made.
+
+    Scratch space inside a single kernel is not seen.  Inputs made before the call do not count.
+    """
+    with _StorageWatch() as watch:
+        result = function()
+        watch.watch(result)
+    return watch.peak
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Medians of one candidate's repeated runs.
+
+    Attributes:
+        seconds: median time of one call.
+        spread: half the distance between the quartiles, in seconds.
+        repeats: how many runs the median is of.
+    """
+
+    seconds: float
+    spread: float
+    repeats: int
+
+    def __truediv__(self, other: Timing) -> float:
+        """How many times longer this one takes than ``other``."""
+        return self.seconds / other.seconds
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on a single thread, and put the former number back afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def compare(
+    candidates: Mapping[str, Callable[[], object]],
+    *,
+    repeats: int = 9,
+    warmup: int = 2,
+    device: torch.device | str = "cpu",
+) -> dict[str, Timing]:
+    """Time the candidates in turns and return each one's median.
+
+    Args:
+        candidates: name -> function without arguments.
+        repeats: timed samples of each; at least 3.
+        warmup: untimed rounds before; at least 1.
+        device: where the work happens; on a GPU its own events are the clock.
+
+    Raises:
+        ValueError: if there is nothing to compare or too few repeats for a median.
+    """
+    if not candidates:
+        raise ValueError("candidates is empty: name at least one function to time")
+    if warmup < 1:
+        raise ValueError(f"warmup={warmup} would time the first, slow call: use >= 1")
+    if repeats < 3:
+        raise ValueError(f"repeats={repeats} is too few for a median and its spread: use >= 3")
+    clock = _gpu_seconds if torch.device(device).type == "cuda" else _cpu_seconds
+    samples: dict[str, list[float]] = {name: [] for name in candidates}
+    with one_thread():
+        for _ in range(warmup):
+            loops = {name: _loops(clock, function) for name, function in candidates.items()}
+        for _ in range(repeats):
+            for name, function in candidates.items():
+                samples[name].append(clock(function, loops[name]) / loops[name])
+    return {name: _summary(values) for name, values in samples.items()}
+
+
+# A sample must be long against the clock's tick, which is 16 ms on some systems.
+_SHORTEST_SAMPLE = max(1e-3, 5 * time.get_clock_info("thread_time").resolution)
+
+
+def _loops(clock: Callable[..., float], function: Callable[[], object]) -> int:
+    """How many calls one sample needs."""
+    loops = 1
+    while clock(function, loops) < _SHORTEST_SAMPLE and loops < 10_000:
+        loops *= 2
+    return loops
+
+
+def _cpu_seconds(function: Callable[[], object], loops: int) -> float:
+    start = time.thread_time()
+    for _ in range(loops):
+        function()
+    return time.thread_time() - start
+
+
+def _gpu_seconds(function: Callable[[], object], loops: int) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(loops):
+        function()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1000
+
+
+def _summary(values: list[float]) -> Timing:
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Timing(seconds=middle, spread=(high - low) / 2, repeats=len(values))

@@ -1,0 +1,102 @@
+"""Classification of images that are held in memory, and scikit-learn's digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+
+import torch
+from torch import Tensor
+
+from attncourse.datasets import ImageData, fashion_mnist
+from attncourse.tasks.base import seeded
+
+#: Digits kept for testing, of 1,797: a fixed share of one fixed shuffle.
+DIGITS_TEST = 397
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """Images and labels in memory, drawn without replacement within an epoch.
+
+    Attributes:
+        train_images: (n, c, h, w) float images.
+        train_labels: (n,) integer labels.
+        test_images: (m, c, h, w).
+        test_labels: (m,).
+        classes: number of classes.
+        source: where the images come from, for the record.
+    """
+
+    train_images: Tensor = field(repr=False)
+    train_labels: Tensor = field(repr=False)
+    test_images: Tensor = field(repr=False)
+    test_labels: Tensor = field(repr=False)
+    classes: int
+    source: str
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of batch ``step``; an epoch's last, short batch is left out."""
+        count = len(self.train_labels)
+        if size > count:
+            raise ValueError(f"size={size} exceeds the {count} training images: use a smaller one")
+        epoch, place = divmod(step, count // size)
+        order = _order(count, seed, epoch)[place * size : (place + 1) * size]
+        return self.train_images[order], self.train_labels[order]
+
+    def test_set(self) -> tuple[Tensor, Tensor]:
+        """All test images and labels."""
+        return self.test_images, self.test_labels
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=seeded(seed, epoch))
+
+
+@cache
+def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """scikit-learn's handwritten digits: real, 8 x 8, shipped with the library.
+
+    Returns:
+        train images (1400, 1, 8, 8) in [0, 1], train labels, test images (397, 1, 8, 8) and
+        test labels, split by one fixed shuffle.
+    """
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    x = torch.from_numpy(images).float().div(16).reshape(-1, 1, 8, 8)
+    y = torch.from_numpy(labels).long()
+    order = torch.randperm(len(y), generator=seeded(1797))
+    x, y = x[order], y[order]
+    return x[:-DIGITS_TEST], y[:-DIGITS_TEST], x[-DIGITS_TEST:], y[-DIGITS_TEST:]
+
+
+def digits_task() -> ImageTask:
+    """Ten-way classification of the digits."""
+    return ImageTask(*digits(), classes=10, source="scikit-learn digits")
+
+
+def fashion_mnist_task() -> ImageTask:
+    """Ten-way classification of garments, 28 x 28; needs the data (see ``attncourse.datasets``)."""
+    return image_task(fashion_mnist())
+
+
+def image_task(data: ImageData) -> ImageTask:
+    """A task from stored images, standardised by the mean and spread of the training pixels."""
+    train = torch.from_numpy(data.train_images).float().div(255)
+    test = torch.from_numpy(data.test_images).float().div(255)
+    mean, spread = train.mean(), train.std()
+
+    def prepared(x: Tensor) -> Tensor:
+        x = (x - mean) / spread
+        return (x.movedim(-1, 1) if x.ndim == 4 else x.unsqueeze(1)).contiguous()
+
+    return ImageTask(
+        prepared(train),
+        torch.from_numpy(data.train_labels).long(),
+        prepared(test),
+        torch.from_numpy(data.test_labels).long(),
+        classes=len(data.classes),
+        source=data.source,
+    )

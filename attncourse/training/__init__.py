@@ -1,0 +1,16 @@
+"""One training loop, on Accelerate: the same call on a CPU, a GPU or many of them."""
+
+from attncourse.training.checkpoint import Checkpoint
+from attncourse.training.loop import Budget, Run, accuracy, fit
+from attncourse.training.progress import progress_bar
+from attncourse.training.seeds import seed_everything
+
+__all__ = [
+    "Budget",
+    "Checkpoint",
+    "Run",
+    "accuracy",
+    "fit",
+    "progress_bar",
+    "seed_everything",
+]

@@ -1,0 +1,185 @@
+"""The training loop of every experiment of the course."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncourse.training.checkpoint import Checkpoint
+from attncourse.training.progress import progress_bar
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Batches(Protocol):
+    """What the loop needs of a task."""
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """The batch that belongs to ``(seed, step)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend; every variant of an experiment gets the same.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: examples a step, over all processes together.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: decoupled weight decay.
+    """
+
+    steps: int
+    batch_size: int = 128
+    learning_rate: float = 1e-2
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate={self.learning_rate} must be positive")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a run.
+
+    Attributes:
+        model: the trained network, in eval mode, on the device it was trained on.
+        losses: training loss of every step, from the first, resumed or not.
+        seconds: time spent in this process.
+        device: where it ran.
+    """
+
+    model: nn.Module
+    losses: list[float]
+    seconds: float
+    device: str
+
+
+def fit(
+    model: nn.Module,
+    task: Batches,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    checkpoint: Path | str | None = None,
+    save_every: int = 100,
+    title: str = "training",
+    accelerator: Accelerator | None = None,
+) -> Run:
+    """Train ``model`` on ``task`` with Adam under a one-cycle schedule.
+
+    Runs where Accelerate puts it: a GPU if there is one (in bfloat16 where it can), else the
+    CPU, and on many processes under ``accelerate launch``.
+
+    Args:
+        model: the network, freshly built; seed before building it.
+        task: gives the batch of every ``(seed, step)``.
+        budget: steps, batch size, peak learning rate.
+        seed: seed of the batches and of any randomness inside the model.
+        loss: (outputs, targets) -> scalar.
+        checkpoint: file to save to and, if it is there, to resume from.
+        save_every: steps between two saves.
+        title: text of the progress bar.
+        accelerator: to override the choice of device.
+
+    Raises:
+        ValueError: if the checkpoint is damaged or belongs to another run.
+        FloatingPointError: if the loss stops being a finite number.
+    """
+    accelerator = accelerator or default_accelerator()
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=budget.learning_rate, weight_decay=budget.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=budget.learning_rate, total_steps=budget.steps
+    )
+    model, optimizer = accelerator.prepare(model, optimizer)
+    bare = accelerator.unwrap_model(model)
+    store = (
+        Checkpoint(Path(checkpoint), _identity(bare, task, budget, seed)) if checkpoint else None
+    )
+    losses: list[float] = []
+    if store and (record := store.load(bare, optimizer, schedule)):
+        losses = record["losses"]
+
+    started = time.perf_counter()
+    model.train()
+    rank, world = accelerator.process_index, accelerator.num_processes
+    steps = range(len(losses), budget.steps)
+    for step in progress_bar(steps, title=title, total=budget.steps, start=len(losses)):
+        x, y = task.train_batch(seed, step, budget.batch_size)
+        x, y = x[rank::world].to(accelerator.device), y[rank::world].to(accelerator.device)
+        optimizer.zero_grad()
+        with accelerator.autocast():
+            value = loss(model(x), y)
+        accelerator.backward(value)
+        optimizer.step()
+        schedule.step()
+        losses.append(float(accelerator.reduce(value.detach(), "mean")))
+        if losses[-1] != losses[-1] or losses[-1] in (float("inf"), float("-inf")):
+            raise FloatingPointError(
+                f"the loss became {losses[-1]} at step {step}: lower learning_rate="
+                f"{budget.learning_rate}, or look for NaN in the inputs"
+            )
+        if store and ((step + 1) % save_every == 0 or step + 1 == budget.steps):
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                store.save(bare, optimizer, schedule, {"losses": losses})
+    return Run(bare.eval(), losses, time.perf_counter() - started, device_name(accelerator.device))
+
+
+def default_accelerator() -> Accelerator:
+    """A GPU with bfloat16 where it has it, else the CPU in float32."""
+    from accelerate import Accelerator
+
+    gpu = torch.cuda.is_available()
+    precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
+    return Accelerator(cpu=not gpu, mixed_precision=precision)
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's own name, or how many processor threads torch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> float:
+    """Share of correct answers, from 0 to 1, in eval mode; the model's mode is put back."""
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        correct = sum(
+            int((model(inputs.to(device)).argmax(dim=1).cpu() == labels).sum())
+            for inputs, labels in zip(x.split(batch_size), y.split(batch_size), strict=True)
+        )
+    finally:
+        model.train(training)
+    return correct / len(y)
+
+
+def _identity(model: nn.Module, task: Batches, budget: Budget, seed: int) -> dict[str, object]:
+    return {
+        "model": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "task": repr(task),
+        "seed": seed,
+        **asdict(budget),
+    }

@@ -1,0 +1,23 @@
+"""A progress bar that shows where a person watches and is silent where nobody does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+
+#: Set to "off" by the tools that execute notebooks, so that no bar lands in stored outputs.
+SWITCH = "ATTNCOURSE_PROGRESS"
+
+
+def progress_bar(steps: Iterable[int], *, title: str, total: int, start: int = 0):
+    """Wrap ``steps`` in a tqdm bar: a widget in a notebook, a line in a terminal.
+
+    The bar is off where the environment variable ``ATTNCOURSE_PROGRESS`` is ``off``, and where
+    standard error is a file or a pipe.
+    """
+    from tqdm.auto import tqdm
+
+    watched = "ipykernel" in sys.modules or sys.stderr.isatty()
+    off = os.environ.get(SWITCH, "").lower() == "off" or not watched
+    return tqdm(steps, desc=title, total=total, initial=start, leave=False, disable=off)
