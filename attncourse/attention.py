@@ -46,7 +46,7 @@ class Attention(nn.Module, ABC):
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """Apply ``weights`` to ``x``."""
 
-    def validate(self, x: Tensor) -> None:  # noqa: B027  (optional hook)
+    def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` that names the argument, its value and the remedy."""
 
     def attend(self, x: Tensor) -> Tensor:

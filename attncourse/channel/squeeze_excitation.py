@@ -64,18 +64,24 @@ def squeeze_excitation_reference(
 ) -> Float[Tensor, "b c h w"]:
     """Equations (1) to (3), one image, one channel and one hidden unit at a time."""
     (batch, channels, height, width), hidden = x.shape, w1.shape[0]
+    b1 = x.new_zeros(hidden) if b1 is None else b1
+    b2 = x.new_zeros(channels) if b2 is None else b2
     images = []
     for n in range(batch):
-        z = [x[n, c].sum() / (height * width) for c in range(channels)]
+        z = [x[n, c].sum() / (height * width) for c in range(channels)]  # (1)
         units = []
         for a in range(hidden):
-            pre = sum(w1[a, c] * z[c] for c in range(channels))
-            units.append((pre if b1 is None else pre + b1[a]).clamp(min=0))
+            pre = b1[a]
+            for c in range(channels):
+                pre = pre + w1[a, c] * z[c]
+            units.append(pre.clamp(min=0))
         gated = []
         for c in range(channels):
-            logit = sum(w2[c, a] * units[a] for a in range(hidden))
-            logit = logit if b2 is None else logit + b2[c]
-            gated.append(x[n, c] / (1 + torch.exp(-logit)))
+            logit = b2[c]
+            for a in range(hidden):
+                logit = logit + w2[c, a] * units[a]
+            s = 1 / (1 + torch.exp(-logit))  # (2)
+            gated.append(s * x[n, c])  # (3)
         images.append(torch.stack(gated))
     return torch.stack(images)
 

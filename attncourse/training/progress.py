@@ -10,7 +10,7 @@ from collections.abc import Iterable
 SWITCH = "ATTNCOURSE_PROGRESS"
 
 
-def progress_bar(steps: Iterable[int], *, title: str, total: int, start: int = 0):
+def progress_bar(steps: Iterable[int], *, title: str, total: int, start: int = 0) -> Iterable[int]:
     """Wrap ``steps`` in a tqdm bar: a widget in a notebook, a line in a terminal.
 
     The bar is off where the environment variable ``ATTNCOURSE_PROGRESS`` is ``off``, and where

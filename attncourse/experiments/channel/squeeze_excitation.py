@@ -7,11 +7,15 @@ in the mechanism's favour.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import nn
+
 from attncourse.backbones import SmallResNet, TwoStreams
 from attncourse.channel import SqueezeExcitation
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.controls import Added, StaticGate
-from attncourse.tasks import StatisticLadder, digits_task, fashion_mnist_task
+from attncourse.tasks import StatisticLadder, Task, digits_task, fashion_mnist_task
 from attncourse.training import Budget
 
 
@@ -20,8 +24,6 @@ def _gate(channels: int) -> SqueezeExcitation:
 
 
 def _no_gate() -> TwoStreams:
-    from torch import nn
-
     return TwoStreams(lambda channels: nn.Identity())
 
 
@@ -54,7 +56,9 @@ WHICH_STREAM = Experiment(
 _WIDTHS, _WIDER = (16, 32, 64), (16, 33, 65)
 
 
-def _classification(name: str, question: str, task, quick: Budget, full: Budget, data: str):
+def _classification(
+    name: str, question: str, task: Callable[[], Task], quick: Budget, full: Budget, data: str
+) -> Experiment:
     return Experiment(
         name=name,
         question=question,

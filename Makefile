@@ -1,0 +1,22 @@
+# Short forms of `python tools/course.py ...`, which does the work on every system.
+PYTHON ?= python3
+COURSE = $(PYTHON) tools/course.py
+
+.PHONY: help book serve test lab execute clean
+help:
+	@echo "make book      set up and build the book        make test      set up and check everything"
+	@echo "make serve     read it on localhost             make test CHAPTER=channel/squeeze_excitation"
+	@echo "make lab       work in JupyterLab               make execute CHAPTER=..."
+	@echo "make clean     remove the environment and all builds"
+book:
+	@$(COURSE) book
+serve:
+	@$(COURSE) serve
+test:
+	@$(COURSE) test $(CHAPTER)
+lab:
+	@$(COURSE) lab
+execute:
+	@$(COURSE) execute $(CHAPTER)
+clean:
+	@$(COURSE) clean

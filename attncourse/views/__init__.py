@@ -1,0 +1,29 @@
+"""One look for the whole course: figures, schematics, identity cards, explorers, controls.
+
+Views draw arrays.  They know neither mechanisms nor tasks.  Everything that is shown takes an
+``alt`` text by signature, and works in the published page without a kernel.
+"""
+
+from attncourse.views.card import identity_card
+from attncourse.views.control import control
+from attncourse.views.explorer import explore_attention, explore_curves, explore_gates
+from attncourse.views.figures import heat, label_line, seed_dots
+from attncourse.views.schematic import Schematic
+from attncourse.views.show import Picture, show
+from attncourse.views.style import PALETTE, use
+
+__all__ = [
+    "PALETTE",
+    "Picture",
+    "Schematic",
+    "control",
+    "explore_attention",
+    "explore_curves",
+    "explore_gates",
+    "heat",
+    "identity_card",
+    "label_line",
+    "seed_dots",
+    "show",
+    "use",
+]

@@ -1,0 +1,84 @@
+"""Turn a figure into an output that carries its own description."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+_DPI = 144
+_SHORTEST_ALT = 30
+
+
+class Picture:
+    """A finished figure as PNG with its alternative text.
+
+    The notebook tool copies the text into the cell's metadata, from where the book takes it.
+    """
+
+    def __init__(self, png: bytes, alt: str, width: int) -> None:
+        self.png, self.alt, self.width = png, alt, width
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict, dict]:
+        coded = base64.b64encode(self.png).decode("ascii")
+        data = {"image/png": coded, "text/plain": repr(self)}
+        return data, {"image/png": {"width": self.width, "alt": self.alt}}
+
+
+def show(figure: Figure, *, alt: str) -> Picture:
+    """Render ``figure``, close it, and return it with its description.
+
+    Args:
+        figure: a matplotlib figure.
+        alt: what is seen, for those who do not see it: a sentence, not a title.
+
+    Raises:
+        ValueError: if ``alt`` does not say what is seen.
+    """
+    alt = checked_alt(alt)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, transparent=True)
+    width = round(figure.get_figwidth() * 100)
+    plt.close(figure)
+    return Picture(fewer_colours(buffer.getvalue()), alt, width)
+
+
+def checked_alt(alt: str) -> str:
+    """``alt`` on one line.
+
+    Raises:
+        ValueError: if it is missing, shorter than a sentence, or starts by saying that it is an
+            image, which a screen reader says anyway.
+    """
+    text = re.sub(r"\s+", " ", alt or "").strip()
+    if len(text) < _SHORTEST_ALT:
+        raise ValueError(
+            f"alt={alt!r} does not describe the figure: say in a sentence what is seen, "
+            f"with the numbers that matter"
+        )
+    if re.match(r"(an? |the )?(image|picture|figure|plot|graph|photo)\b", text, re.IGNORECASE):
+        raise ValueError(
+            f"alt={text[:40]!r}... starts by naming the medium, which a screen reader says by "
+            f"itself: start with what is seen"
+        )
+    return text
+
+
+def fewer_colours(png: bytes, colours: int = 256) -> bytes:
+    """The same picture with a palette, which takes about half the bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        reduced = image.convert("RGBA").quantize(colours, method=Image.Quantize.FASTOCTREE)
+        reduced.save(buffer, format="PNG", optimize=True)
+    smaller = buffer.getvalue()
+    return smaller if len(smaller) < len(png) else png

@@ -1,0 +1,312 @@
+"""What every chapter must keep, each rule a function from a chapter to a list of problems.
+
+The rules need neither torch nor a kernel, so that they run anywhere in a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from repository import normalise_address
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+CHECK_TAG = "nbval-check-output"
+LARGEST = 1_000_000
+FEWEST_CHECKED = 8
+FEWEST_EXERCISES = 3
+
+#: Headings of a mechanism's chapter, in order; the title comes before them.
+SECTIONS = (
+    "The question",
+    "The idea",
+    "The maths",
+    "From scratch",
+    "Proof by check",
+    "Does it help, and why?",
+    "Look inside",
+    "What it costs",
+    "What goes wrong",
+    "Exercises",
+    "Sources",
+)
+
+#: A path from the root of some machine, on Unix or Windows, that is no part of an address.
+_ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~\])}])/(?:[\w.-]+/){2,}[\w.-]+|\b[A-Z]:\\\\?[A-Za-z]+\\\\?")
+
+Notebook = dict[str, Any]
+
+
+def chapters() -> list[str]:
+    """Every notebook of the table of contents, as ``category/mechanism``."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [entry["file"] for part in toc["parts"] for entry in _entries(part)]
+    return [f.removeprefix("book/") for f in files if (ROOT / f"{f}.ipynb").exists()]
+
+
+def _entries(part: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for entry in part.get("chapters", []) + part.get("sections", []):
+        found += [entry, *_entries(entry)]
+    return found
+
+
+def notebook_path(name: str) -> Path:
+    """Where a chapter's notebook lies.
+
+    Raises:
+        FileNotFoundError: if it is not there; the message lists what is.
+    """
+    path = BOOK / f"{name}.ipynb"
+    if not path.exists():
+        raise FileNotFoundError(f"no chapter {name!r}; the book has: {', '.join(chapters())}")
+    return path
+
+
+def load(name: str) -> Notebook:
+    """A chapter's notebook as plain data, every source one string."""
+    notebook = json.loads(notebook_path(name).read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return notebook
+
+
+def source_hash(notebook: Notebook) -> str:
+    """Hash of all code, in which the repository's address does not count."""
+    code = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    return hashlib.sha256(normalise_address("\n\x00\n".join(code)).encode()).hexdigest()
+
+
+def problems(name: str) -> list[str]:
+    """All problems of one chapter."""
+    notebook = load(name)
+    return [p for rule in RULES for p in rule(name, notebook)]
+
+
+def _code(notebook: Notebook) -> list[dict[str, Any]]:
+    return [c for c in notebook["cells"] if c["cell_type"] == "code"]
+
+
+def _prose(notebook: Notebook) -> str:
+    return "\n\n".join(c["source"] for c in notebook["cells"] if c["cell_type"] == "markdown")
+
+
+def _tags(cell: dict[str, Any]) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def is_mechanism(name: str) -> bool:
+    """Whether a chapter presents a mechanism, as opposed to foundations and closing chapters."""
+    return not name.startswith(("foundations/", "closing/"))
+
+
+# ---------------------------------------------------------------- the rules
+
+
+def outputs_are_fresh(name: str, notebook: Notebook) -> list[str]:
+    """The stamp's hash is that of the code cells; every cell has run."""
+    facts = notebook["metadata"].get("attncourse", {})
+    if not facts:
+        return [f"has never been executed: python tools/notebook.py execute {name}"]
+    found = []
+    if facts.get("source_sha256") != source_hash(notebook):
+        found.append(f"outputs are stale: python tools/notebook.py execute {name}")
+    for key in ("seconds", "device", "versions"):
+        if key not in facts:
+            found.append(f"the stamp lacks {key!r}")
+    found += [
+        f"cell {c['id']} has not run" for c in _code(notebook) if c.get("execution_count") is None
+    ]
+    return found
+
+
+def headings_are_the_course_s(name: str, notebook: Notebook) -> list[str]:
+    """One title, then the twelve rooms of a chapter in order."""
+    prose = re.sub(r"```.*?```", "", _prose(notebook), flags=re.DOTALL)
+    titles = re.findall(r"^# (.+)$", prose, re.MULTILINE)
+    found = [] if len(titles) == 1 else [f"has {len(titles)} titles (# ...), not one"]
+    levels = [len(m) for m in re.findall(r"^(#+) ", prose, re.MULTILINE)]
+    for before, after in zip(levels, levels[1:], strict=False):
+        if after > before + 1:
+            found.append(f"a heading of level {after} follows one of level {before}")
+    sections = re.findall(r"^## (.+)$", prose, re.MULTILINE)
+    if is_mechanism(name) and sections != list(SECTIONS):
+        found.append(f"sections are {sections}, not {list(SECTIONS)}")
+    return found
+
+
+def figures_have_alt_text(name: str, notebook: Notebook) -> list[str]:
+    """Every picture says what is seen, and every cell shows one at the most."""
+    found = []
+    for cell in _code(notebook):
+        pictures = [o for o in cell["outputs"] if "image/png" in o.get("data", {})]
+        alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+        if len(pictures) > 1:
+            found.append(f"cell {cell['id']} shows {len(pictures)} pictures: one a cell")
+        if pictures and len(alt) < 30:
+            found.append(f"the picture of cell {cell['id']} has no alt text: views.show(..., alt=)")
+        for output in cell["outputs"]:
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            for image in re.findall(r"<img[^>]*>", html):
+                if not re.search(r'alt="[^"]{10,}"', image):
+                    found.append(f"an image in the HTML of cell {cell['id']} has no alt text")
+    for image in re.findall(r"!\[([^\]]*)\]\(", _prose(notebook)):
+        if len(image) < 30:
+            found.append(f"the image ![{image}] has no alt text")
+    return found
+
+
+def outputs_are_clean(name: str, notebook: Notebook) -> list[str]:
+    """No error, no warning, no widget without a kernel, no path of somebody's machine."""
+    found = []
+    for cell in _code(notebook):
+        for output in cell["outputs"]:
+            if output["output_type"] == "error" and "raises-exception" not in _tags(cell):
+                found.append(f"cell {cell['id']} ended in {output['ename']}")
+            if output.get("name") == "stderr":
+                found.append(f"cell {cell['id']} wrote to stderr: {output['text']!r:.80}")
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                found.append(f"cell {cell['id']} stores a widget that is dead without a kernel")
+            shown = "".join(output.get("text", "")) + "".join(
+                output.get("data", {}).get("text/plain", "")
+            )
+            if _ABSOLUTE_PATH.search(shown):
+                found.append(f"an output of cell {cell['id']} shows an absolute path")
+    if _ABSOLUTE_PATH.search(json.dumps(notebook["metadata"])):
+        found.append("the notebook's metadata show an absolute path")
+    for cell in notebook["cells"]:
+        if _ABSOLUTE_PATH.search(cell["source"]):
+            found.append(f"cell {cell['id']} names an absolute path")
+    return found
+
+
+def claims_are_checked(name: str, notebook: Notebook) -> list[str]:
+    """Enough cells whose outputs nbval compares, each with an output, none with a float."""
+    checked = [c for c in _code(notebook) if CHECK_TAG in _tags(c)]
+    found = []
+    if len(checked) < FEWEST_CHECKED:
+        found.append(f"has {len(checked)} cells tagged {CHECK_TAG}, at least {FEWEST_CHECKED}")
+    for cell in checked:
+        if not cell["outputs"]:
+            found.append(f"cell {cell['id']} is tagged {CHECK_TAG} but shows nothing")
+    return found
+
+
+def exercises_exist(name: str, notebook: Notebook) -> list[str]:
+    """Enough exercises, each with a check; a quiz."""
+    code = "\n".join(c["source"] for c in _code(notebook))
+    stem = name.rsplit("/", 1)[-1]
+    ids = set(re.findall(r"""check\(\s*["']([a-z_0-9.]+)["']""", code))
+    found = [f"exercise {i} belongs to another chapter" for i in ids if not i.startswith(f"{stem}.")]
+    if len(ids) < FEWEST_EXERCISES:
+        found.append(f"has {len(ids)} exercises with a check, at least {FEWEST_EXERCISES}")
+    if f'quiz("{stem}")' not in code:
+        found.append(f'has no quiz: quiz("{stem}")')
+    headings = re.findall(r"^### Exercise \d+\.\d+: .+\(level [123]\)", _prose(notebook), re.M)
+    if len(headings) < len(ids):
+        found.append(f"has {len(headings)} headings '### Exercise N.M: ... (level L)' for {len(ids)}")
+    return found
+
+
+def maths_renders_everywhere(name: str, notebook: Notebook) -> list[str]:
+    r"""The silent pitfalls of MyST: ``\\`` with ``\tag``, display maths in a line, ``\eqref``."""
+    found = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "markdown":
+            continue
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", cell["source"], flags=re.DOTALL)
+        for block in re.findall(r"\$\$(.*?)\$\$", text, re.DOTALL):
+            if r"\tag" in block and re.search(r"\\\\", block):
+                found.append(rf"cell {cell['id']}: \\ with \tag in a $$ block; use \cr")
+        for line in text.splitlines():
+            if "$$" in line and not re.fullmatch(r"\s*\$\$(.*\$\$)?\s*", line):
+                found.append(f"cell {cell['id']}: display maths inside a line: {line[:50]!r}")
+        if r"\eqref" in text:
+            found.append(rf"cell {cell['id']}: \eqref does not resolve; write the number")
+        if re.search(r"^:::|^```\{|^\([\w-]+\)=|\{(eq|ref|numref|cite)[:}]", text, re.MULTILINE):
+            found.append(f"cell {cell['id']}: a directive that reads badly outside the book")
+    return found
+
+
+def equations_are_numbered(name: str, notebook: Notebook) -> list[str]:
+    """Tags count 1, 2, 3, ... and every number cited exists."""
+    text = _prose(notebook)
+    tags = [int(t) for t in re.findall(r"\\tag\{(\d+)\}", text)]
+    if is_mechanism(name) and not tags:
+        return ["has no numbered equation"]
+    if tags != list(range(1, len(tags) + 1)):
+        return [f"equation tags are {tags}, not 1, 2, 3, ..."]
+    return []
+
+
+def source_lines_are_sentences(name: str, notebook: Notebook) -> list[str]:
+    """One sentence a line, so that a change shows what it changed."""
+    found = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "markdown":
+            continue
+        text = re.sub(r"```.*?```|\$\$.*?\$\$|<[^>]+>", "", cell["source"], flags=re.DOTALL)
+        for line in text.splitlines():
+            bare = re.sub(r"\$[^$]*\$|`[^`]*`|\[[^\]]*\]\([^)]*\)", "x", line)
+            bare = re.sub(r"\b(e\.g|i\.e|et al|vs|Fig|Eq|No|cf|St|Dr)\.", "x", bare)
+            if not line.startswith(("|", "#", ">")) and re.search(r"[a-z)*]{2,}[.?!] +[A-Z]", bare):
+                found.append(f"cell {cell['id']}: two sentences in a line: {line[:70]!r}")
+    return found
+
+
+def stays_light(name: str, notebook: Notebook) -> list[str]:
+    """Under a megabyte with all outputs."""
+    size = notebook_path(name).stat().st_size
+    return [f"weighs {size / 1e6:.2f} MB, at most {LARGEST / 1e6:.0f}"] if size > LARGEST else []
+
+
+def starts_with_the_setup(name: str, notebook: Notebook) -> list[str]:
+    """The first code cell installs what is missing, and only that."""
+    first = _code(notebook)[0]
+    found = []
+    if not first["source"].startswith("#@title Setup"):
+        found.append("the first code cell is not the setup cell")
+    if "hide-input" not in _tags(first):
+        found.append("the setup cell is not folded (tag hide-input)")
+    if first["outputs"]:
+        found.append("the setup cell prints something")
+    return found
+
+
+def cells_are_well_formed(name: str, notebook: Notebook) -> list[str]:
+    """Unique ids, folded solutions, no empty cell."""
+    ids = [c.get("id") for c in notebook["cells"]]
+    found = [] if len(set(ids)) == len(ids) and all(ids) else ["cell ids are missing or repeated"]
+    for cell in notebook["cells"]:
+        if not cell["source"].strip():
+            found.append(f"cell {cell['id']} is empty")
+        if cell["source"].startswith("#@title Solution") and (
+            "hide-input" not in _tags(cell) and "hide-cell" not in _tags(cell)
+        ):
+            found.append(f"solution cell {cell['id']} is not folded (tag hide-input)")
+    return found
+
+
+RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
+    outputs_are_fresh,
+    headings_are_the_course_s,
+    figures_have_alt_text,
+    outputs_are_clean,
+    claims_are_checked,
+    exercises_exist,
+    maths_renders_everywhere,
+    equations_are_numbered,
+    source_lines_are_sentences,
+    stays_light,
+    starts_with_the_setup,
+    cells_are_well_formed,
+)

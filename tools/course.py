@@ -1,0 +1,254 @@
+"""Set up, build, test and serve the course: the same jobs on every system.
+
+    python tools/course.py book                 # environment, then the book; prints its address
+    python tools/course.py serve                # the same, served on localhost
+    python tools/course.py test [CHAPTER]       # environment, then every check (of one chapter)
+    python tools/course.py lab                  # environment, then JupyterLab
+    python tools/course.py execute CHAPTER      # run a notebook anew and store its outputs
+    python tools/course.py clean                # forget environment and builds
+
+Only the standard library is needed to start; everything else goes into ``.venv``.  ``make book``
+and ``make test`` are short forms of these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        f"the course needs Python 3.11 or newer, this is {sys.version.split()[0]}: "
+        f"name a newer one, as in  make book PYTHON=python3.12"
+    )
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BUILD = ROOT / "_build"
+HTML = BUILD / "html"
+PORT = 8000
+#: A notebook may take this long on two cores; the run fails above it.
+NOTEBOOK_SECONDS = 60
+
+
+def say(text: str) -> None:
+    """One line on what happens now."""
+    print(f"\033[1m· {text}\033[0m" if sys.stdout.isatty() else f"· {text}", flush=True)
+
+
+def python() -> Path:
+    """The environment's interpreter."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def call(*arguments: str | Path, env: dict[str, str] | None = None) -> int:
+    """Run a command from the root and return its exit status."""
+    return subprocess.run(
+        [str(a) for a in arguments], cwd=ROOT, env={**os.environ, **(env or {})}
+    ).returncode
+
+
+# ---------------------------------------------------------------- environment
+
+
+def requirements(extras: tuple[str, ...]) -> list[str]:
+    """The requirements of some extras, read from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [r for extra in extras for r in project["optional-dependencies"][extra]]
+
+
+def environment(purpose: str) -> None:
+    """Create ``.venv`` and install the pinned set for ``book`` (no torch) or for ``all``."""
+    key = hashlib.sha256(sys.version.encode())
+    for name in ("pyproject.toml", "constraints.txt"):
+        key.update((ROOT / name).read_bytes())
+    digest = key.hexdigest()
+    stamps = {name: VENV / f".installed-{name}" for name in ("book", "all")}
+    good = [s for s in (stamps[purpose], stamps["all"]) if s.exists() and s.read_text() == digest]
+    if good and python().exists():
+        return
+    if not python().exists():
+        say(f"creating {VENV.relative_to(ROOT)} with Python {sys.version.split()[0]}")
+        import venv
+
+        venv.EnvBuilder(with_pip=True, clear=VENV.exists()).create(VENV)
+    say(f"installing the pinned packages ({purpose}); the first time takes a few minutes")
+    what = requirements(("book",)) if purpose == "book" else ["-e", ".[book,lab,test]"]
+    pip = [python(), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    if call(*pip, "-c", "constraints.txt", *what):
+        sys.exit("installing failed: see the lines above; then run the same command again")
+    stamps[purpose].write_text(digest)
+
+
+# ---------------------------------------------------------------- the book
+
+
+def book(*, always: bool = False) -> int:
+    """Build the book with warnings as errors, unless nothing changed since the last build."""
+    environment("book")
+    digest, stamp = _book_inputs(), BUILD / ".built-from"
+    if not always and stamp.exists() and stamp.read_text() == digest and HTML.exists():
+        say("the book is up to date")
+        return 0
+    say("building the book from the notebooks' stored outputs, warnings as errors")
+    started = time.perf_counter()
+    shutil.rmtree(BUILD, ignore_errors=True)  # an incremental build does not repeat its warnings
+    builder = [python(), "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-q"]
+    if status := call(*builder):
+        say("the book has errors: see the lines above")
+        return status
+    stamp.write_text(digest)
+    say(f"built in {time.perf_counter() - started:.0f} s")
+    return 0
+
+
+def _book_inputs() -> str:
+    key = hashlib.sha256()
+    places = [ROOT / n for n in ("_config.yml", "_toc.yml", "constraints.txt", "book")]
+    places.append(ROOT / "attncourse" / "plan.toml")
+    for place in places:
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                key.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
+    return key.hexdigest()
+
+
+def cmd_book(options: argparse.Namespace) -> int:
+    """Build the book and say where it is."""
+    if status := book(always=options.always):
+        return status
+    print(f"\nThe book: {(HTML / 'index.html').as_uri()}\nServe it: make serve")
+    return 0
+
+
+def cmd_serve(options: argparse.Namespace) -> int:
+    """Build the book and serve it on localhost until interrupted."""
+    if status := book():
+        return status
+    print(f"\nThe book: http://localhost:{options.port}/  (Ctrl-C ends)", flush=True)
+    try:
+        return call(
+            python(), "-m", "http.server", str(options.port), "--bind", "127.0.0.1", "-d", HTML
+        )
+    except KeyboardInterrupt:
+        return 0
+
+
+# ---------------------------------------------------------------- the tests
+
+
+def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
+    """Every check with its command, for the whole course or for one chapter."""
+    py = python()
+    pytest: list[str | Path] = [py, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
+    if chapter:
+        stem = chapter.rsplit("/", 1)[-1]
+        folder = chapter.rsplit("/", 1)[0]
+        own = ROOT / "tests" / folder / f"test_{stem}.py"
+        return [
+            ("book", []),
+            ("its own tests", [*pytest, own] if own.exists() else []),
+            ("contract, exercises, rules, page", [*pytest, "-k", stem, "tests/contract",
+             "tests/exercises", "tests/book"]),
+            ("notebook", [py, "tools/run_notebooks.py", chapter]),
+        ]  # fmt: skip
+    return [
+        ("ruff", [py, "-m", "ruff", "check", "."]),
+        ("format", [py, "-m", "ruff", "format", "--check", "."]),
+        ("mypy", [py, "-m", "mypy"]),
+        ("layers", [py.parent / "lint-imports", "--no-cache"]),
+        ("book", []),
+        ("tests", [*pytest, "--cov", "--cov-report=term:skip-covered", "--cov-fail-under=90",
+         "--durations=15", "tests"]),
+        ("notebooks", [py, "tools/run_notebooks.py"]),
+    ]  # fmt: skip
+
+
+def cmd_test(options: argparse.Namespace) -> int:
+    """Run every check, go on after a failure, and print where the time went."""
+    environment("all")
+    if options.chapter:
+        options.chapter = options.chapter.removeprefix("book/").removesuffix(".ipynb")
+        if not (ROOT / "book" / f"{options.chapter}.ipynb").exists():
+            sys.exit(
+                f"there is no chapter {options.chapter!r}: name one such as "
+                f"channel/squeeze_excitation"
+            )
+    threads = {"OMP_NUM_THREADS": "1", "ATTNCOURSE_PROGRESS": "off"}
+    rows: list[tuple[str, float, bool]] = []
+    for name, command in steps(options.chapter):
+        say(name)
+        started = time.perf_counter()
+        if name == "book":
+            status = book(always=not options.chapter)
+        else:
+            status = call(*command, env=threads) if command else 0
+        rows.append((name, time.perf_counter() - started, status == 0))
+    print("\nWhere the time went")
+    for name, seconds, good in rows:
+        print(f"  {name:34} {seconds:7.1f} s  {'passed' if good else 'FAILED'}")
+    print(f"  {'together':34} {sum(r[1] for r in rows):7.1f} s")
+    return 0 if all(r[2] for r in rows) else 1
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def cmd_lab(options: argparse.Namespace) -> int:
+    """Open the notebooks in JupyterLab."""
+    environment("all")
+    return call(python(), "-m", "jupyterlab", "book")
+
+
+def cmd_execute(options: argparse.Namespace) -> int:
+    """Run a chapter's notebook anew and store its outputs."""
+    environment("all")
+    chapters = [options.chapter] if options.chapter else []
+    return call(python(), "tools/notebook.py", "execute", *chapters)
+
+
+def cmd_clean(options: argparse.Namespace) -> int:
+    """Remove the environment and everything that was built; sources and results stay."""
+    for place in (VENV, BUILD, ROOT / "build"):
+        if place.exists():
+            say(f"removing {place.relative_to(ROOT)}")
+            shutil.rmtree(place)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0 if all went well."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, function in (
+        ("book", cmd_book),
+        ("serve", cmd_serve),
+        ("test", cmd_test),
+        ("lab", cmd_lab),
+        ("execute", cmd_execute),
+        ("clean", cmd_clean),
+    ):
+        sub = commands.add_parser(name, help=function.__doc__)
+        sub.set_defaults(function=function)
+        if name in ("test", "execute"):
+            sub.add_argument("chapter", nargs="?", help="such as channel/squeeze_excitation")
+        if name == "book":
+            sub.add_argument("--always", action="store_true", help="even if nothing changed")
+        if name == "serve":
+            sub.add_argument("--port", type=int, default=PORT)
+    options = parser.parse_args(arguments)
+    return options.function(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

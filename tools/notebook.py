@@ -1,0 +1,310 @@
+"""Read, write, execute and check the course's notebooks.
+
+The ``.ipynb`` with its outputs is the one source of a chapter.  Every change goes through here:
+
+    python tools/notebook.py text    channel/squeeze_excitation   # -> build/text/...md
+    python tools/notebook.py write   channel/squeeze_excitation   # text back, ids and outputs kept
+    python tools/notebook.py execute channel/squeeze_excitation   # run, normalise, stamp
+    python tools/notebook.py check                                # every chapter, every rule
+
+``text`` and ``write`` use jupytext's MyST Markdown.  A cell whose source changed loses its
+outputs, so that no stale picture survives; ``execute`` fills them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+sys.path.insert(0, str(Path(__file__).parent))
+import chapter_rules
+from chapter_rules import BOOK, ROOT, chapters, notebook_path, source_hash
+
+TEXT = ROOT / "build" / "text"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+_TIMEOUT = 600
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook at ``path``, as format 4."""
+    return nbformat.read(path, as_version=4)
+
+
+def save(notebook: NotebookNode, path: Path) -> bool:
+    """Write ``notebook`` if it differs from the file; say whether it did."""
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook, indent=1) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".ipynb.part")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+    return True
+
+
+# ---------------------------------------------------------------- text and back
+
+
+def to_text(notebook: NotebookNode) -> str:
+    """The notebook as MyST Markdown, without outputs and without generated metadata."""
+    import jupytext
+
+    bare = nbformat.from_dict(notebook)
+    bare.metadata = nbformat.from_dict({"kernelspec": notebook.metadata.get("kernelspec", {})})
+    for cell in bare.cells:
+        cell.metadata.pop("mystnb", None)
+    return jupytext.writes(bare, fmt="md:myst")
+
+
+def from_text(text: str, old: NotebookNode | None) -> NotebookNode:
+    """The notebook that ``text`` describes, with the ids and outputs of ``old`` where they fit."""
+    import jupytext
+
+    new = jupytext.reads(text, fmt="md:myst")
+    new.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    if old is not None and "attncourse" in old.metadata:
+        new.metadata["attncourse"] = old.metadata["attncourse"]
+    _adopt(new, old.cells if old is not None else [])
+    new.nbformat, new.nbformat_minor = 4, 5
+    return new
+
+
+def _adopt(new: NotebookNode, old_cells: list[NotebookNode]) -> None:
+    """Give each new cell the id of the old one it continues, and its outputs if it is the same."""
+    keys = [[(c.cell_type, c.source) for c in cells] for cells in (old_cells, new.cells)]
+    matcher = difflib.SequenceMatcher(a=keys[0], b=keys[1], autojunk=False)
+    taken: set[str] = set()
+    for kind, a, b, c, d in matcher.get_opcodes():
+        for offset, cell in enumerate(new.cells[c:d]):
+            before = old_cells[a + offset] if a + offset < b else None
+            same = kind == "equal" and before is not None
+            if before is not None and before.cell_type == cell.cell_type:
+                cell.id = before.id
+            else:
+                cell.id = _fresh_id(cell, taken)
+            taken.add(cell.id)
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+                if same and before is not None:
+                    cell.outputs = before.outputs
+                    cell.execution_count = before.execution_count
+                    if "mystnb" in before.metadata:
+                        cell.metadata["mystnb"] = before.metadata["mystnb"]
+
+
+def _fresh_id(cell: NotebookNode, taken: set[str]) -> str:
+    text = cell.cell_type + cell.source
+    while (name := hashlib.sha256(text.encode()).hexdigest()[:8]) in taken:
+        text += "+"
+    return name
+
+
+# ---------------------------------------------------------------- executing
+
+
+def execute(path: Path) -> NotebookNode:
+    """Run the notebook in a fresh kernel of this interpreter, normalise and stamp it.
+
+    Raises:
+        CellExecutionError: if a cell fails; nothing is written then.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    class ThisInterpreter(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    notebook = read(path)
+    for cell in notebook.cells:
+        cell.metadata.pop("mystnb", None)
+    with tempfile.TemporaryDirectory() as home:
+        settings = {
+            "ATTNCOURSE_PROGRESS": "off",
+            "ATTNCOURSE_HOME": home,
+            "PYTHONHASHSEED": "0",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        try:
+            started = time.perf_counter()
+            NotebookClient(
+                notebook,
+                km=ThisInterpreter(),
+                timeout=_TIMEOUT,
+                store_widget_state=False,
+                resources={"metadata": {"path": str(path.parent)}},
+            ).execute()
+            seconds = time.perf_counter() - started
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+    normalise(notebook)
+    notebook.metadata["attncourse"] = stamp(notebook, seconds)
+    return notebook
+
+
+def normalise(notebook: NotebookNode) -> None:
+    """Take out what differs from run to run without meaning anything."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    count = 0
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+            if "text" in output:
+                output.text = _mask(output.text)
+            data = output.get("data", {})
+            # A widget without its kernel is a dead control: its static alternative stays.
+            data.pop(WIDGET, None)
+            if isinstance(data.get("text/plain"), str):
+                data["text/plain"] = _mask(data["text/plain"])
+            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if alt:
+                cell.metadata["mystnb"] = {"image": {"alt": alt}}
+        cell.outputs = [o for o in cell.outputs if o.output_type == "stream" or o.get("data", True)]
+
+
+def _mask(text: str) -> str:
+    return re.sub(r"0x[0-9a-fA-F]{6,}", "0xADDRESS", text)
+
+
+def stamp(notebook: NotebookNode, seconds: float) -> dict[str, object]:
+    """What the outputs were made from, with and on."""
+    import matplotlib
+    import numpy
+    import torch
+
+    gpu = torch.cuda.is_available()
+    threads = torch.get_num_threads()
+    return {
+        "device": torch.cuda.get_device_name() if gpu else f"CPU, {threads} threads",
+        "seconds": round(seconds, 1),
+        "source_sha256": source_hash(notebook),
+        "versions": {
+            "matplotlib": matplotlib.__version__,
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__.split("+")[0],
+        },
+    }
+
+
+def unchanged(new: NotebookNode, old: NotebookNode) -> bool:
+    """Whether two executions agree in everything but the clock."""
+
+    def content(notebook: NotebookNode) -> str:
+        copy = nbformat.from_dict(notebook)
+        copy.metadata = nbformat.from_dict(dict(notebook.metadata))
+        facts = dict(copy.metadata.get("attncourse", {}))
+        facts.pop("seconds", None)
+        copy.metadata["attncourse"] = facts
+        return nbformat.writes(copy)
+
+    return content(new) == content(old)
+
+
+# ---------------------------------------------------------------- commands
+
+
+def _text(names: list[str]) -> int:
+    for name in names:
+        path = notebook_path(name)
+        target = TEXT / f"{name}.md"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(to_text(read(path)), encoding="utf-8", newline="\n")
+        print(f"{path.relative_to(ROOT)} -> {target.relative_to(ROOT)}")
+    return 0
+
+
+def _write(names: list[str]) -> int:
+    for name in names:
+        source, path = TEXT / f"{name}.md", BOOK / f"{name}.ipynb"
+        if not source.exists():
+            print(f"{source.relative_to(ROOT)} is not there: make it with 'text {name}'")
+            return 1
+        old = read(path) if path.exists() else None
+        changed = save(from_text(source.read_text(encoding="utf-8"), old), path)
+        print(f"{path.relative_to(ROOT)}: {'written' if changed else 'unchanged'}")
+    return 0
+
+
+def _execute(names: list[str]) -> int:
+    for name in names:
+        path = notebook_path(name)
+        old = read(path)
+        new = execute(path)
+        facts = new.metadata["attncourse"]
+        if unchanged(new, old):
+            print(f"{path.relative_to(ROOT)}: outputs unchanged ({facts['seconds']} s)")
+            continue
+        save(new, path)
+        size = path.stat().st_size / 1e6
+        print(
+            f"{path.relative_to(ROOT)}: {facts['seconds']} s on {facts['device']}, {size:.2f} MB"
+        )
+    return 0
+
+
+def _check(names: list[str]) -> int:
+    problems = 0
+    for name in names or chapters():
+        for problem in chapter_rules.problems(name):
+            problems += 1
+            print(f"{name}: {problem}")
+    print(f"{problems} problem(s)" if problems else "every chapter keeps every rule")
+    return 1 if problems else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0 if all went well."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    commands = {"text": _text, "write": _write, "execute": _execute, "check": _check}
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("chapter", nargs="*", help="such as channel/squeeze_excitation; all if none")
+    options = parser.parse_args(arguments)
+    names = [n.removeprefix("book/").removesuffix(".ipynb") for n in options.chapter]
+    if not names and options.command in ("text", "execute"):
+        names = chapters()
+    if not names and options.command == "write":
+        names = [p.relative_to(TEXT).with_suffix("").as_posix() for p in TEXT.rglob("*.md")]
+    return commands[options.command](names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
