@@ -6,6 +6,7 @@ The rules need neither torch nor a kernel, so that they run anywhere in a second
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import sys
@@ -41,7 +42,9 @@ SECTIONS = (
 )
 
 #: A path from the root of some machine, on Unix or Windows, that is no part of an address.
-_ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~\])}])/(?:[\w.-]+/){2,}[\w.-]+|\b[A-Z]:\\\\?[A-Za-z]+\\\\?")
+_ABSOLUTE_PATH = re.compile(
+    r"(?<![\w.:/<~\])}])/(?:[\w.-]+/){2,}[\w.-]+|\b[A-Z]:\\\\?[A-Za-z]+\\\\?"
+)
 
 Notebook = dict[str, Any]
 
@@ -135,7 +138,7 @@ def headings_are_the_course_s(name: str, notebook: Notebook) -> list[str]:
     titles = re.findall(r"^# (.+)$", prose, re.MULTILINE)
     found = [] if len(titles) == 1 else [f"has {len(titles)} titles (# ...), not one"]
     levels = [len(m) for m in re.findall(r"^(#+) ", prose, re.MULTILINE)]
-    for before, after in zip(levels, levels[1:], strict=False):
+    for before, after in itertools.pairwise(levels):
         if after > before + 1:
             found.append(f"a heading of level {after} follows one of level {before}")
     sections = re.findall(r"^## (.+)$", prose, re.MULTILINE)
@@ -206,14 +209,18 @@ def exercises_exist(name: str, notebook: Notebook) -> list[str]:
     code = "\n".join(c["source"] for c in _code(notebook))
     stem = name.rsplit("/", 1)[-1]
     ids = set(re.findall(r"""check\(\s*["']([a-z_0-9.]+)["']""", code))
-    found = [f"exercise {i} belongs to another chapter" for i in ids if not i.startswith(f"{stem}.")]
+    found = [
+        f"exercise {i} belongs to another chapter" for i in ids if not i.startswith(f"{stem}.")
+    ]
     if len(ids) < FEWEST_EXERCISES:
         found.append(f"has {len(ids)} exercises with a check, at least {FEWEST_EXERCISES}")
     if f'quiz("{stem}")' not in code:
         found.append(f'has no quiz: quiz("{stem}")')
-    headings = re.findall(r"^### Exercise \d+\.\d+: .+\(level [123]\)", _prose(notebook), re.M)
+    headings = re.findall(r"^### Exercise \d+: .+\(level [123]\)", _prose(notebook), re.M)
     if len(headings) < len(ids):
-        found.append(f"has {len(headings)} headings '### Exercise N.M: ... (level L)' for {len(ids)}")
+        found.append(
+            f"has {len(headings)} headings '### Exercise N: ... (level L)' for {len(ids)}"
+        )
     return found
 
 

@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036  (so that an old Python gets a sentence)
     sys.exit(
         f"the course needs Python 3.11 or newer, this is {sys.version.split()[0]}: "
         f"name a newer one, as in  make book PYTHON=python3.12"

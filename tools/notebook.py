@@ -275,9 +275,7 @@ def _execute(names: list[str]) -> int:
             continue
         save(new, path)
         size = path.stat().st_size / 1e6
-        print(
-            f"{path.relative_to(ROOT)}: {facts['seconds']} s on {facts['device']}, {size:.2f} MB"
-        )
+        print(f"{path.relative_to(ROOT)}: {facts['seconds']} s on {facts['device']}, {size:.2f} MB")
     return 0
 
 
@@ -296,7 +294,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     commands = {"text": _text, "write": _write, "execute": _execute, "check": _check}
     parser.add_argument("command", choices=commands)
-    parser.add_argument("chapter", nargs="*", help="such as channel/squeeze_excitation; all if none")
+    parser.add_argument(
+        "chapter", nargs="*", help="such as channel/squeeze_excitation; all if none"
+    )
     options = parser.parse_args(arguments)
     names = [n.removeprefix("book/").removesuffix(".ipynb") for n in options.chapter]
     if not names and options.command in ("text", "execute"):

@@ -2,7 +2,7 @@
 
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.register import all_experiments, experiments_of
-from attncourse.experiments.results import Results, Summary, difference, summarise
+from attncourse.experiments.results import Results, Summary, difference, published, summarise
 from attncourse.experiments.runner import record
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "all_experiments",
     "difference",
     "experiments_of",
+    "published",
     "record",
     "summarise",
 ]

@@ -39,6 +39,21 @@ class Summary:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.seeds} seeds)"
 
 
+def published(chapter: str) -> Results:
+    """The recorded runs that ship with the course: beside the package, or in the checkout.
+
+    Raises:
+        FileNotFoundError: if this chapter has none; the message says how to record them.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "results", package.parent / "book" / "results"):
+        if (folder / f"{chapter}.json").exists():
+            return Results.load(folder / f"{chapter}.json", chapter)
+    raise FileNotFoundError(
+        f"no recorded runs of {chapter}: make them with  python -m attncourse run {chapter}"
+    )
+
+
 def summarise(values: Sequence[float]) -> Summary:
     """Mean and 95 % interval of the mean, by Student's t.
 

@@ -1,0 +1,118 @@
+"""The command line: ``python -m attncourse list | doctor | run | progress``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def _list(options: argparse.Namespace) -> int:
+    """Print the course's chapters, or the cards as data."""
+    if options.json:
+        from attncourse.catalog import as_records
+
+        print(json.dumps(as_records(), indent=1, ensure_ascii=False))
+        return 0
+    from attncourse.catalog import CARDS
+    from attncourse.plan import CHAPTERS
+
+    here = {card.chapter for card in CARDS}
+    category = ""
+    for chapter in CHAPTERS:
+        if chapter.category != category:
+            category = chapter.category
+            print(f"\n{category.replace('_', ' & ')} ({chapter.question})")
+        mark = "  " if chapter.path in here or category == "foundations" else "· "
+        print(f"  {mark}{chapter.path:44} {chapter.title}")
+    print("\n· coming")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Print what a bug report needs, and say what is wrong with this machine."""
+    from attncourse.doctor import examine
+
+    report, healthy = examine()
+    print(report)
+    return 0 if healthy else 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a mechanism's experiments over several seeds and record them."""
+    from attncourse.experiments import all_experiments, experiments_of, record
+
+    if bool(options.chapter) == options.all:
+        print("name one chapter, such as channel/squeeze_excitation, or give --all")
+        return 2
+    try:
+        wanted = (
+            all_experiments() if options.all else {options.chapter: experiments_of(options.chapter)}
+        )
+    except KeyError as error:
+        print(error.args[0])
+        return 2
+    for chapter, experiments in wanted.items():
+        if options.experiment:
+            chosen = [e for e in experiments if e.name == options.experiment]
+            if not chosen:
+                names = ", ".join(e.name for e in experiments)
+                print(f"{chapter} has no experiment {options.experiment!r}; it has: {names}")
+                return 2
+            experiments = tuple(chosen)
+        out = Path(options.out) / f"{chapter}.json"
+        record(chapter, experiments, range(options.seeds), out, full=options.full)
+        print(f"recorded in {out}")
+    return 0
+
+
+def _progress(options: argparse.Namespace) -> int:
+    """Print which exercises are done."""
+    from attncourse.exercises import progress_report
+
+    print(progress_report())
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 if all went well, 2 for a call that makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m attncourse", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    listing = commands.add_parser("list", help=_list.__doc__)
+    listing.add_argument("--json", action="store_true", help="the identity cards as data")
+    listing.set_defaults(function=_list)
+
+    doctor = commands.add_parser("doctor", help=_doctor.__doc__)
+    doctor.set_defaults(function=_doctor)
+
+    run = commands.add_parser("run", help=_run.__doc__)
+    run.add_argument("chapter", nargs="?", help="such as channel/squeeze_excitation")
+    run.add_argument("--all", action="store_true", help="every chapter's experiments")
+    run.add_argument("--experiment", help="only this one of the chapter's experiments")
+    run.add_argument("--seeds", type=_positive, default=5, help="how many seeds (default 5)")
+    run.add_argument("--full", action="store_true", help="the budget for a GPU")
+    run.add_argument("--out", default="book/results", help="folder of the results files")
+    run.set_defaults(function=_run)
+
+    progress = commands.add_parser("progress", help=_progress.__doc__)
+    progress.set_defaults(function=_progress)
+
+    options = parser.parse_args(arguments)
+    try:
+        return options.function(options)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Shape annotations are enforced in the tests, and the mutants' kill matrix is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Before anything imports the package: every shape in a mechanism's signature is checked here,
+# and never at users' run time.
+install_import_hook(
+    [
+        "attncourse.attention", "attncourse.channel", "attncourse.spatial", "attncourse.temporal",
+        "attncourse.branch", "attncourse.channel_spatial", "attncourse.spatial_temporal",
+    ],
+    "beartype.beartype",
+)  # fmt: skip
+
+os.environ.setdefault("ATTNCOURSE_PROGRESS", "off")
+
+ROOT = Path(__file__).resolve().parent.parent
+KILLS = ROOT / "build" / "kills"
+
+
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path, monkeypatch):
+    """No test touches the learner's real progress or caches."""
+    monkeypatch.setenv("ATTNCOURSE_HOME", str(tmp_path / "home"))
+
+
+def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput"):
+        for old in KILLS.glob("*.json"):
+            old.unlink()
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = sorted(KILLS.glob("*.json"))
+    if not reports:
+        return
+    terminalreporter.section("mutants and the checks that kill them")
+    for path in reports:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        terminalreporter.write_line(f"{report['chapter']}: {len(report['kills'])} mutants")
+        for name, killers in report["kills"].items():
+            verdict = ", ".join(killers) if killers else "SURVIVES"
+            terminalreporter.write_line(f"  {name:34} {len(killers):2}  {verdict}")

@@ -1,0 +1,88 @@
+"""What the contract suite needs to know of a mechanism beyond its card.
+
+Each mechanism's own test file defines one ``SPECIMEN``.  The suite finds it through the card,
+so a mechanism without one fails.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attncourse.attention import Attention, Card
+from attncourse.catalog import CARDS
+
+Make = Callable[..., Attention]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specimen:
+    """A mechanism under test.
+
+    Attributes:
+        card: its identity card.
+        arguments: constructor arguments, each set small enough for float64 gradients; the first
+            is used where one is enough.
+        reference: (module, x) -> y by the slow reference, with the module's own parameters.
+        promises: what only this mechanism promises; functions of ``make``.
+        mutants: name -> class with one mistake.
+        grid: constructor arguments for which the closed forms are counted.
+        refused: (constructor arguments, words of the error).
+        input_shape: (constructor arguments, b, h, w) -> shape of x.
+        dynamic: axes of x that may change after compilation and export.
+    """
+
+    card: Card
+    arguments: Sequence[Mapping[str, Any]]
+    reference: Callable[[Any, Tensor], Tensor]
+    promises: Sequence[Callable[[Make], None]]
+    mutants: Mapping[str, Make]
+    grid: Sequence[Mapping[str, Any]]
+    refused: Sequence[tuple[Mapping[str, Any], str]]
+    input_shape: Callable[[Mapping[str, Any], int, int, int], tuple[int, ...]] = field(
+        default=lambda arguments, b, h, w: (b, arguments["channels"], h, w)
+    )
+    dynamic: tuple[int, ...] = (0, 2, 3)
+
+    def x(self, arguments: Mapping[str, Any], b: int = 2, h: int = 4, w: int = 3, **like: Any):
+        """A random input that suits a module built with ``arguments``."""
+        shape = self.input_shape(arguments, b, h, w)
+        generator = torch.Generator().manual_seed(sum(shape))
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(**like)
+
+
+#: Sizes that break what was written for square maps, many images or 7 x 7.
+SIZES = ((2, 4, 3), (1, 3, 3), (3, 1, 1), (2, 1, 5), (2, 5, 1), (1, 8, 7))
+
+
+def specimens() -> list[Specimen]:
+    """The specimen of every card."""
+    found = []
+    for card in CARDS:
+        module = importlib.import_module(f"tests.{card.category}.test_{card.stem}")
+        found.append(module.SPECIMEN)
+    return found
+
+
+def opened(module: nn.Module, seed: int = 0) -> nn.Module:
+    """The module with every parameter drawn anew, away from zero.
+
+    Zero-initialised gates hide everything behind them: a test on a fresh module of that kind
+    cannot fail.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(0.3 * drawn.sign() + 0.4 * drawn)
+    return module
+
+
+def built(make: Make, arguments: Mapping[str, Any], **options: Any) -> Attention:
+    """A module in float64 with opened gates, in eval mode."""
+    return opened(make(**arguments, **options).double()).eval()  # type: ignore[return-value]

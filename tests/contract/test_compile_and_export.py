@@ -1,0 +1,27 @@
+"""``torch.compile(fullgraph=True)`` and ``torch.export`` with dynamic b, h, w."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attncourse.catalog import CARDS
+
+SCRIPT = Path(__file__).with_name("compile_and_export.py")
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("what", ["compile", "export"])
+@pytest.mark.parametrize("chapter", [card.chapter for card in CARDS])
+def test_captured_as_one_graph(verdicts, chapter, what):
+    assert verdicts[chapter][what] == "ok"

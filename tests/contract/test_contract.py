@@ -1,0 +1,91 @@
+"""Every mechanism passes every check; every mutant fails at least one."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import json
+
+import pytest
+import torch
+
+from tests.conftest import KILLS
+from tests.contract.checks import CHECKS
+from tests.contract.specimen import specimens
+
+SPECIMENS = {s.card.chapter: s for s in specimens()}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("chapter", SPECIMENS)
+def test_mechanism_keeps(chapter, check):
+    check(SPECIMENS[chapter], SPECIMENS[chapter].card.module)
+
+
+@pytest.mark.parametrize("chapter", SPECIMENS)
+def test_mechanism_keeps_its_own_promises(chapter):
+    specimen = SPECIMENS[chapter]
+    assert len(specimen.promises) >= 3, "a mechanism promises more than the contract does"
+    for promise in specimen.promises:
+        promise(specimen.card.module)
+
+
+@pytest.mark.parametrize("chapter", SPECIMENS)
+def test_mechanism_is_documented(chapter):
+    """Equation, source, arguments, shapes, errors and an example.
+
+    Not among the checks, because a mutant's one-line docstring would always be killed by it.
+    """
+    module = SPECIMENS[chapter].card.module
+    text = inspect.getdoc(module) or ""
+    for word in ("math::", "Source:", "Args:", "Shape:", "Raises:", "Examples:"):
+        assert word in text, f"the docstring has no {word}"
+    for name in inspect.signature(module).parameters:
+        assert f"{name}:" in text, f"the docstring does not explain {name}"
+
+
+@pytest.mark.parametrize("chapter", SPECIMENS)
+def test_docstring_examples_run(chapter):
+    module = importlib.import_module(SPECIMENS[chapter].card.module.__module__)
+    failures, tried = doctest.testmod(module, extraglobs={"torch": torch})
+    assert tried >= 1
+    assert failures == 0
+
+
+@pytest.mark.parametrize("chapter", SPECIMENS)
+def test_every_mutant_is_killed(chapter):
+    specimen = SPECIMENS[chapter]
+    assert len(specimen.mutants) >= 5, "keep at least five mutants a mechanism"
+    kills = {name: killers(specimen, make) for name, make in specimen.mutants.items()}
+    KILLS.mkdir(parents=True, exist_ok=True)
+    report = KILLS / f"{chapter.replace('/', '.')}.json"
+    report.write_text(json.dumps({"chapter": chapter, "kills": kills}), encoding="utf-8")
+    survivors = [name for name, names in kills.items() if not names]
+    assert not survivors, f"these mistakes go unnoticed: {', '.join(survivors)}"
+
+
+def killers(specimen, make):
+    """Names of the checks and promises that a mutant fails."""
+    found = []
+    for check in CHECKS:
+        if fails(check, specimen, make):
+            found.append(check.__name__)
+    for promise in specimen.promises:
+        if fails(promise, make):
+            found.append(promise.__name__)
+    return found
+
+
+def fails(function, *arguments):
+    try:
+        function(*arguments)
+    except (Exception, pytest.fail.Exception):
+        return True
+    return False
+
+
+def test_the_matrix_notices_a_survivor():
+    """The mechanism itself, counted as its own mutant, would survive: the suite can fail."""
+    specimen = next(iter(SPECIMENS.values()))
+    assert killers(specimen, specimen.card.module) == []
