@@ -54,7 +54,7 @@ def _findings() -> Iterator[Finding]:
     yield _device()
     yield Finding("processor threads", str(os.cpu_count()))
     yield _data_folder()
-    yield _writable("progress folder", _progress_folder())
+    yield _progress_folder()
 
 
 def _device() -> Finding:
@@ -77,10 +77,13 @@ def _data_folder() -> Finding:
     return Finding("ATTNCOURSE_DATA", folder)
 
 
-def _progress_folder() -> Path:
-    from attncourse.exercises import progress
+def _progress_folder() -> Finding:
+    from attncourse.exercises.store import ProgressFile
 
-    return progress.home()
+    try:
+        return _writable("progress folder", ProgressFile().path.parent)
+    except OSError as error:
+        return Finding("progress folder", str(error), "set ATTNCOURSE_HOME to a folder of yours")
 
 
 def _writable(name: str, folder: Path) -> Finding:

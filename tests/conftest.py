@@ -25,6 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 KILLS = ROOT / "build" / "kills"
 
 
+@pytest.fixture
+def repository():
+    """The root of the working tree."""
+    return ROOT
+
+
 @pytest.fixture(autouse=True)
 def _home_of_its_own(tmp_path, monkeypatch):
     """No test touches the learner's real progress or caches."""

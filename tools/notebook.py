@@ -62,7 +62,8 @@ def to_text(notebook: NotebookNode) -> str:
     import jupytext
 
     bare = nbformat.from_dict(notebook)
-    bare.metadata = nbformat.from_dict({"kernelspec": notebook.metadata.get("kernelspec", {})})
+    kept = {k: v for k, v in notebook.metadata.items() if k == "kernelspec"}
+    bare.metadata = nbformat.from_dict(kept)
     for cell in bare.cells:
         cell.metadata.pop("mystnb", None)
     return jupytext.writes(bare, fmt="md:myst")

@@ -18,6 +18,12 @@ def progress_bar(steps: Iterable[int], *, title: str, total: int, start: int = 0
     """
     from tqdm.auto import tqdm
 
-    watched = "ipykernel" in sys.modules or sys.stderr.isatty()
+    watched = _in_a_notebook() or sys.stderr.isatty()
     off = os.environ.get(SWITCH, "").lower() == "off" or not watched
     return tqdm(steps, desc=title, total=total, initial=start, leave=False, disable=off)
+
+
+def _in_a_notebook() -> bool:
+    """Whether this code runs in a kernel, as opposed to a program that merely loaded one."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and "ipykernel" in type(shell).__module__

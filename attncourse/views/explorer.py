@@ -181,7 +181,7 @@ def explore_curves(
 
 def _explorer(identifier: str, alt: str, spec: dict[str, Any], poster: Picture) -> Fragment:
     identifier, alt = checked_id(identifier), checked_alt(alt)
-    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     html = (
         f'<figure class="ac" id="{identifier}" role="group" aria-label="{escape(alt)}">'
         f'<img class="ac-poster" alt="{escape(alt)}" src="{data_uri(poster.png)}">'

@@ -84,4 +84,4 @@ def heat(
 def label_line(axes: Axes, x: float, y: float, text: str, colour: str, **place: object) -> None:
     """Write ``text`` beside a line, in the line's colour, in place of a legend."""
     options: dict = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"} | place
-    axes.annotate(text, (x, y), color=colour, fontweight="medium", **options)
+    axes.annotate(text, (x, y), color=colour, **options)

@@ -37,7 +37,6 @@ _SETTINGS: Any = {
     "axes.labelcolor": _INK,
     "axes.titlecolor": _INK,
     "axes.titlesize": 10.5,
-    "axes.titleweight": "medium",
     "axes.labelsize": 10,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,

@@ -1,0 +1,241 @@
+"""Each rule of a chapter can fail: a good chapter, then one slip at a time."""
+
+from __future__ import annotations
+
+import copy
+
+import chapter_rules as rules
+import pytest
+
+NAME = "channel/sample"
+
+
+def markdown(text, name):
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+
+
+def code(text, name, tags=(), outputs=(), **metadata):
+    return {
+        "cell_type": "code", "id": name, "metadata": {"tags": list(tags), **metadata},
+        "source": text, "outputs": list(outputs), "execution_count": 1,
+    }  # fmt: skip
+
+
+def stream(text, name="stdout"):
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def picture():
+    return {"output_type": "display_data", "data": {"image/png": "aGk=", "text/plain": "Figure"}}
+
+
+def good():
+    cells = [
+        markdown("# A title", "title"),
+        code("#@title Setup (run me first)", "setup", ["hide-input"]),
+    ]
+    for n, section in enumerate(rules.SECTIONS):
+        cells.append(markdown(f"## {section}\n\nOne sentence.\nAnother one.", f"s{n}"))
+    cells.append(markdown("$$\nz = 1 \\tag{1}\n$$\n\nBy (1), all is well.", "maths"))
+    for n in range(rules.FEWEST_CHECKED):
+        cells.append(code(f"print({n} < 9)", f"k{n}", [rules.CHECK_TAG], [stream("True\n")]))
+    alt = {"image": {"alt": "One line rises from one to two, from left to right."}}
+    cells.append(code("show()", "figure", [], [picture()], mystnb=alt))
+    for n in (1, 2, 3):
+        cells.append(markdown(f"### Exercise {n}: gate (level {n})", f"e{n}"))
+        cells.append(code(f'check("sample.gate_{n}", f)', f"x{n}", [], [stream("Not attempted")]))
+    cells.append(code('quiz("sample")', "quiz", [], [stream("A quiz")]))
+    cells.append(code("#@title Solution 1\npass", "solution", ["hide-input"]))
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook["metadata"]["attncourse"] = {
+        "source_sha256": rules.source_hash(notebook),
+        "seconds": 1.0, "device": "CPU", "versions": {},
+    }  # fmt: skip
+    return notebook
+
+
+def cell(notebook, name):
+    return next(c for c in notebook["cells"] if c["id"] == name)
+
+
+@pytest.fixture
+def notebook(monkeypatch, tmp_path):
+    file = tmp_path / "sample.ipynb"
+    file.write_text("{}")
+    monkeypatch.setattr(rules, "notebook_path", lambda name: file)
+    return good()
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda r: r.__name__)
+def test_a_good_chapter_keeps_every_rule(rule, notebook):
+    assert rule(NAME, notebook) == []
+
+
+def stale(nb):
+    cell(nb, "k0")["source"] += "\n"
+
+
+def never_run(nb):
+    del nb["metadata"]["attncourse"]
+
+
+def not_all_run(nb):
+    cell(nb, "k0")["execution_count"] = None
+
+
+def two_titles(nb):
+    cell(nb, "s3")["source"] = "# The maths"
+
+
+def a_section_is_missing(nb):
+    cell(nb, "s3")["source"] = "No heading."
+
+
+def a_level_is_skipped(nb):
+    cell(nb, "s3")["source"] += "\n\n#### Detail"
+
+
+def no_alt(nb):
+    del cell(nb, "figure")["metadata"]["mystnb"]
+
+
+def two_pictures(nb):
+    cell(nb, "figure")["outputs"].append(picture())
+
+
+def no_alt_in_html(nb):
+    html = {"output_type": "display_data", "data": {"text/html": '<img src="data:">'}}
+    cell(nb, "figure")["outputs"] = [html]
+
+
+def a_warning(nb):
+    cell(nb, "k0")["outputs"].append(stream("UserWarning: careful", "stderr"))
+
+
+def an_error(nb):
+    cell(nb, "k0")["outputs"].append({"output_type": "error", "ename": "ValueError"})
+
+
+def a_dead_widget(nb):
+    data = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "IntSlider()"}
+    cell(nb, "k0")["outputs"].append({"output_type": "display_data", "data": data})
+
+
+def somebody_s_path(nb):
+    cell(nb, "k0")["outputs"].append(stream("saved to /home/ada/course/run.txt"))
+
+
+def a_path_in_the_source(nb):
+    cell(nb, "k0")["source"] = 'open("/data/sets/mnist.gz")'
+
+
+def a_windows_path(nb):
+    cell(nb, "k0")["outputs"].append(stream(r"saved to C:\Users\ada"))
+
+
+def too_few_checks(nb):
+    cell(nb, "k0")["metadata"]["tags"] = []
+
+
+def a_check_without_output(nb):
+    cell(nb, "k0")["outputs"] = []
+
+
+def another_chapter_s_exercise(nb):
+    cell(nb, "x1")["source"] = 'check("other.gate", f)'
+
+
+def too_few_exercises(nb):
+    cell(nb, "x1")["source"] = "pass"
+
+
+def no_quiz(nb):
+    cell(nb, "quiz")["source"] = "pass"
+
+
+def an_exercise_without_heading(nb):
+    cell(nb, "e1")["source"] = "Do this."
+
+
+def a_tag_beside_a_line_break(nb):
+    cell(nb, "maths")["source"] = "$$\na \\\\ b \\tag{1}\n$$"
+
+
+def display_maths_in_a_line(nb):
+    cell(nb, "maths")["source"] += "\n\nSee $$x$$ here."
+
+
+def an_eqref(nb):
+    cell(nb, "maths")["source"] += "\n\nSee \\eqref{a}."
+
+
+def a_directive(nb):
+    cell(nb, "maths")["source"] += "\n\n:::{note}\nHello.\n:::"
+
+
+def a_gap_in_the_numbers(nb):
+    cell(nb, "maths")["source"] = "$$\nz = 1 \\tag{2}\n$$"
+
+
+def two_sentences_in_a_line(nb):
+    cell(nb, "s1")["source"] += "\nThis is one. This is two."
+
+
+def the_setup_is_not_first(nb):
+    nb["cells"].insert(1, code("import torch", "early"))
+
+
+def the_setup_talks(nb):
+    cell(nb, "setup")["outputs"].append(stream("installed"))
+
+
+def an_open_solution(nb):
+    cell(nb, "solution")["metadata"]["tags"] = []
+
+
+def an_empty_cell(nb):
+    nb["cells"].append(markdown(" ", "empty"))
+
+
+def equal_ids(nb):
+    nb["cells"].append(copy.deepcopy(cell(nb, "s1")))
+
+
+SLIPS = {
+    rules.outputs_are_fresh: [stale, never_run, not_all_run],
+    rules.headings_are_the_course_s: [two_titles, a_section_is_missing, a_level_is_skipped],
+    rules.figures_have_alt_text: [no_alt, two_pictures, no_alt_in_html],
+    rules.outputs_are_clean: [
+        a_warning, an_error, a_dead_widget, somebody_s_path, a_path_in_the_source, a_windows_path,
+    ],
+    rules.claims_are_checked: [too_few_checks, a_check_without_output],
+    rules.exercises_exist: [
+        another_chapter_s_exercise, too_few_exercises, no_quiz, an_exercise_without_heading,
+    ],
+    rules.maths_renders_everywhere: [
+        a_tag_beside_a_line_break, display_maths_in_a_line, an_eqref, a_directive,
+    ],
+    rules.equations_are_numbered: [a_gap_in_the_numbers],
+    rules.source_lines_are_sentences: [two_sentences_in_a_line],
+    rules.starts_with_the_setup: [the_setup_is_not_first, the_setup_talks],
+    rules.cells_are_well_formed: [an_open_solution, an_empty_cell, equal_ids],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "slip"),
+    [(rule, slip) for rule, slips in SLIPS.items() for slip in slips],
+    ids=lambda f: f.__name__,
+)
+def test_each_slip_is_noticed(rule, slip, notebook):
+    slip(notebook)
+    assert rule(NAME, notebook), f"{rule.__name__} does not notice: {slip.__name__}"
+
+
+def test_a_heavy_chapter_is_noticed(notebook, tmp_path):
+    (tmp_path / "sample.ipynb").write_text(" " * (rules.LARGEST + 1))
+    assert rules.stays_light(NAME, notebook)
+
+
+def test_every_rule_has_a_slip_that_breaks_it():
+    assert set(SLIPS) | {rules.stays_light} == set(rules.RULES)

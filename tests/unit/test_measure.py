@@ -1,0 +1,102 @@
+"""Counting, weighing and timing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from attncourse.measure import Timing, compare, count_macs, one_thread, peak_bytes
+
+
+def test_macs_of_known_layers():
+    x = torch.randn(2, 3, 8, 8)
+    assert count_macs(nn.Conv2d(3, 5, 3, padding=1), x) == 2 * 64 * 5 * 3 * 9
+    assert count_macs(nn.Linear(8, 7), x) == 2 * 3 * 8 * 8 * 7
+    assert count_macs(lambda x: x.mean(dim=(2, 3)), x) == x.numel()
+    assert count_macs(lambda x: x * x, x) == x.numel()
+    assert count_macs(lambda x: torch.sigmoid(x) + 1, x) == 0
+    assert count_macs(lambda x: 2 * x, x) == 0, "a constant factor is no product of tensors"
+
+
+def test_fused_attention_does_not_hide_its_products():
+    q = torch.randn(1, 2, 16, 4)
+    counted = count_macs(lambda q: F.scaled_dot_product_attention(q, q, q), q)
+    assert counted >= 2 * 2 * 16 * 16 * 4
+
+
+def test_peak_is_the_largest_sum_of_live_tensors():
+    def chain(steps):
+        x = torch.ones(1000)  # 4000 bytes
+        for _ in range(steps):
+            x = x + 1
+        return x
+
+    assert peak_bytes(lambda: chain(1)) == 8000
+    assert peak_bytes(lambda: chain(50)) == 8000, "what was freed does not count"
+    kept = []
+    assert peak_bytes(lambda: kept.extend(torch.ones(1000) for _ in range(3))) == 12_000
+
+
+def test_views_and_outside_tensors_are_not_counted_twice():
+    x = torch.ones(1000)
+    assert peak_bytes(lambda: x.view(10, 100)) == x.nbytes
+    made = peak_bytes(lambda: [torch.ones(500).view(5, 100) for _ in range(1)])
+    assert made == 2000
+
+
+def test_quadratic_memory_is_seen():
+    q = torch.randn(1, 1, 512, 16)
+
+    def explicit():
+        return (q @ q.transpose(-1, -2)).softmax(-1) @ q
+
+    assert peak_bytes(explicit) >= 512 * 512 * 4
+    assert peak_bytes(lambda: F.scaled_dot_product_attention(q, q, q)) < 512 * 512
+
+
+def test_compare_ranks_by_work():
+    small, large = torch.randn(64, 64), torch.randn(512, 512)
+    timed = compare({"small": lambda: small @ small, "large": lambda: large @ large}, repeats=5)
+    assert timed["large"] / timed["small"] > 10
+    assert timed["small"].repeats == 5
+
+
+def test_compare_does_not_count_sleep_on_the_cpu():
+    timed = compare(
+        {
+            "work": lambda: sum(range(20_000)),
+            "sleep": lambda: (sum(range(20_000)), time.sleep(0.002)),
+        },
+        repeats=3,
+    )
+    assert timed["sleep"] / timed["work"] < 3
+
+
+def test_compare_refuses_what_has_no_median():
+    with pytest.raises(ValueError, match="candidates is empty"):
+        compare({})
+    with pytest.raises(ValueError, match="repeats=2 is too few"):
+        compare({"a": lambda: None}, repeats=2)
+    with pytest.raises(ValueError, match="warmup=0"):
+        compare({"a": lambda: None}, warmup=0)
+
+
+def test_one_thread_puts_the_number_back():
+    before = torch.get_num_threads()
+
+    def fails_inside():
+        with one_thread():
+            assert torch.get_num_threads() == 1
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails_inside()
+    assert torch.get_num_threads() == before
+
+
+def test_ratio_of_timings():
+    assert Timing(3.0, 0.1, 5) / Timing(1.5, 0.1, 5) == 2.0

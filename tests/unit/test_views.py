@@ -1,0 +1,309 @@
+"""Figures carry a description, fragments are self-contained, numbers survive embedding."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from attncourse import views
+from attncourse.catalog import CARDS
+from attncourse.views.fragment import checked_id, encode
+from attncourse.views.show import checked_alt
+
+ALT = "Two lines cross in the middle of the panel, one rises and one falls."
+
+
+def html_of(view):
+    return view._repr_mimebundle_()["text/html"]
+
+
+def spec_of(view):
+    found = re.search(r'<script type="application/json">(.*?)</script>', html_of(view), re.DOTALL)
+    return json.loads(found[1])
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), dtype="<f4")
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    views.use()
+    yield
+    plt.close("all")
+
+
+# ---------------------------------------------------------------- figures
+
+
+def test_a_figure_cannot_be_shown_without_a_description():
+    with pytest.raises(TypeError, match="alt"):
+        views.show(plt.figure())
+
+
+@pytest.mark.parametrize("alt", ["", None, "Accuracy.", "x" * 10])
+def test_a_title_is_no_description(alt):
+    with pytest.raises(ValueError, match="say in a sentence what is seen"):
+        views.show(plt.figure(), alt=alt)
+
+
+@pytest.mark.parametrize("word", ["A plot", "The image", "Graph", "a picture"])
+def test_a_description_does_not_name_the_medium(word):
+    with pytest.raises(ValueError, match="starts by naming the medium"):
+        checked_alt(f"{word} of two lines that cross in the middle of the panel.")
+
+
+def test_line_breaks_of_the_source_do_not_reach_the_reader():
+    assert checked_alt("Two lines that cross\n   in the middle of it.") == (
+        "Two lines that cross in the middle of it."
+    )
+
+
+def test_a_shown_figure_is_closed_transparent_and_described():
+    figure, axes = plt.subplots()
+    axes.plot([0, 1], [0, 1])
+    picture = views.show(figure, alt=ALT)
+    assert not plt.get_fignums()
+    data, metadata = picture._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == ALT
+    assert data["text/plain"] == f"Figure: {ALT}"
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as image:
+        assert abs(image.width - 7.2 * 144) <= 1
+        assert image.convert("RGBA").getpixel((2, 2))[3] == 0
+
+
+def test_the_palette_has_one_colour_a_meaning():
+    assert len(set(views.PALETTE.values())) == len(views.PALETTE)
+
+
+def contrast(one, two):
+    def light(colour):
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    high, low = sorted((light(one), light(two)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#14181e"])
+@pytest.mark.parametrize("name", [n for n in views.PALETTE if n not in ("attention", "ablation")])
+def test_figures_read_on_light_and_dark(name, background):
+    """Graphics need 3 : 1; the light orange and purple are never used for text on white."""
+    assert contrast(views.PALETTE[name], background) >= 3
+
+
+def test_seed_dots_shows_every_seed_and_interval():
+    figure = views.seed_dots(
+        {"no gate": [0.5, 0.52], "SE": [0.97, 0.98]}, {"no gate": "plain", "SE": "mechanism"},
+        {"no gate": (0.4, 0.6), "SE": (0.96, 0.99)}, references={"chance": 0.55}, limits=(0.3, 1),
+    )  # fmt: skip
+    (axes,) = figure.axes
+    drawn = [line.get_xdata() for line in axes.lines]
+    assert [list(d) for d in drawn[:4]] == [[0.5, 0.52], [0.4, 0.6], [0.97, 0.98], [0.96, 0.99]]
+    assert axes.lines[0].get_color() == views.PALETTE["plain"]
+    assert axes.lines[2].get_color() == views.PALETTE["mechanism"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["no gate", "SE"]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_maps_have_a_unit_and_a_fair_scale(signed):
+    figure, axes = plt.subplots()
+    views.heat(axes, np.array([[-2.0, 1.0]]) if signed else np.array([[0.5, 2.0]]), unit="gate",
+               signed=signed)  # fmt: skip
+    assert axes.images[0].get_clim() == ((-2.0, 2.0) if signed else (0.0, 2.0))
+    assert figure.axes[1].get_ylabel() == "gate"
+
+
+# ---------------------------------------------------------------- fragments
+
+
+class Addresses(HTMLParser):
+    """Every address that a piece of HTML asks for."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found, self.images = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.found += [given[k] for k in ("src", "href") if k in given]
+        if tag == "img":
+            self.images.append(given.get("alt", ""))
+
+
+def every_view():
+    curves = np.zeros((2, 1, 3))
+    figure, _ = plt.subplots()
+    poster = views.show(figure, alt=ALT)
+    schematic = views.Schematic(id="gate", alt=ALT, columns=3, rows=2)
+    x, y = schematic.box("x", 0, 1, "input", shape="c h w"), schematic.circle("×", 1, 1)
+    schematic.arrow(x, y, "c")
+    return {
+        "card": views.identity_card(CARDS[0]),
+        "schematic": schematic.show(),
+        "attention": views.explore_attention(np.eye(6), (2, 3), id="att", alt=ALT),
+        "gates": views.explore_gates(
+            np.eye(2), id="gates", alt=ALT, rows=["a", "b"], columns=["c", "d"]
+        ),
+        "curves": views.explore_curves(
+            curves, id="curves", alt=ALT, sliders={"r": [1, 2]}, series={"SE": "mech"},
+            x=("x", [0, 1, 2]), y=("y", (0, 1)), start=[0], poster=poster,
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", every_view())
+def test_fragments_ask_no_other_host_and_describe_their_images(name):
+    view = every_view()[name]
+    found = Addresses(html_of(view))
+    assert all(a.startswith(("data:", "#")) for a in found.found), found.found
+    assert all(len(alt) > 20 for alt in found.images)
+    assert "http" not in html_of(view).replace("http://www.w3.org/2000/svg", "")
+    assert repr(view)
+
+
+@pytest.mark.parametrize("name", every_view())
+def test_fragments_repeat_byte_for_byte(name):
+    assert html_of(every_view()[name]) == html_of(every_view()[name])
+
+
+def test_the_card_shows_what_the_catalogue_knows():
+    html = html_of(views.identity_card(CARDS[0]))
+    for text in ("σ(W₂ δ(W₁ GAP(x)))", "2C²/r + C/r + C", "CVPR 2018", "what · channel attention"):
+        assert text in html
+
+
+def test_explorers_hold_the_array_s_own_numbers():
+    rng = np.random.default_rng(0)
+    maps, gates = rng.random((6, 6)), rng.random((4, 3))
+    images = rng.integers(0, 256, (4, 2, 5), dtype=np.uint8)
+    spec = spec_of(
+        views.explore_attention(maps, (2, 3), id="att", alt=ALT, image=rng.random((4, 6)))
+    )
+    np.testing.assert_array_equal(floats(spec["maps"]), maps.astype("f4").ravel())
+    assert spec["image"].startswith("data:image/png;base64,")
+    spec = spec_of(
+        views.explore_gates(
+            gates, id="gates", alt=ALT, rows=list("abcd"), columns=list("xyz"), images=images
+        )
+    )
+    np.testing.assert_array_equal(floats(spec["gates"]), gates.astype("f4").ravel())
+    np.testing.assert_array_equal(
+        np.frombuffer(base64.b64decode(spec["images"]), dtype="u1"), images.ravel()
+    )
+
+
+def test_descriptions_cannot_break_out_of_the_page():
+    evil = 'Rows of "<script>alert(1)</script>" & more, </script> as a name.'
+    view = views.explore_gates(
+        np.eye(2), id="gates", alt=evil, rows=[evil, "b"], columns=["c", "d"]
+    )
+    assert html_of(view).count("<script") == 2
+    assert spec_of(view)["rows"][0] == evil
+
+
+def test_bytes_are_little_endian_floats():
+    assert base64.b64decode(encode(np.array([1.0]))) == b"\x00\x00\x80\x3f"
+    assert base64.b64decode(encode(np.array([7], dtype=np.uint8))) == b"\x07"
+
+
+@pytest.mark.parametrize("bad", ["Se-Gates", "x", "1st", "a b", "a" * 50])
+def test_identifiers_are_plain(bad):
+    with pytest.raises(ValueError, match="must be 3 to 41 small letters"):
+        checked_id(bad)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"grid of 2 x 2 positions needs \(4, 4\)"):
+        views.explore_attention(np.eye(6), (2, 2), id="att", alt=ALT)
+    with pytest.raises(ValueError, match="there are 1 row descriptions"):
+        views.explore_gates(np.eye(2), id="gates", alt=ALT, rows=["a"], columns=["c", "d"])
+    with pytest.raises(ValueError, match="pass 2 uint8 thumbnails"):
+        views.explore_gates(
+            np.eye(2), id="gates", alt=ALT, rows=["a", "b"], columns=["c", "d"], images=np.eye(3)
+        )
+    with pytest.raises(ValueError, match=r"2 value\(s\) that are NaN or infinite"):
+        views.explore_attention(np.array([[np.nan, 1], [np.inf, 0]]), (1, 2), id="att", alt=ALT)
+
+
+def test_schematics_know_their_shapes():
+    s = views.Schematic(id="gate", alt=ALT, columns=4, rows=2)
+    with pytest.raises(ValueError, match="kind='blue' is unknown"):
+        s.box("x", 0, 0, "blue")
+    x, g, y = s.box("x", 0, 1, "input"), s.box("g", 2, 0, "decide"), s.box("y", 2, 1, "result")
+    s.arrow(x, g, "c", via="up")
+    s.arrow(x, y, "c h w")
+    s.arrow(g, y, "c 1 1")
+    svg = s.svg()
+    assert svg.count("marker-end") == 3
+    for shape in ("c h w", "c 1 1"):
+        assert f">{shape}<" in svg
+    assert 'role="img"' in svg
+    poster = base64.b64decode(s.poster().split(",")[1]).decode()
+    assert "var(" not in poster, "an image cannot see the page's variables"
+
+
+# ---------------------------------------------------------------- control
+
+
+def lines(r, strength):
+    lines.calls.append((r, strength))
+    return {"SE": [r, strength, r * strength], "plain": [0.0, 0.0, 0.0]}
+
+
+lines.calls = []
+
+
+def control(**changes):
+    options = {
+        "id": "se-control", "alt": ALT, "sliders": {"r": [1, 2], "strength": [0.5, 1.0, 2.0]},
+        "series": {"SE": "mechanism", "plain": "plain"}, "x": ("x", [0, 1, 2]), "y": ("y", (0, 4)),
+        "start": {"strength": 1.0},
+    }  # fmt: skip
+    return views.control(lines, **(options | changes))
+
+
+def test_the_static_alternative_holds_every_setting():
+    spec = spec_of(control())
+    table = floats(spec["curves"]).reshape(2, 3, 2, 3)
+    for i, r in enumerate([1, 2]):
+        for j, strength in enumerate([0.5, 1.0, 2.0]):
+            np.testing.assert_allclose(table[i, j, 0], [r, strength, r * strength])
+    assert spec["start"] == [0, 1]
+    assert spec["sliders"] == {"r": [1, 2], "strength": [0.5, 1.0, 2.0]}
+
+
+def test_with_a_kernel_moving_a_slider_computes_again():
+    view = control()
+    bundle = view._repr_mimebundle_()
+    assert {"text/html", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
+    row, image, status = view.widget.children
+    before = image.value
+    lines.calls.clear()
+    row.children[1].value = 2.0
+    assert lines.calls == [(1, 2.0)]
+    assert image.value != before
+    assert status.value == "at x 2: SE 2.000, plain 0.000"
+    assert isinstance(row.children[0], ipywidgets.SelectionSlider)
+
+
+def test_a_control_that_cannot_work_is_refused():
+    with pytest.raises(ValueError, match="slider 'r' has no settings"):
+        control(sliders={"r": [], "strength": [1.0]})
+    with pytest.raises(ValueError, match="start strength=7 is not among"):
+        control(start={"strength": 7})
+    with pytest.raises(ValueError, match="compute returned"):
+        control(series={"SE": "mechanism"})
+    with pytest.raises(ValueError, match="3 points for 2 values of x"):
+        control(x=("x", [0, 1]))
