@@ -24,6 +24,8 @@ BOOK = ROOT / "book"
 CHECK_TAG = "nbval-check-output"
 LARGEST = 1_000_000
 FEWEST_CHECKED = 8
+#: Characters in a line of code: what the book's column shows without scrolling.
+WIDEST_CODE = 80
 FEWEST_EXERCISES = 3
 
 #: Headings of a mechanism's chapter, in order; the title comes before them.
@@ -282,10 +284,20 @@ def starts_with_the_setup(name: str, notebook: Notebook) -> list[str]:
     found = []
     if not first["source"].startswith("#@title Setup"):
         found.append("the first code cell is not the setup cell")
-    if "hide-input" not in _tags(first):
-        found.append("the setup cell is not folded (tag hide-input)")
+    if "remove-cell" not in _tags(first):
+        found.append("the setup cell shows in the book (tag remove-cell)")
     if first["outputs"]:
         found.append("the setup cell prints something")
+    return found
+
+
+def code_fits_the_column(name: str, notebook: Notebook) -> list[str]:
+    """No line of code is cut off by the text column."""
+    found = []
+    for cell in _code(notebook):
+        for line in cell["source"].splitlines():
+            if len(line) > WIDEST_CODE:
+                found.append(f"cell {cell['id']}: {len(line)} characters: {line.strip()[:50]!r}")
     return found
 
 
@@ -315,5 +327,6 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
     source_lines_are_sentences,
     stays_light,
     starts_with_the_setup,
+    code_fits_the_column,
     cells_are_well_formed,
 )

@@ -10,6 +10,7 @@ from attncourse.views.explorer import explore_attention, explore_curves, explore
 from attncourse.views.figures import heat, label_line, seed_dots
 from attncourse.views.schematic import Schematic
 from attncourse.views.show import Picture, show
+from attncourse.views.table import table
 from attncourse.views.style import PALETTE, use
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "label_line",
     "seed_dots",
     "show",
+    "table",
     "use",
 ]

@@ -220,6 +220,6 @@ def _png(image: np.ndarray) -> bytes:
 def _ticks(low: float, high: float) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
-    ticks = MaxNLocator(5).tick_values(float(low), float(high))
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(float(low), float(high))
     slack = 1e-9 * (high - low)
     return [round(float(t), 6) for t in ticks if low - slack <= t <= high + slack]

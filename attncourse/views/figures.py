@@ -56,7 +56,13 @@ def seed_dots(
 
 
 def heat(
-    axes: Axes, matrix: np.ndarray, *, unit: str, signed: bool = False, limit: float | None = None
+    axes: Axes,
+    matrix: np.ndarray,
+    *,
+    unit: str,
+    signed: bool = False,
+    limit: float | None = None,
+    bar: bool = True,
 ) -> None:
     """Draw ``matrix`` (rows, columns) as a map with a colour bar that says the unit.
 
@@ -66,6 +72,7 @@ def heat(
         unit: text at the colour bar.
         signed: use the diverging map, centred at zero.
         limit: largest magnitude of the colour scale; by default the largest there is.
+        bar: draw the colour bar; leave it out only beside a map that shares it.
     """
     top = float(np.abs(matrix).max()) if limit is None else limit
     image = axes.imshow(
@@ -76,9 +83,10 @@ def heat(
         aspect="auto",
     )
     axes.spines[:].set_visible(False)
-    bar = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    bar.set_label(unit)
-    bar.outline.set_visible(False)
+    if bar:
+        scale = axes.figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+        scale.set_label(unit)
+        scale.outline.set_visible(False)
 
 
 def label_line(axes: Axes, x: float, y: float, text: str, colour: str, **place: object) -> None:

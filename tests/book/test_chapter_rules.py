@@ -32,7 +32,7 @@ def picture():
 def good():
     cells = [
         markdown("# A title", "title"),
-        code("#@title Setup (run me first)", "setup", ["hide-input"]),
+        code("#@title Setup (run me first)", "setup", ["remove-cell"]),
     ]
     for n, section in enumerate(rules.SECTIONS):
         cells.append(markdown(f"## {section}\n\nOne sentence.\nAnother one.", f"s{n}"))
@@ -189,6 +189,14 @@ def the_setup_talks(nb):
     cell(nb, "setup")["outputs"].append(stream("installed"))
 
 
+def the_setup_shows(nb):
+    cell(nb, "setup")["metadata"]["tags"] = []
+
+
+def a_long_line(nb):
+    cell(nb, "k0")["source"] = "x = " + " + ".join(["one"] * 15)
+
+
 def an_open_solution(nb):
     cell(nb, "solution")["metadata"]["tags"] = []
 
@@ -217,7 +225,8 @@ SLIPS = {
     ],
     rules.equations_are_numbered: [a_gap_in_the_numbers],
     rules.source_lines_are_sentences: [two_sentences_in_a_line],
-    rules.starts_with_the_setup: [the_setup_is_not_first, the_setup_talks],
+    rules.starts_with_the_setup: [the_setup_is_not_first, the_setup_talks, the_setup_shows],
+    rules.code_fits_the_column: [a_long_line],
     rules.cells_are_well_formed: [an_open_solution, an_empty_cell, equal_ids],
 }  # fmt: skip
 

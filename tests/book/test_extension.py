@@ -1,0 +1,416 @@
+"""The book's Sphinx extension: its pure functions, without a build."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sphinx")
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from attnbook import chapter, mathjax, plan, search, taxonomy, timings, trim  # noqa: E402
+from docutils import nodes  # noqa: E402
+from sphinx.errors import ExtensionError  # noqa: E402
+
+PLAN = plan.read(ROOT / "attncourse" / "plan.toml")
+STAMP = {
+    "source_sha256": "0" * 64,
+    "seconds": 41.3,
+    "device": "two CPU cores",
+    "versions": {"python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6"},
+}
+VOID = {"rect", "path", "circle", "img", "br", "input", "meta", "link"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags are balanced and collects links, text and classes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+        self.classes: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.classes += (given.get("class") or "").split()
+        if tag == "a":
+            self.links.append(given["href"] or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.classes += (dict(attrs).get("class") or "").split()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def only(*paths: str) -> plan.Address:
+    """Addresses of a book that has these chapters and no others."""
+    return lambda path: f"{path}.html" if path in paths else None
+
+
+# ---- plan and map ----------------------------------------------------------------------------
+
+
+def test_the_extension_reads_the_same_plan_as_the_package() -> None:
+    from attncourse.plan import CHAPTERS
+
+    assert [c.path for category in PLAN for c in category.chapters] == [c.path for c in CHAPTERS]
+    assert [c.short for category in PLAN for c in category.chapters] == [c.short for c in CHAPTERS]
+
+
+def test_the_map_names_every_chapter_once_and_links_only_what_exists() -> None:
+    ready = ("channel/squeeze_excitation", "spatial/non_local")
+    outline = Outline(taxonomy.map_html(PLAN, only(*ready)))
+    assert outline.links == [f"{path}.html" for path in ready]
+    titles = [c.title for category in PLAN for c in category.chapters]
+    assert [text for text in outline.text if text in titles] == titles
+    assert outline.text.count("coming") == 34
+
+
+def test_the_map_asks_the_six_questions_in_order() -> None:
+    html = taxonomy.map_html(PLAN, only())
+    asked = re.findall(r'ac-map-asks">([^<]+)<', html)
+    assert asked == [
+        "The idea", "What?", "Where?", "When?", "Which?", "What and where?", "Where and when?",
+        "The comparison",
+    ]  # fmt: skip
+
+
+def test_the_map_escapes_what_it_is_given() -> None:
+    odd = plan.Chapter("channel", "odd", "A < B & C", "A", "x > 0.")
+    category = plan.Category("channel", "Channel", "what", "g.", (odd,))
+    html = taxonomy.map_html((category,), lambda path: 'a"b.html')
+    assert "A &lt; B &amp; C" in html
+    assert 'href="a&quot;b.html"' in html
+
+
+@pytest.mark.parametrize("name", [category.name for category in PLAN])
+def test_every_category_has_a_drawing_that_is_silent(name: str) -> None:
+    svg = taxonomy.glyph(name)
+    Outline(svg)
+    assert 'aria-hidden="true"' in svg
+    assert "http" not in svg
+
+
+# ---- path strip --------------------------------------------------------------------------------
+
+
+def test_the_strip_lights_the_present_chapter() -> None:
+    found = plan.find(PLAN, "book/channel/squeeze_excitation")
+    assert found
+    category, here = found
+    html = chapter.strip_html(category, here, only(here.path, "channel/frequency_channel"))
+    outline = Outline(html)
+    assert outline.links == ["channel/frequency_channel.html"]
+    assert html.count('aria-current="page">Squeeze-and-Excitation') == 1
+    assert outline.classes.count("ac-coming") == 7
+    assert html.count(", coming") == 7, "greyed chapters say so in words"
+    assert "what · channel" in outline.text
+
+
+def test_a_page_that_is_no_chapter_has_no_strip() -> None:
+    assert plan.find(PLAN, "book/glossary") is None
+
+
+# ---- facts line --------------------------------------------------------------------------------
+
+
+def test_the_facts_line_says_what_is_known() -> None:
+    facts = chapter.Facts(
+        30, STAMP, (("Colab", "https://c/x"),), "attncourse.channel.SqueezeExcitation", "https://s"
+    )
+    outline = Outline(chapter.facts_html(facts))
+    assert outline.text == [
+        "about 30 min to read",
+        "ran in 41 s on two CPU cores",
+        "open in Colab",
+        "attncourse.channel.SqueezeExcitation",
+    ]
+    assert outline.links == ["https://c/x", "https://s"]
+
+
+@pytest.mark.parametrize("stamp", [None, {}, {"device": "a GPU"}])
+def test_the_facts_line_invents_no_running_time(stamp: dict | None) -> None:
+    html = chapter.facts_html(chapter.Facts(12, stamp))
+    assert "ran in" not in html
+    assert "None" not in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (41.3, "41 s"), (59.6, "1 min"), (60, "1 min"), (105, "1 min 45 s")],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert chapter.duration(seconds) == text
+
+
+def test_reading_time_grows_with_words_formulas_and_code() -> None:
+    assert chapter.reading_minutes(0) == 1
+    assert chapter.reading_minutes(900) == 5
+    assert chapter.reading_minutes(900, formulas=6) == 7
+    assert chapter.reading_minutes(900, lines=48) == 7
+    assert chapter.reading_minutes(5000, 20, 200) % 5 == 0
+
+
+def test_reading_time_counts_no_outputs() -> None:
+    output = nodes.container("", nodes.literal_block("", "9 " * 500), classes=["cell_output"])
+    page = nodes.document(None, None)
+    page += nodes.paragraph(text="one two three")
+    page += nodes.math_block("", "x")
+    page += nodes.literal_block("", "a = 1\nb = 2")
+    page += nodes.raw("", "<p>four five</p>", format="html")
+    page += output
+    assert chapter.measure(page) == (3, 1, 2)
+
+
+def test_a_stamp_is_read_from_the_notebook(tmp_path: Path) -> None:
+    notebook = tmp_path / "n.ipynb"
+    assert chapter.stamp_of(notebook) is None
+    notebook.write_text(json.dumps({"metadata": {}}))
+    assert chapter.stamp_of(notebook) is None
+    notebook.write_text(json.dumps({"metadata": {"attncourse": STAMP}}))
+    assert chapter.stamp_of(notebook) == STAMP
+
+
+def test_launch_links_lead_to_the_notebook() -> None:
+    options = {
+        "repository_url": "https://github.com/o/r",
+        "repository_branch": "main",
+        "launch_buttons": {"colab_url": "https://c.org", "binderhub_url": "https://b.org/"},
+    }
+    assert chapter.launch_links(options, "book/a/b.ipynb") == (
+        ("Colab", "https://c.org/github/o/r/blob/main/book/a/b.ipynb"),
+        ("Binder", "https://b.org/v2/gh/o/r/main?urlpath=lab/tree/book/a/b.ipynb"),
+    )
+    assert chapter.launch_links({**options, "repository_url": "https://e.org/o/r"}, "b") == ()
+
+
+def test_strip_and_facts_find_their_places() -> None:
+    body = '<section>\n<h1>T<a class="headerlink">#</a></h1>\n<p>Promise.</p>\n<p>Text.</p>'
+    placed = chapter.place(body, "[strip]", "[facts]")
+    assert placed == (
+        '<section>\n[strip]<h1>T<a class="headerlink">#</a></h1>\n'
+        '<p class="ac-promise">Promise.</p>[facts]\n<p>Text.</p>'
+    )
+    assert chapter.place("<h1>T</h1><div>x</div>", "[s]", "[f]") == "[s]<h1>T</h1>[f]<div>x</div>"
+
+
+def test_captions_are_recognised() -> None:
+    body = "<h1>T</h1><p><strong>Figure 2.</strong> A.</p><p><strong>Note.</strong> B.</p>"
+    placed = chapter.place(body, "", "")
+    assert '<p class="ac-caption"><strong>Figure 2.' in placed
+    assert "<p><strong>Note." in placed
+
+
+# ---- timings -----------------------------------------------------------------------------------
+
+
+def test_a_timing_row_says_when_nothing_was_recorded() -> None:
+    assert timings.row(None) == ("not recorded", "", "")
+    assert timings.row(STAMP) == (
+        "41 s", "two CPU cores", "python 3.11.7, torch 2.13.0, numpy 2.4.6"
+    )  # fmt: skip
+
+
+def test_pins_are_read_by_normalised_name() -> None:
+    text = '# comment\nSphinx_Design==0.6.1\nx==1; python_version < "3.12"\nx==2\nnot-a-pin>=3\n'
+    assert timings.pins(text) == {"sphinx-design": "0.6.1", "x": "1"}
+
+
+def test_the_timings_page_asks_only_for_pinned_packages() -> None:
+    page = (ROOT / "book" / "timings.md").read_text(encoding="utf-8")
+    block = re.search(r"```\{pinned-versions\}\n(.*?)```", page, re.DOTALL)
+    assert block
+    pinned = timings.pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    assert [n for n in block.group(1).split() if timings.normal(n) not in pinned] == []
+
+
+# ---- MathJax -----------------------------------------------------------------------------------
+
+FILES = [
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "input/tex-full.js",
+    "input/tex/extensions/ams.js",
+    "input/tex/extensions/all-packages.js",
+    "input/mml/extensions/mml3.sef.json",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "output/chtml/fonts/woff-v2/MathJax_Zero.woff",
+    "output/svg.js",
+    "a11y/assistive-mml.js",
+    "ui/menu.js",
+    "sre/mathmaps/en.json",
+    "sre/mathmaps/fr.json",
+    "tex-mml-chtml.js",
+    "node-main.js",
+]
+
+
+def test_mathjax_brings_what_a_page_may_ask_for_and_no_more() -> None:
+    chosen = mathjax.select(FILES)
+    assert chosen == sorted(chosen)
+    assert set(FILES) - set(chosen) == {
+        "input/tex-full.js",
+        "input/tex/extensions/all-packages.js",
+        "input/mml/extensions/mml3.sef.json",
+        "output/svg.js",
+        "sre/mathmaps/fr.json",
+        "tex-mml-chtml.js",
+        "node-main.js",
+    }
+
+
+def test_what_mathjax_loads_first_is_copied() -> None:
+    chosen = {name.removesuffix(".js") for name in mathjax.select(FILES)}
+    assert set(mathjax.CONFIG["loader"]["load"]) <= chosen
+    assert mathjax.ENTRY.removeprefix("mathjax/").removesuffix(".js") in chosen
+
+
+def test_a_changed_mathjax_package_is_noticed() -> None:
+    with pytest.raises(ExtensionError, match=r"output/chtml\.js"):
+        mathjax.select([name for name in FILES if name != "output/chtml.js"])
+
+
+def test_the_installed_package_has_what_is_needed() -> None:
+    try:
+        found = mathjax.installed()
+    except ExtensionError:
+        pytest.skip("the book's requirements are not installed")
+    chosen = mathjax.select(found)
+    assert all(found[name].is_file() for name in chosen)
+    assert sum(found[name].stat().st_size for name in chosen) < 4e6
+
+
+# ---- search and language -------------------------------------------------------------------------
+
+
+def test_chinese_is_indexed_whole_and_in_pairs() -> None:
+    assert search.han_terms("挤压/激励 squeeze") == ["挤压", "激励"]
+    assert search.han_terms("注意力图") == ["注意力图", "注意", "意力", "力图"]
+    assert search.han_terms("no Chinese") == []
+
+
+def test_search_still_finds_english() -> None:
+    words = search.CourseSearch({}).split("channel attention 通道注意力")
+    assert {"channel", "attention", "通道注意力", "通道"} <= set(words)
+
+
+def test_chinese_is_marked_in_text_and_nowhere_else() -> None:
+    html = '<p title="通道">通道 a<b>b</b></p><script>"通道"</script>'
+    assert search.mark_language(html) == (
+        '<p title="通道"><span lang="zh-Hans">通道</span> a<b>b</b></p><script>"通道"</script>'
+    )
+
+
+# ---- trimming ----------------------------------------------------------------------------------
+
+
+def test_live_code_is_never_loaded() -> None:
+    body = '<div class="cell"><div class="highlight">'
+    assert not trim.keep("_static/sphinx-thebe.js", body)
+    assert not trim.keep('const THEBE_JS_URL = "https://example.org/thebe"', body)
+
+
+@pytest.mark.parametrize(
+    ("asset", "body"),
+    [
+        ("_static/mathjax/startup.js", '<span class="math notranslate nohighlight">'),
+        ('window.MathJax = {"loader": 1}', '<div class="math notranslate">'),
+        ("_static/copybutton.js", '<div class="highlight">'),
+        ("_static/mystnb.abc.css", '<div class="cell docutils">'),
+        ("_static/sphinx-design.min.css", '<div class="sd-card">'),
+    ],
+)
+def test_an_asset_comes_with_what_uses_it(asset: str, body: str) -> None:
+    assert trim.keep(asset, body)
+    assert not trim.keep(asset, "<p>plain</p>")
+
+
+def test_the_course_s_own_assets_are_always_loaded() -> None:
+    for asset in ("_static/course.css", "_static/course.js", "_static/doctools.js"):
+        assert trim.keep(asset, "")
+
+
+def test_heavy_scripts_leave_the_head() -> None:
+    head = (
+        '<script defer src="../_static/scripts/fontawesome.js?digest=1"></script>\n'
+        '<script src="../_static/doctools.js"></script>\n<script src="../searchindex.js"></script>'
+    )
+    assert trim.without_scripts(head) == '\n<script src="../_static/doctools.js"></script>'
+
+
+def test_repeated_styles_and_idle_spans_go() -> None:
+    body = (
+        "<style>.a{}</style><i>1</i><style>.a{}</style><style>.b{}</style>"
+        '<span class="n">x</span> <span class="o">=</span> <span class="mi">1</span>'
+    )
+    assert trim.lighter(body) == (
+        "<style>.a{}</style><i>1</i><style>.b{}</style>"
+        'x <span class="o">=</span> <span class="mi">1</span>'
+    )
+
+
+def test_only_rules_that_can_match_nothing_go() -> None:
+    css = (
+        "/* .x */@charset 'u';.used{a:1}.gone{a:2}.used .gone,p.used:hover{a:3}p:not(.gone){a:4}"
+        "@media print{.gone{a:5}.used{a:6}}@keyframes k{0%{a:7}to{a:8}}.bs-tooltip-auto .used{a:9}"
+        "html[data-x='.gone'] p{a:10}"
+    )
+    kept = trim.without_unused_rules(css, {"used"})
+    values = [int(value) for value in re.findall(r"a:(\d+)", kept)]
+    assert values == [1, 3, 4, 6, 7, 8, 9, 10]
+    assert kept.count("{") == kept.count("}")
+
+
+# ---- the sheet and the script ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["course.css", "course.js"])
+def test_the_book_s_own_assets_ask_no_other_host(name: str) -> None:
+    text = (ROOT / "book" / "_static" / name).read_text(encoding="utf-8")
+    addresses = set(re.findall(r"https?://[^\s'\"%)]+", text)) - {"http://www.w3.org/2000/svg"}
+    assert not addresses
+
+
+def test_light_and_dark_define_the_same_colours() -> None:
+    css = (ROOT / "book" / "_static" / "course.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r"^html[^\n]*\{\n  --ac-bg.*?^\}", css, re.DOTALL | re.MULTILINE)[:2]
+    names = [set(re.findall(r"(--ac-[a-z-]+):", block)) for block in (light, dark)]
+    assert names[0] == names[1]
+    assert len(names[0]) >= 14
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+@pytest.mark.parametrize("ink", ["--ac-ink", "--ac-soft", "--ac-link", "--ac-link-hover"])
+@pytest.mark.parametrize("paper", ["--ac-bg", "--ac-panel", "--ac-lit"])
+def test_text_has_contrast(theme: int, ink: str, paper: str) -> None:
+    css = (ROOT / "book" / "_static" / "course.css").read_text(encoding="utf-8")
+    block = re.findall(r"^html[^\n]*\{\n  --ac-bg.*?^\}", css, re.DOTALL | re.MULTILINE)[theme]
+    colours = dict(re.findall(r"(--ac-[a-z-]+): (#[0-9a-f]{3,6});", block))
+    light, dark = sorted((luminance(colours[ink]), luminance(colours[paper])), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * d for d in colour[1:])
+    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,342 @@
+"""The built book in a real browser: complete, private, readable, playable."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag, urljoin
+
+import chapter_rules as rules
+import numpy as np
+import pytest
+import yaml
+
+pytestmark = pytest.mark.browser
+CHAPTERS = rules.chapters()
+
+
+def pages():
+    """Every page of the table of contents, from the source, so that none is forgotten."""
+    toc = yaml.safe_load((rules.ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    entries = [entry["file"] for part in toc["parts"] for entry in rules._entries(part)]
+    return [f"{file}.html" for file in (toc["root"], *entries)]
+
+
+PAGES = pages()
+
+
+# ---------------------------------------------------------------- the files themselves
+
+
+class Reader(HTMLParser):
+    """Links, anchors, images and headings of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids, self.images = [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if "id" in given:
+            self.ids.add(given["id"])
+        for key in ("href", "src"):
+            if given.get(key):
+                self.links.append(given[key])
+        if tag == "img":
+            self.images.append(given)
+
+
+@pytest.fixture(scope="module")
+def read(html):
+    return {
+        p.relative_to(html).as_posix(): Reader(p.read_text(encoding="utf-8"))
+        for p in html.rglob("*.html")
+        if "_static" not in p.parts
+    }
+
+
+def test_every_entry_has_its_page(html):
+    assert [p for p in PAGES if not (html / p).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_anchors_lead_somewhere(page, read, html):
+    broken = []
+    for link in read[page].links:
+        if re.match(r"(https?:|mailto:|data:|javascript:)", link):
+            continue
+        path, anchor = urldefrag(urljoin(page, link.split("?")[0]))
+        path = unquote(path or page)
+        missing = anchor and path in read and unquote(anchor) not in read[path].ids
+        if missing or not (html / path).exists():
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_images_are_described(page, read):
+    assert [i for i in read[page].images if not i.get("alt", "").strip()] == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_launch_links_are_right(name, read):
+    """They come from the repository's one address, and name this very notebook."""
+    from repository import repository
+
+    links = " ".join(read[f"book/{name}.html"].links)
+    assert f"colab.research.google.com/github/{repository()}/blob/main/book/{name}.ipynb" in links
+    assert re.search(
+        rf"mybinder\.org/v2/gh/{repository()}/main\?urlpath=\S*book/{name}\.ipynb", links
+    )
+
+
+# ---------------------------------------------------------------- every page, in the browser
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_complete_private_and_quiet(page, visit):
+    """No other host, no console error, no broken formula, headings in order, nothing wider than
+    the page."""
+    v = visit(page)
+    assert v.foreign == []
+    assert v.errors == []
+    assert v.page.locator("mjx-merror").count() == 0
+    maths = v.page.locator(".math").count()
+    assert v.page.locator("mjx-container").count() >= maths, "some formula was not set"
+    levels = v.page.eval_on_selector_all(
+        "article h1, article h2, article h3, article h4", "hs => hs.map(h => +h.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
+    assert v.page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_fits_a_phone(page, visit):
+    v = visit(page, width=360)
+    wide = v.page.evaluate("() => document.documentElement.scrollWidth")
+    assert wide <= 360, f"the page is {wide} px wide on a phone of 360"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_first_load_is_light(page, visit):
+    """Uncompressed: all that a first visit loads, and what the page adds to the shared files."""
+    v = visit(page)
+    own = sum(size for url, size in v.sizes.items() if "/_static/" not in url)
+    assert sum(v.sizes.values()) < 2_000_000, sorted(v.sizes.items(), key=lambda i: -i[1])[:8]
+    assert own < 1_500_000
+
+
+#: Colour of every text, of the nearest solid ground behind it, and where that is.
+INK_AND_GROUND = """() => {
+  const solid = element => {
+    for (; element; element = element.parentElement) {
+      const colour = getComputedStyle(element).backgroundColor;
+      if (!/rgba\\(.*, 0\\)|transparent/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const tags = ["p", "li", "td", "dd", "dt", "h1", "h2", "h3", "a", "summary"];
+  const wanted = tags.map(t => "article " + t).concat([".ac-read", ".ac-soft"]).join();
+  return [...document.querySelectorAll(wanted)]
+    .filter(e => e.offsetParent && e.textContent.trim())
+    .map(e => [getComputedStyle(e).color, solid(e), `${e.className} ${e.textContent.slice(0, 40)}`]);
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("page", ["book/intro.html", "book/channel/squeeze_excitation.html"])
+def test_text_has_contrast_in_light_and_dark(page, dark, visit):
+    """WCAG's 4.5 : 1 for running text, computed from the colours that the browser shows."""
+    v = visit(page, dark=dark)
+    v.page.evaluate(f"document.documentElement.dataset.theme = '{'dark' if dark else 'light'}'")
+    v.page.wait_for_timeout(300)
+    pairs = v.page.evaluate(INK_AND_GROUND)
+
+    def light(colour):
+        rgb = np.array([float(n) for n in re.findall(r"[\d.]+", colour)[:3]]) / 255
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    poor = []
+    for ink, ground, where in pairs:
+        high, low = sorted((light(ink), light(ground)), reverse=True)
+        if (high + 0.05) / (low + 0.05) < 4.5:
+            poor.append((where, ink, ground))
+    assert len(pairs) > 20
+    assert poor == []
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("excitation", "book/channel/squeeze_excitation.html"),
+        ("squeeze", "book/channel/squeeze_excitation.html"),
+        ("通道注意力", "book/glossary.html"),
+    ],
+)
+def test_search_finds(words, page, visit):
+    v = visit(f"search.html?q={words}")
+    v.page.wait_for_selector("#search-results li", timeout=15_000)
+    found = v.page.eval_on_selector_all("#search-results a", "as => as.map(a => a.pathname)")
+    assert any(path.endswith(page) for path in found), found
+    assert v.foreign == []
+
+
+# ---------------------------------------------------------------- explorers
+
+
+def explorers():
+    """(chapter, id) of every explorer in the stored outputs."""
+    found = []
+    for name in CHAPTERS:
+        for cell in rules.load(name)["cells"]:
+            for output in cell.get("outputs", []):
+                html = "".join(output.get("data", {}).get("text/html", ""))
+                found += [
+                    (name, i) for i in re.findall(r'<figure class="ac" id="([\w-]+)" role', html)
+                ]
+    return found
+
+
+EXPLORERS = explorers()
+IDS = [f"{name}-{i}" for name, i in EXPLORERS]
+
+
+def spec(page, identifier):
+    return json.loads(page.locator(f"#{identifier} script[type='application/json']").text_content())
+
+
+def state(page, identifier):
+    return json.loads(page.locator(f"#{identifier}").get_attribute("data-state"))
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), dtype="<f4")
+
+
+def test_there_are_explorers():
+    assert EXPLORERS
+
+
+@pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
+def test_explorer_shows_the_array_s_numbers(name, identifier, visit):
+    """At sampled settings, what the page says equals what Python stored."""
+    page = visit(f"book/{name}.html").page
+    data = spec(page, identifier)
+    figure = page.locator(f"#{identifier}")
+    figure.scroll_into_view_if_needed()
+    kind = data["kind"]
+    if kind == "curves":
+        sliders = figure.locator("input[type=range]")
+        lengths = [len(v) for v in data["sliders"].values()]
+        table = floats(data["curves"]).reshape(*lengths, len(data["series"]), -1)
+        for setting in (tuple(0 for _ in lengths), tuple(n - 1 for n in lengths)):
+            for index, value in enumerate(setting):
+                sliders.nth(index).fill(str(value))
+            shown = state(page, identifier)
+            assert tuple(shown["chosen"]) == setting
+            for row, values in zip(table[setting], shown["series"].values(), strict=True):
+                np.testing.assert_allclose(values, row, rtol=1e-6)
+        return
+    canvas = figure.locator("canvas[tabindex]")
+    rows, columns = data["grid"]
+    box = canvas.bounding_box()
+    for row, column in ((0, 0), (rows - 1, columns - 1), (rows // 2, columns // 3)):
+        page.mouse.move(
+            box["x"] + (column + 0.5) * box["width"] / columns,
+            box["y"] + (row + 0.5) * box["height"] / rows,
+        )
+        shown = state(page, identifier)
+        assert (shown["row"], shown["column"]) == (row, column)
+        if kind == "gates":
+            wanted = floats(data["gates"]).reshape(rows, columns)[row, column]
+            assert shown["gate"] == pytest.approx(float(wanted), rel=1e-6)
+            assert f"{wanted:.3f}" in figure.locator(".ac-read").text_content()
+        else:
+            weights = floats(data["maps"]).reshape(rows * columns, -1)[row * columns + column]
+            assert shown["top"] == int(weights.argmax())
+            assert shown["weight"] == pytest.approx(float(weights.max()), rel=1e-6)
+            inside = weights[weights > 0].astype(float)
+            assert shown["entropy"] == pytest.approx(-(inside * np.log2(inside)).sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
+def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, visit):
+    page = visit(f"book/{name}.html").page
+    figure = page.locator(f"#{identifier}")
+    control = figure.locator("canvas[tabindex], input[type=range]").first
+    control.focus()
+    before, words = state(page, identifier), figure.locator(".ac-read").text_content()
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+        if state(page, identifier) != before:
+            break
+    assert state(page, identifier) != before
+    assert figure.locator(".ac-read").text_content() != words
+    assert figure.locator(".ac-read").get_attribute("aria-live") == "polite"
+    assert figure.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
+def test_explorer_reacts_to_a_finger(name, identifier, visit):
+    page = visit(f"book/{name}.html", width=390, touch=True).page
+    figure = page.locator(f"#{identifier}")
+    control = figure.locator("canvas[tabindex], input[type=range]").first
+    control.scroll_into_view_if_needed()
+    before = state(page, identifier)
+    box = control.bounding_box()
+    for x, y in ((0.1, 0.9), (0.9, 0.1)):
+        page.touchscreen.tap(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.wait_for_timeout(100)
+    assert state(page, identifier) != before
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_without_scripts_the_poster_stays(name, visit):
+    v = visit(f"book/{name}.html", javascript=False)
+    posters = v.page.locator("figure.ac[role] > .ac-poster")
+    assert posters.count() == sum(n == name for n, _ in EXPLORERS)
+    for index in range(posters.count()):
+        assert posters.nth(index).is_visible()
+        assert len(posters.nth(index).get_attribute("alt")) > 30
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_with_scripts_the_poster_makes_way(name, visit):
+    page = visit(f"book/{name}.html").page
+    assert page.locator("figure.ac[role] > .ac-poster:visible").count() == 0
+    assert page.locator("figure.ac[data-ready]").count() == sum(n == name for n, _ in EXPLORERS)
+
+
+# ---------------------------------------------------------------- the quiz and the folds
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_folds_open_with_the_keyboard(name, visit):
+    page = visit(f"book/{name}.html").page
+    folds = page.locator("article details:visible")
+    assert folds.count() >= 3
+    for index in range(min(3, folds.count())):
+        fold = folds.nth(index)
+        summary = fold.locator("summary").first
+        summary.focus()
+        was = fold.get_attribute("open")
+        page.keyboard.press("Enter")
+        assert fold.get_attribute("open") != was
+
+
+def test_no_page_shows_a_dead_control(html):
+    for name in CHAPTERS:
+        text = (html / f"book/{name}.html").read_text(encoding="utf-8")
+        for trace in (
+            "application/vnd.jupyter.widget",
+            "VBox(children=",
+            "IntSlider(",
+            "jupyter-widgets",
+        ):
+            assert trace not in text
