@@ -81,8 +81,8 @@ def environment(purpose: str) -> None:
 
         venv.EnvBuilder(with_pip=True, clear=VENV.exists()).create(VENV)
     say(f"installing the pinned packages ({purpose}); the first time takes a few minutes")
-    what = requirements(("book",)) if purpose == "book" else ["-e", ".[book,lab,test]"]
-    pip = [python(), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    what: list[str] = requirements(("book",)) if purpose == "book" else ["-e", ".[book,lab,test]"]
+    pip: list[str | Path] = [python(), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
     if call(*pip, "-c", "constraints.txt", *what):
         sys.exit("installing failed: see the lines above; then run the same command again")
     stamps[purpose].write_text(digest)
@@ -101,7 +101,7 @@ def book(*, always: bool = False) -> int:
     say("building the book from the notebooks' stored outputs, warnings as errors")
     started = time.perf_counter()
     shutil.rmtree(BUILD, ignore_errors=True)  # an incremental build does not repeat its warnings
-    builder = [python(), "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-q"]
+    builder: list[str | Path] = [python(), "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-q"]
     if status := call(*builder):
         say("the book has errors: see the lines above")
         return status

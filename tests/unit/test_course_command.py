@@ -1,0 +1,132 @@
+"""``tools/course.py``: what make calls, on every system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import course
+import pytest
+import run_notebooks
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Every command that would run, and no environment that would be made."""
+    made = []
+    monkeypatch.setattr(
+        course, "environment", lambda purpose: made.append(("environment", purpose))
+    )
+    monkeypatch.setattr(course, "call", lambda *a, env=None: made.append([str(x) for x in a]) or 0)
+    monkeypatch.setattr(course, "book", lambda always=False: made.append(("book", always)) or 0)
+    return made
+
+
+def commands(made):
+    return [" ".join(c) for c in made if isinstance(c, list)]
+
+
+def test_test_runs_every_kind_of_check(calls, capsys):
+    assert course.main(["test"]) == 0
+    text = "\n".join(commands(calls))
+    for word in ("ruff check", "ruff format --check", "mypy", "lint-imports", "--cov-fail-under=90",
+                 "run_notebooks.py"):  # fmt: skip
+        assert word in text
+    assert ("environment", "all") in calls
+    assert ("book", True) in calls, "the pages are tested on a fresh build"
+    assert "Where the time went" in capsys.readouterr().out
+
+
+def test_one_chapter_is_tested_in_all_its_wings(calls):
+    assert course.main(["test", "channel/squeeze_excitation"]) == 0
+    text = "\n".join(commands(calls))
+    assert "test_squeeze_excitation.py" in text
+    assert "-k squeeze_excitation tests/contract tests/exercises tests/book" in text
+    assert "run_notebooks.py channel/squeeze_excitation" in text
+
+
+def test_a_failure_is_reported_and_does_not_stop_the_rest(calls, monkeypatch, capsys):
+    def failing(*arguments, env=None):
+        calls.append([str(a) for a in arguments])
+        return 1 if "mypy" in calls[-1] else 0
+
+    monkeypatch.setattr(course, "call", failing)
+    assert course.main(["test"]) == 1
+    assert any("run_notebooks" in c for c in commands(calls))
+    out = capsys.readouterr().out
+    assert [line.split()[-1] for line in out.splitlines() if line.strip().startswith("mypy")] == [
+        "FAILED"
+    ]
+
+
+def test_an_unknown_chapter_is_refused(calls):
+    with pytest.raises(SystemExit, match="there is no chapter 'channel/nothing': name one such as"):
+        course.main(["test", "channel/nothing"])
+
+
+def test_the_book_needs_no_torch():
+    wanted = " ".join(course.requirements(("book",)))
+    assert "jupyter-book" in wanted
+    assert "torch" not in wanted
+
+
+def test_the_inputs_of_the_book_decide_whether_it_is_built_again(monkeypatch, tmp_path):
+    before = course._book_inputs()
+    assert course._book_inputs() == before
+    (tmp_path / "book").mkdir()
+    for name in ("_config.yml", "_toc.yml", "constraints.txt", "book/intro.md"):
+        (tmp_path / name).write_text("one")
+    (tmp_path / "attncourse").mkdir()
+    (tmp_path / "attncourse/plan.toml").write_text("one")
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    one = course._book_inputs()
+    (tmp_path / "book/intro.md").write_text("two")
+    assert course._book_inputs() != one
+
+
+def test_an_old_python_is_told_so(repository):
+    """The message comes before anything that an old Python does not understand."""
+    code = (repository / "tools/course.py").read_text(encoding="utf-8")
+    before = code.split("import tomllib")[0]
+    program = before.replace("if sys.version_info < (3, 11):", "if True:")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer" in done.stderr
+
+
+def test_clean_removes_what_was_made_and_nothing_else(monkeypatch, tmp_path):
+    for name in (".venv", "_build", "build", "book"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    monkeypatch.setattr(course, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(course, "BUILD", tmp_path / "_build")
+    assert course.main(["clean"]) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["book"]
+
+
+REPORT = """<testsuites><testsuite>
+<testcase file="{file}" time="{one}"/><testcase file="{file}" time="{two}"/>
+</testsuite></testsuites>"""
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "status", "words"),
+    [
+        (10, 20, 0, "30.0"),
+        (10, 70, 1, "over budget"),
+        (None, None, 1, "not executed: channel/squeeze"),
+    ],
+)
+def test_each_notebook_is_timed_and_none_is_left_out(monkeypatch, capsys, one, two, status, words):
+    def call(*arguments, env=None):
+        report = next(str(a) for a in arguments if str(a).startswith("--junitxml="))
+        if one is not None:
+            file = "book/channel/squeeze_excitation.ipynb"
+            with open(report.removeprefix("--junitxml="), "w") as out:
+                out.write(REPORT.format(file=file, one=one, two=two))
+        assert str(arguments[-1]).endswith("squeeze_excitation.ipynb")
+        return 0
+
+    monkeypatch.setattr(run_notebooks, "call", call)
+    assert run_notebooks.main(["channel/squeeze_excitation"]) == status
+    assert words in capsys.readouterr().out
