@@ -152,6 +152,11 @@ def test_the_facts_line_invents_no_running_time(stamp: dict | None) -> None:
     assert "None" not in html
 
 
+def test_one_thread_is_not_many() -> None:
+    assert chapter.device({"device": "CPU, 1 threads"}) == "CPU, 1 thread"
+    assert chapter.device({"device": "CPU, 11 threads"}) == "CPU, 11 threads"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.2, "1 s"), (41.3, "41 s"), (59.6, "1 min"), (60, "1 min"), (105, "1 min 45 s")],
@@ -165,7 +170,7 @@ def test_reading_time_grows_with_words_formulas_and_code() -> None:
     assert chapter.reading_minutes(900) == 5
     assert chapter.reading_minutes(900, formulas=6) == 7
     assert chapter.reading_minutes(900, lines=48) == 7
-    assert chapter.reading_minutes(5000, 20, 200) % 5 == 0
+    assert chapter.reading_minutes(5000, 20, 200) == 45, "27.8 + 6.7 + 8.3, to the nearest five"
 
 
 def test_reading_time_counts_no_outputs() -> None:

@@ -112,7 +112,7 @@ def test_page_is_complete_private_and_quiet(page, visit):
     )
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
-    assert v.page.locator("h1").count() == 1
+    assert v.page.locator("article h1").count() == 1
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,0 +1,54 @@
+"""The book's own Sphinx extension: map, path strip, facts line, timings, local MathJax.
+
+Standard library and Sphinx only: the book builds without torch and without the package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from attnbook import chapter, mathjax, search, taxonomy, timings, trim
+
+_HERE = Path(__file__).parent
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    config.templates_path.append(str(_HERE / "templates"))
+    config.mathjax_path = mathjax.ENTRY
+    config.mathjax3_config = mathjax.CONFIG
+    home = urlsplit(config.html_baseurl).path or "/"
+    config.notfound_urls_prefix = home
+    config.notfound_context = {
+        "title": "Page not found",
+        "body": "<h1>Page not found</h1><p>There is no page at this address. It may have moved: "
+        f'try the <a href="{home}book/intro.html">map of the course</a> or the '
+        f'<a href="{home}search.html">search</a>.</p>',
+    }
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("attnbook_plan", "attncourse/plan.toml", "env")
+    app.add_config_value("attnbook_catalog", "book/_data/catalog.json", "env")
+    app.add_config_value("attnbook_constraints", "constraints.txt", "env")
+    app.connect("config-inited", _configure, priority=400)
+    app.add_search_language(search.CourseSearch)
+    app.add_node(
+        taxonomy.taxonomy_map,
+        html=(taxonomy.visit_html, taxonomy.depart),
+        latex=(taxonomy.visit_text, taxonomy.depart),
+        text=(taxonomy.visit_text, taxonomy.depart),
+    )
+    app.add_directive("taxonomy-map", taxonomy.TaxonomyMap)
+    app.add_directive("chapter-timings", timings.ChapterTimings)
+    app.add_directive("pinned-versions", timings.PinnedVersions)
+    app.connect("html-page-context", chapter.on_page)
+    app.connect("html-page-context", search.on_page)
+    app.connect("html-page-context", trim.on_page, priority=950)
+    app.connect("build-finished", mathjax.copy_files)
+    app.connect("build-finished", trim.trim_styles)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,196 @@
+"""What every chapter's page gets at build time: a path strip above, a facts line below its title.
+
+Nothing of it is stored in the notebook.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from attnbook import plan as plans
+from attnbook.plan import BOOK, Address, Category, Chapter
+
+# A reader of mathematics takes longer than a reader of prose: words a minute, and seconds for
+# each displayed formula and each line of code that the page shows.
+_WORDS, _FORMULA, _LINE = 180, 20.0, 2.5
+
+_CAPTION = re.compile(r"<p>(?=<strong>(?:Figure|Table) [\d.]+</strong>)")
+_HEAD = re.compile(r"(<h1\b.*?</h1>)(\s*<p>.*?</p>)?", re.DOTALL)
+
+
+def strip_html(category: Category, here: Chapter, address: Address) -> str:
+    """Where you are: the category's question and its chapters, the present one lit."""
+    items = []
+    for chapter in category.chapters:
+        name, href = escape(chapter.short), address(chapter.path)
+        if chapter == here:
+            items.append(f'<li><span class="ac-here" aria-current="page">{name}</span></li>')
+        elif href is None:
+            note = '<span class="ac-hidden">, coming</span>'
+            items.append(f'<li><span class="ac-coming" title="coming">{name}{note}</span></li>')
+        else:
+            items.append(f'<li><a href="{escape(href)}">{name}</a></li>')
+    title = category.name.replace("_", " &amp; ")
+    return (
+        '<nav class="ac-path" aria-label="Chapters of this part">'
+        f'<span class="ac-path-part">{escape(category.question)} · {title}</span>'
+        f"<ol>{''.join(items)}</ol></nav>"
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the line under a chapter's title says; what is not known is left out."""
+
+    minutes: int
+    stamp: dict[str, Any] | None = None
+    launch: tuple[tuple[str, str], ...] = ()
+    class_path: str = ""
+    source: str = ""
+
+
+def facts_html(facts: Facts) -> str:
+    """One line: reading time, measured running time, where to run it, what to import."""
+    parts = [f"about {facts.minutes} min to read"]
+    ran = ran_text(facts.stamp)
+    if ran:
+        parts.append(escape(ran))
+    parts += [f'<a href="{escape(url)}">open in {escape(name)}</a>' for name, url in facts.launch]
+    if facts.class_path:
+        path = f"<code>{escape(facts.class_path)}</code>"
+        parts.append(f'<a href="{escape(facts.source)}">{path}</a>' if facts.source else path)
+    items = "".join(f"<li>{part}</li>" for part in parts)
+    return f'<ul class="ac-facts" aria-label="Facts about this chapter">{items}</ul>'
+
+
+def ran_text(stamp: dict[str, Any] | None) -> str:
+    """``ran in 41 s on two CPU cores``, or nothing if the notebook carries no stamp."""
+    if not stamp or "seconds" not in stamp:
+        return ""
+    where = f" on {device(stamp)}" if device(stamp) else ""
+    return f"ran in {duration(float(stamp['seconds']))}{where}"
+
+
+def device(stamp: dict[str, Any]) -> str:
+    """Where the notebook ran."""
+    return re.sub(r"\b1 threads\b", "1 thread", str(stamp.get("device", "")))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader says them."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def reading_minutes(words: int, formulas: int = 0, lines: int = 0) -> int:
+    """Minutes to read a page; beyond ten, to the nearest five, for it is an estimate."""
+    minutes = words / _WORDS + (formulas * _FORMULA + lines * _LINE) / 60
+    return max(1, round(minutes)) if minutes < 10 else 5 * round(minutes / 5)
+
+
+def measure(doctree: nodes.Node) -> tuple[int, int, int]:
+    """Words of prose, displayed formulas and lines of code of a page, without cells' outputs."""
+    words = formulas = lines = 0
+    stack = [doctree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, nodes.Text):
+            words += len(node.astext().split())
+        elif isinstance(node, nodes.math_block):
+            formulas += 1
+        elif isinstance(node, nodes.literal_block):
+            lines += len(node.astext().splitlines())
+        elif not _is_output(node):
+            stack.extend(node.children)
+    return words, formulas, lines
+
+
+def _is_output(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.raw | nodes.comment):
+        return True
+    return isinstance(node, nodes.Element) and "cell_output" in node.get("classes", [])
+
+
+def stamp_of(notebook: Path) -> dict[str, Any] | None:
+    """The ``attncourse`` stamp that the command which executed the notebook left in it."""
+    try:
+        return json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["attncourse"]
+    except (OSError, KeyError, TypeError, json.JSONDecodeError):
+        return None
+
+
+def launch_links(options: dict[str, Any], path: str) -> tuple[tuple[str, str], ...]:
+    """(name, address) for each service that can open the notebook ``path`` of the repository."""
+    buttons = options.get("launch_buttons", {})
+    repository = options.get("repository_url", "").rstrip("/")
+    branch = options.get("repository_branch", "main")
+    if not repository.startswith("https://github.com/"):
+        return ()
+    slug = repository.removeprefix("https://github.com/")
+    links = []
+    if colab := buttons.get("colab_url", "").rstrip("/"):
+        links.append(("Colab", f"{colab}/github/{slug}/blob/{branch}/{path}"))
+    if binder := buttons.get("binderhub_url", "").rstrip("/"):
+        links.append(("Binder", f"{binder}/v2/gh/{slug}/{branch}?urlpath=lab/tree/{quote(path)}"))
+    return tuple(links)
+
+
+def place(body: str, strip: str, facts: str) -> str:
+    """The page's ``body`` with the strip above its title and the facts after its promise."""
+
+    def around(found: re.Match[str]) -> str:
+        title, promise = found.group(1), found.group(2) or ""
+        promise = promise.replace("<p>", '<p class="ac-promise">', 1)
+        return f"{strip}{title}{promise}{facts}"
+
+    body = _CAPTION.sub('<p class="ac-caption">', body)
+    return _HEAD.sub(around, body, count=1)
+
+
+def on_page(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Add strip and facts to the context of a chapter's page."""
+    root = Path(app.srcdir)
+    plan = plans.read(root / app.config.attnbook_plan)
+    found = plans.find(plan, pagename)
+    if found is None or doctree is None or "body" not in context:
+        return
+    category, here = found
+    builder, known = app.builder, app.env.found_docs
+
+    def address(path: str) -> str | None:
+        docname = f"{BOOK}/{path}"
+        return builder.get_relative_uri(pagename, docname) if docname in known else None
+
+    notebook = Path(app.env.doc2path(pagename))
+    options = app.config.html_theme_options
+    record = next(
+        (r for r in _records(root / app.config.attnbook_catalog) if r["chapter"] == here.path), {}
+    )
+    repository = options.get("repository_url", "").rstrip("/")
+    branch = options.get("repository_branch", "main")
+    facts = Facts(
+        minutes=reading_minutes(*measure(doctree)),
+        stamp=stamp_of(notebook),
+        launch=launch_links(options, notebook.relative_to(root).as_posix()),
+        class_path=record.get("class", ""),
+        source=f"{repository}/blob/{branch}/attncourse/{here.path}.py" if repository else "",
+    )
+    context["body"] = place(context["body"], strip_html(category, here, address), facts_html(facts))
+
+
+def _records(catalog: Path) -> list[dict[str, Any]]:
+    return json.loads(catalog.read_text(encoding="utf-8")) if catalog.exists() else []

@@ -1,0 +1,185 @@
+"""``{taxonomy-map}``: every mechanism of the course, by the question that its g answers."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from attnbook import plan as plans
+from attnbook.plan import BOOK, Address, Category, Chapter
+
+
+def map_html(plan: tuple[Category, ...], address: Address) -> str:
+    """The map as HTML: one panel a category, one entry a chapter, those to come without a link."""
+    panels = "".join(_panel(category, address) for category in plan)
+    return (
+        '<nav class="ac-map" aria-label="Map of the course">'
+        '<p class="ac-map-formula"><span class="ac-y">y</span> = '
+        '<span class="ac-y">f</span>(<span class="ac-g">g</span>(<span class="ac-x">x</span>), '
+        '<span class="ac-x">x</span>)</p>'
+        f'<ol class="ac-map-panels">{panels}</ol></nav>'
+    )
+
+
+def _panel(category: Category, address: Address) -> str:
+    entries = "".join(_entry(chapter, address(chapter.path)) for chapter in category.chapters)
+    name = escape(category.name.replace("_", "-"))
+    asks = category.question
+    mark = "?" if asks.split()[0] in {"what", "where", "when", "which"} else ""
+    size = " ac-map-long" if len(category.chapters) > 6 else ""
+    return (
+        f'<li class="ac-map-panel ac-map-{name}{size}"><div class="ac-map-head">'
+        f"{glyph(category.name)}<div>"
+        f'<h3 class="ac-map-asks">{escape(asks[0].upper() + asks[1:])}{mark}</h3>'
+        f'<p class="ac-map-title">{escape(category.title)}</p></div></div>'
+        f'<p class="ac-map-answer">{escape(category.answer)}</p>'
+        f'<ol class="ac-map-chapters">{entries}</ol></li>'
+    )
+
+
+def _entry(chapter: Chapter, href: str | None) -> str:
+    title = f'<span class="ac-map-name">{escape(chapter.title)}</span>'
+    decides = f'<span class="ac-map-decides">{escape(chapter.decides)}</span>'
+    if href is None:
+        coming = '<span class="ac-map-soon">coming</span>'
+        return f'<li class="ac-map-coming">{title} {coming} {decides}</li>'
+    return f'<li class="ac-map-ready"><a href="{escape(href)}">{title} {decides}</a></li>'
+
+
+def glyph(category: str) -> str:
+    """A small drawing of the shape of g(x): orange is what it weighs.  Decorative."""
+    return (
+        '<svg class="ac-glyph" viewBox="0 0 56 40" width="56" height="40" '
+        f'aria-hidden="true" focusable="false">{_GLYPHS[category]()}</svg>'
+    )
+
+
+def _rect(x: float, y: float, w: float, h: float, attention: float = 0, kind: str = "") -> str:
+    style = f' style="fill-opacity:{attention:g}"' if attention else ""
+    kind = kind or ("k g" if attention else "k")
+    return (
+        f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="1.5"{style}/>'
+    )
+
+
+def _grid(x: float, y: float, side: float, lit: dict[tuple[int, int], float], n: int = 3) -> str:
+    return "".join(
+        _rect(x + j * side, y + i * side, side - 1.5, side - 1.5, lit.get((i, j), 0))
+        for i in range(n)
+        for j in range(n)
+    )
+
+
+def _channel() -> str:
+    lit = (0.25, 1, 0.1, 0.65, 0.15)
+    return "".join(_rect(4 + 10 * k, 5, 7, 30, a) for k, a in enumerate(lit))
+
+
+def _spatial() -> str:
+    lit = {(1, 1): 1.0, (1, 2): 0.7, (0, 1): 0.4, (2, 2): 0.35}
+    return _grid(10, 2.5, 9, lit, 4)
+
+
+def _temporal() -> str:
+    lit = (0, 0.25, 1, 0.4, 0)
+    return "".join(_rect(2 + 11 * k, 12, 9, 16, a) for k, a in enumerate(lit)) + (
+        '<path class="l" d="M2 35H54"/>'
+    )
+
+
+def _branch() -> str:
+    return (
+        '<path class="l" d="M2 20H10C16 20 14 7 22 7H34C42 7 40 20 46 20H54M10 20H46"/>'
+        '<path class="lg" d="M10 20C16 20 14 33 22 33H34C42 33 40 20 46 20"/>'
+        + _rect(22, 3, 12, 8)
+        + _rect(22, 16, 12, 8, 0.25)
+        + _rect(22, 29, 12, 8, 1)
+    )
+
+
+def _channel_spatial() -> str:
+    return (
+        "".join(_rect(12 - 4 * k, 4 + 3 * k, 27, 27) for k in range(2))
+        + _grid(20, 10, 9, {(0, 1): 0.4, (1, 1): 1, (1, 2): 0.6})
+        + _rect(48, 10, 5, 25.5, 0.7)
+    )
+
+
+def _spatial_temporal() -> str:
+    lit = ({(0, 0): 0.3}, {(1, 1): 1.0, (1, 2): 0.5}, {(2, 1): 0.3})
+    return "".join(_grid(2 + 18 * k, 11, 5.5, lit[k]) for k in range(3)) + (
+        '<path class="l" d="M2 35H54"/>'
+    )
+
+
+def _foundations() -> str:
+    return (
+        '<path class="l" d="M12 26H46M18 26V11H26M38 15V21"/>'
+        + _rect(3, 20, 12, 12, kind="x")
+        + '<circle class="gg" cx="34" cy="11" r="8"/>'
+        + _rect(42, 20, 12, 12, kind="y")
+    )
+
+
+def _closing() -> str:
+    rows = ((8, 22, "p"), (20, 36, "a"), (32, 48, "m"))
+    return '<path class="l" d="M4 2V38"/>' + "".join(
+        f'<path class="l" d="M4 {y}H{x}"/><circle class="{kind}" cx="{x}" cy="{y}" r="4"/>'
+        for y, x, kind in rows
+    )
+
+
+_GLYPHS = {
+    "foundations": _foundations,
+    "channel": _channel,
+    "spatial": _spatial,
+    "temporal": _temporal,
+    "branch": _branch,
+    "channel_spatial": _channel_spatial,
+    "spatial_temporal": _spatial_temporal,
+    "closing": _closing,
+}
+
+
+class taxonomy_map(nodes.General, nodes.Element):
+    """The map; its children are the same list in plain text, for search and other formats."""
+
+
+class TaxonomyMap(SphinxDirective):
+    """Draw the map of the course."""
+
+    def run(self) -> list[nodes.Node]:
+        path = Path(self.env.srcdir) / self.config.attnbook_plan
+        self.env.note_dependency(str(path))
+        self.env.note_dependency(str(Path(self.env.srcdir) / self.config.external_toc_path))
+        node = taxonomy_map()
+        for category in plans.read(path):
+            titles = ", ".join(chapter.title for chapter in category.chapters)
+            node += nodes.paragraph(text=f"{category.title} ({category.question}): {titles}.")
+        return [node]
+
+
+def visit_html(translator: Any, node: taxonomy_map) -> None:
+    builder = translator.builder
+    plan = plans.read(Path(builder.srcdir) / builder.config.attnbook_plan)
+
+    def address(path: str) -> str | None:
+        docname = f"{BOOK}/{path}"
+        if docname not in builder.env.found_docs:
+            return None
+        return builder.get_relative_uri(builder.current_docname, docname)
+
+    translator.body.append(map_html(plan, address))
+    raise nodes.SkipNode
+
+
+def visit_text(translator: Any, node: taxonomy_map) -> None:
+    """Other formats show the children."""
+
+
+def depart(translator: Any, node: taxonomy_map) -> None:
+    """Nothing to close."""
