@@ -14,7 +14,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         from attncourse.catalog import as_records
 
-        print(json.dumps(as_records(), indent=1, ensure_ascii=False))
+        print(json.dumps(as_records(), indent=2, ensure_ascii=False))
         return 0
     from attncourse.catalog import CARDS
     from attncourse.plan import CHAPTERS

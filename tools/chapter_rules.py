@@ -220,9 +220,7 @@ def exercises_exist(name: str, notebook: Notebook) -> list[str]:
         found.append(f'has no quiz: quiz("{stem}")')
     headings = re.findall(r"^### Exercise \d+: .+\(level [123]\)", _prose(notebook), re.M)
     if len(headings) < len(ids):
-        found.append(
-            f"has {len(headings)} headings '### Exercise N: ... (level L)' for {len(ids)}"
-        )
+        found.append(f"has {len(headings)} headings '### Exercise N: ... (level L)' for {len(ids)}")
     return found
 
 
@@ -295,7 +293,8 @@ def code_fits_the_column(name: str, notebook: Notebook) -> list[str]:
     """No line of code is cut off by the text column."""
     found = []
     for cell in _code(notebook):
-        for line in cell["source"].splitlines():
+        # The repository's address may be longer in a fork.
+        for line in normalise_address(cell["source"]).splitlines():
             if len(line) > WIDEST_CODE:
                 found.append(f"cell {cell['id']}: {len(line)} characters: {line.strip()[:50]!r}")
     return found

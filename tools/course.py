@@ -35,6 +35,9 @@ VENV = ROOT / ".venv"
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 PORT = 8000
+# These two have no ``python -m`` form, and a script's name differs between systems.
+_JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+_LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 #: A notebook may take this long on two cores; the run fails above it.
 NOTEBOOK_SECONDS = 60
 
@@ -101,8 +104,8 @@ def book(*, always: bool = False) -> int:
     say("building the book from the notebooks' stored outputs, warnings as errors")
     started = time.perf_counter()
     shutil.rmtree(BUILD, ignore_errors=True)  # an incremental build does not repeat its warnings
-    builder: list[str | Path] = [python(), "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-q"]
-    if status := call(*builder):
+    options = ["build", ".", "-W", "--keep-going", "-q"]
+    if status := call(python(), "-c", _JUPYTER_BOOK, *options):
         say("the book has errors: see the lines above")
         return status
     stamp.write_text(digest)
@@ -164,7 +167,7 @@ def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
         ("ruff", [py, "-m", "ruff", "check", "."]),
         ("format", [py, "-m", "ruff", "format", "--check", "."]),
         ("mypy", [py, "-m", "mypy"]),
-        ("layers", [py.parent / "lint-imports", "--no-cache"]),
+        ("layers", [py, "-c", _LINT_IMPORTS, "--no-cache"]),
         ("book", []),
         ("tests", [*pytest, "--cov", "--cov-report=term:skip-covered", "--cov-fail-under=90",
          "--durations=15", "tests"]),

@@ -47,7 +47,7 @@ def validate(name: str) -> str:
     if not re.fullmatch(rf"{_OWNER}/{_REPO}", name):
         raise ValueError(f"{name!r} is not OWNER/REPO, such as jane-doe/attention")
     owner, repo = name.split("/")
-    if repo in (".", "..") or repo.endswith((".", ".git", ".wiki")):
+    if repo.endswith((".", ".git", ".wiki")):
         raise ValueError(f"{name!r}: no repository can be called {repo!r}")
     if repo.lower() == f"{owner}.github.io".lower():
         raise ValueError(

@@ -78,7 +78,7 @@ def retarget(new: str, *, dry_run: bool = False) -> None:
     changes: list[str] = []
     remarks: list[str] = []
     for name, text in tracked_texts():
-        if there := len(links(new).findall(text)):
+        if there := sum(1 for link in links(new).finditer(text) if not link["key"]):
             remarks.append(f"{name}: {count(there)} to {new} stood there already")
         changed, found = rewrite(text, old, new)
         rest = links(new).sub("", changed)
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(dirty, end="", file=sys.stderr)
             return 2
         retarget(new, dry_run=options.dry_run)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

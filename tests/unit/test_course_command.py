@@ -29,7 +29,7 @@ def commands(made):
 def test_test_runs_every_kind_of_check(calls, capsys):
     assert course.main(["test"]) == 0
     text = "\n".join(commands(calls))
-    for word in ("ruff check", "ruff format --check", "mypy", "lint-imports", "--cov-fail-under=90",
+    for word in ("ruff check", "ruff format --check", "mypy", "lint_imports", "--cov-fail-under=90",
                  "run_notebooks.py"):  # fmt: skip
         assert word in text
     assert ("environment", "all") in calls
