@@ -1,0 +1,182 @@
+"""Exercises that ask to choose: one option of several, or the true cells of a table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Any, ClassVar
+
+from attncourse.exercises.exercise import Exercise, Misconception
+from attncourse.exercises.verdict import NotAttempted, Verdict, not_yet
+
+Row = str
+Label = str
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of several answers.
+
+    Attributes:
+        text: the option as it is read.
+        reason: why it is right, or why it is not.
+        right: whether it is.
+    """
+
+    text: str
+    reason: str
+    right: bool = False
+
+
+def letters(options: Sequence[Option]) -> dict[str, Option]:
+    """Letter -> option: a, b, c."""
+    return dict(zip(ascii_lowercase, options, strict=False))
+
+
+def read_letter(answer: Any, options: Sequence[Option]) -> str | None:
+    """The letter that is meant by ``b``, ``B`` or ``(b)``; ``None`` if there is no such option."""
+    letter = answer.strip().strip("().").lower() if isinstance(answer, str) else ""
+    return letter if letter in letters(options) else None
+
+
+def validate(options: Sequence[Option], where: str) -> None:
+    """Raise a ``ValueError`` unless there are three or more options, all reasoned, one right."""
+    right = sum(option.right for option in options)
+    texts = {option.text for option in options}
+    if len(texts) < 3 or len(texts) < len(options):
+        raise ValueError(f"{where}: give at least three options, all different")
+    if right != 1:
+        raise ValueError(f"{where}: {right} options are right, make it exactly one")
+    if not all(option.reason for option in options):
+        raise ValueError(f"{where}: every option needs a reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceExercise(Exercise):
+    """Choose one option, such as the line with the bug.
+
+    Attributes:
+        options: one of them is right.
+    """
+
+    options: tuple[Option, ...]
+
+    remedy: ClassVar[str] = "Put the letter of your choice in place of `...`."
+
+    def __post_init__(self) -> None:
+        validate(self.options, self.id)
+        super().__post_init__()
+
+    def judge(self, answer: Any, seed: int) -> Verdict:
+        """Tell the reason of the chosen option."""
+        letter = read_letter(answer, self.options)
+        if letter is None:
+            raise not_yet(f"{answer!r} is not an option: choose one of {', '.join(self._named)}.")
+        option = self._named[letter]
+        if option.right:
+            return self.correct(option.reason)
+        raise not_yet(f"Not this one. {option.reason}", misconception=option.text)
+
+    def not_attempted(self) -> Verdict:
+        """As for any exercise, with the options."""
+        rows = tuple((f"{letter})", option.text) for letter, option in self._named.items())
+        plain = super().not_attempted()
+        return Verdict(plain.status, plain.message, details=rows)
+
+    def right_answers(self) -> Sequence[str]:
+        """The right letter, in two spellings."""
+        right = [letter for letter, option in self._named.items() if option.right]
+        return [spelling for letter in right for spelling in (letter, f"({letter.upper()})")]
+
+    def wrong_answers(self) -> Sequence[tuple[str, str]]:
+        """Every option that is not right."""
+        return [(o.text, letter) for letter, o in self._named.items() if not o.right]
+
+    def stubs(self) -> Sequence[Any]:
+        """The dots of the untouched cell, and None."""
+        return (..., None)
+
+    @property
+    def _named(self) -> dict[str, Option]:
+        return letters(self.options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableExercise(Exercise):
+    """Say for every row of a table which labels belong to it.
+
+    The answer is a dictionary: row -> label, or several labels, or none, as ``()``.
+
+    Attributes:
+        truth: row -> its labels.
+        labels: all labels.
+        misconceptions: ``wrong`` is a cell (row, label) that a learner is known to get wrong.
+    """
+
+    truth: Mapping[Row, frozenset[Label]]
+    labels: tuple[Label, ...]
+    misconceptions: tuple[Misconception[tuple[Row, Label]], ...]
+
+    remedy: ClassVar[str] = "Fill in every row in place of `...` and run the cell again."
+
+    def judge(self, answer: Any, seed: int) -> Verdict:
+        """Check the form, then look for a known mistake among the wrong cells."""
+        if not isinstance(answer, Mapping):
+            raise not_yet(
+                f"A dictionary is expected, row -> labels, but the answer is a "
+                f"{type(answer).__name__}. The rows are: {', '.join(self.truth)}."
+            )
+        self._demand_known(answer.keys(), self.truth, "row")
+        filled = {row: v for row, v in answer.items() if v is not None and v is not ...}
+        if not filled:
+            raise NotAttempted
+        given = {row: self._read(value) for row, value in filled.items()}
+        if missing := [row for row in self.truth if row not in given]:
+            raise not_yet(f"Still open: {', '.join(missing)}. A row without labels is `()`.")
+        wrong = {(row, label) for row in given for label in given[row] ^ self.truth[row]}
+        if not wrong:
+            return self.correct("Every row is right.")
+        rows = {row for row, _ in wrong}
+        score = f"{len(self.truth) - len(rows)} of {len(self.truth)} rows are right."
+        for mistake in self.misconceptions:
+            if mistake.wrong in wrong:
+                raise not_yet(f"{score} {mistake.message}", misconception=mistake.name)
+        first = next(row for row in self.truth if row in rows)
+        raise not_yet(f"{score} Look again at the row {first!r}.")
+
+    def right_answers(self) -> Sequence[Any]:
+        """The truth as sets and as lists; a single label may stand bare."""
+        return (
+            dict(self.truth),
+            {row: min(v) if len(v) == 1 else sorted(v) for row, v in self.truth.items()},
+        )
+
+    def wrong_answers(self) -> Sequence[tuple[str, Any]]:
+        """For every misconception, the truth with its one cell turned round."""
+        return [
+            (m.name, {**self.truth, m.wrong[0]: self.truth[m.wrong[0]] ^ {m.wrong[1]}})
+            for m in self.misconceptions
+        ]
+
+    def stubs(self) -> Sequence[Any]:
+        """Dots, an empty table, and a table of dots."""
+        return (..., None, {}, dict.fromkeys(self.truth, ...), dict.fromkeys(self.truth))
+
+    def _read(self, value: Any) -> frozenset[Label]:
+        several = [value] if isinstance(value, str) else value
+        if not isinstance(several, Iterable) or not all(isinstance(v, str) for v in several):
+            raise not_yet(f"{value!r} is not a label or a list of labels: {', '.join(self.labels)}")
+        chosen = frozenset(label for label in several if label)
+        self._demand_known(chosen, self.labels, "label")
+        return chosen
+
+    @staticmethod
+    def _demand_known(given: Iterable[Any], known: Iterable[str], what: str) -> None:
+        names = list(known)
+        for name in given:
+            if name not in names:
+                close = difflib.get_close_matches(str(name), names, n=1)
+                meant = f" Did you mean {close[0]!r}?" if close else ""
+                raise not_yet(f"{name!r} is not a {what}: they are {', '.join(names)}.{meant}")

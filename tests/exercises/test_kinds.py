@@ -1,0 +1,231 @@
+"""Exercises that ask for a number, a choice, a table or a module."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attncourse.exercises import Status
+from attncourse.exercises.choice import ChoiceExercise, Option, TableExercise
+from attncourse.exercises.exercise import Misconception
+from attncourse.exercises.module import Agreement, ModuleExercise, Requirement
+from attncourse.exercises.questions import Question
+from attncourse.exercises.value import ValueExercise
+
+BASE = {
+    "chapter": "channel/gating",
+    "level": 1,
+    "task": "Do it.",
+    "title": "T",
+    "hints": ("Think.", "Do."),
+}
+
+
+def details(result):
+    return dict(result.details)
+
+
+# Numbers ------------------------------------------------------------------------------------
+
+
+def value_exercise(**changes):
+    settings = {
+        "name": "share",
+        "truth": lambda: 0.625,
+        "low": 0.0,
+        "high": 1.0,
+        "unit": "a share",
+        "misconceptions": (Misconception("one of four", "No.", 0.25),),
+    }
+    return ValueExercise(**BASE | settings | changes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (5 / 8, "That is right."),
+        (np.float32(0.625), "That is right."),
+        (torch.tensor([0.625], requires_grad=True), "That is right."),
+        (0.25, "This looks like one of four. No."),
+        (0.5, "0.5 is too small."),
+        (0.7, "0.7 is too large."),
+        (62.5, "62.5 cannot be meant: the answer is a share, from 0 to 1."),
+        (float("nan"), "The answer is nan"),
+        (float("inf"), "The answer is inf"),
+        (torch.tensor(float("nan")), "The answer is nan"),
+        ("0.625", "leave out the quotes"),
+        (True, "bool True"),
+        (0.625 + 0j, "complex"),
+        (torch.zeros(2), "cannot be read as one"),
+        (np.zeros(2), "cannot be read as one"),
+        (10**400, "cannot be read as one"),
+        ([0.625], "list [0.625]"),
+        (value_exercise, "One real number is expected"),
+    ],
+)
+def test_numbers_in_any_clothes(answer, words):
+    assert words in value_exercise().check(answer).message
+
+
+def test_several_numbers_are_asked_for_by_count_and_place():
+    pair = value_exercise(truth=lambda: (2.0, 3.0), high=9.0, misconceptions=())
+    assert all(pair.check(answer).status is Status.CORRECT for answer in pair.right_answers())
+    assert "2 numbers are expected, but the answer holds 1" in pair.check(2.0).message
+    assert "holds (3,)" in pair.check(torch.ones(3)).message
+    assert "look again at number 2" in pair.check([2, 4]).message
+
+
+# Choices and tables ---------------------------------------------------------------------------
+
+OPTIONS = (Option("Line 1", "It is fine."), Option("Line 2", "Yes.", True), Option("3", "Fine."))
+
+
+def test_a_choice_tells_its_reason():
+    exercise = ChoiceExercise(**BASE, name="bug", options=OPTIONS)
+    assert exercise.check(" (B) ").message == "Yes."
+    assert exercise.check("a").message == "Not this one. It is fine."
+    assert "choose one of a, b, c" in exercise.check("d").message
+    assert "choose one of a, b, c" in exercise.check(2).message
+    assert details(exercise.check(...)) == {"a)": "Line 1", "b)": "Line 2", "c)": "3"}
+    assert [answer for _, answer in exercise.wrong_answers()] == ["a", "c"]
+    assert all(exercise.check(answer).status is Status.CORRECT for answer in ("b", "(B)"))
+    assert list(exercise.right_answers()) == ["b", "(B)"]
+    assert all(exercise.check(s).status is Status.NOT_ATTEMPTED for s in exercise.stubs())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (OPTIONS[:2], "at least three"),
+        ((*OPTIONS, OPTIONS[0]), "all different"),
+        ((*OPTIONS[::2], Option("4", "No.")), "0 options are right"),
+        ((*OPTIONS, Option("4", "")), "needs a reason"),
+    ],
+)
+def test_careless_options_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        ChoiceExercise(**BASE, name="bug", options=options)
+    with pytest.raises(ValueError, match=words):
+        Question("Which?", options)
+
+
+def table_exercise():
+    return TableExercise(
+        **BASE,
+        name="rows",
+        labels=("mean", "max"),
+        truth={"mean": frozenset({"mean", "max"}), "dct": frozenset(), "std": frozenset({"max"})},
+        misconceptions=(Misconception("a pattern", "No.", ("dct", "max")),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"mean": ["max", "mean"], "dct": "", "std": "max"}, "Every row is right."),
+        (
+            {"mean": ["max", "mean"], "dct": "max", "std": "max"},
+            "2 of 3 rows are right. This looks",
+        ),
+        (
+            {"mean": "max", "dct": (), "std": ()},
+            "1 of 3 rows are right. Look again at the row 'mean'",
+        ),
+        ({"mean": "max", "dct": ...}, "Still open: dct, std."),
+        ({"maen": "max"}, "they are mean, dct, std. Did you mean 'mean'?"),
+        ({"mean": "min"}, "'min' is not a label"),
+        ({"mean": 3}, "3 is not a label or a list of labels: mean, max"),
+        ({"mean": [3]}, "is not a label or a list"),
+        (["mean"], "A dictionary is expected"),
+    ],
+)
+def test_tables(answer, words):
+    assert words in table_exercise().check(answer).message
+
+
+# Modules ------------------------------------------------------------------------------------
+
+
+class Scale(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels))
+
+    def forward(self, x):
+        return torch.sigmoid(self.weight) * x
+
+
+class Bare(Scale):
+    def forward(self, x):
+        return self.weight * x
+
+
+def module_exercise(*demands):
+    agreement = Agreement(
+        Scale, {"channels": 3}, {"x": (2, 3)}, (Misconception("a bare weight", "No.", Bare),)
+    )
+    return ModuleExercise(**BASE, name="scale", reference=Scale, demands=(*demands, agreement))
+
+
+def changed(**methods):
+    return type("Learners", (Scale,), methods)
+
+
+def test_a_module_is_held_to_the_reference_with_its_own_weights():
+    exercise = module_exercise()
+    assert exercise.check(Scale).message == "All 1 requirements hold."
+    assert exercise.check(Bare).misconception == "a bare weight"
+    assert exercise.wrong_answers() == [("a bare weight", Bare)]
+    other = exercise.check(changed(forward=lambda self, x: 3 * x))
+    assert other.message == "The values differ."
+    assert set(other.inputs) == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Scale(3), "but got a Scale. Pass the bare name"),
+        (details, "but got a function"),
+        (int, "a class that is no nn.Module, int"),
+        (nn.Linear, "does not take them"),
+        (nn.Identity, "parameters are not those of the equations"),
+        (changed(forward=lambda self, x: x.tolist()), "returns a list"),
+        (changed(forward=lambda self, x: self.eval() and None), "returns None"),
+        (changed(forward=lambda self, x, y: x), "1 arguments in this order: (x)"),
+        (changed(__init__=lambda self, channels: setattr(self, "w", nn.Identity())), "__init__"),
+    ],
+)
+def test_modules_that_cannot_be_compared_are_told_why(answer, words):
+    assert words in module_exercise().check(answer).message
+
+
+def test_requirements_come_first_and_show_what_was_seen():
+    few = Requirement("two parameters", lambda bench: f"{len(list(bench.build(c=3).parameters()))}")
+    found = module_exercise(few).check(Scale)
+    assert found.message == "What must hold, and does not: two parameters."
+    assert details(found)["Yours"] == "1"
+
+
+def test_modules_without_a_body_are_not_attempted():
+    empty = changed(forward=lambda self, x: None)
+    for stub in (*module_exercise().stubs(), empty):
+        assert module_exercise().check(stub).status is Status.NOT_ATTEMPTED
+
+
+# Definitions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"chapter": "gating"}, "must be a path"),
+        ({"name": "a b"}, "must be a Python name"),
+        ({"level": 4}, "level=4 must be one of"),
+        ({"hints": ("One.",)}, "at least two hints"),
+        ({"hints": ("One.", "One.")}, "all different"),
+        ({"misconceptions": (Misconception("a", "b", 1.0), Misconception("a", "c", 2.0))}, "same"),
+    ],
+)
+def test_careless_definitions_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        value_exercise(**changes)
