@@ -9,17 +9,21 @@ Three measurements, each with its convention stated once, here:
 * :func:`peak_bytes`: the largest sum of live tensor storages while the function runs.  It is
   exact and repeatable, because it looks at the tensors and not at the allocator.
 * :func:`compare`: time, interleaved so that a busy machine slows every candidate alike, as
-  medians of processor time on one thread (CPU) or of device time (GPU).
+  medians of processor time on one thread (CPU) or of device time (GPU), with freed memory kept
+  for the next call.
 """
 
 from __future__ import annotations
 
+import ctypes
 import statistics
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -157,6 +161,7 @@ def compare(
         raise ValueError(f"warmup={warmup} would time the first, slow call: use >= 1")
     if repeats < 3:
         raise ValueError(f"repeats={repeats} is too few for a median and its spread: use >= 3")
+    _keep_freed_memory()
     clock = _gpu_seconds if torch.device(device).type == "cuda" else _cpu_seconds
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     with one_thread():
@@ -166,6 +171,22 @@ def compare(
             for name, function in candidates.items():
                 samples[name].append(clock(function, loops[name]) / loops[name])
     return {name: _summary(values) for name, values in samples.items()}
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Ask glibc to keep freed buffers for the next call.
+
+    By default it returns large ones to the system at once.  Every call then pays for fresh pages,
+    which takes longer than the arithmetic, and now and then it does not: times become bimodal.
+    Other systems' allocators are left as they are.
+    """
+    if sys.platform == "linux":
+        trim_threshold, mmap_max = -1, -4
+        with suppress(OSError, AttributeError):
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(mmap_max, 0)
+            libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 # A sample must be long against the clock's tick, which is 16 ms on some systems.

@@ -54,6 +54,17 @@ def test_every_exercise_of_the_chapter_is_registered_and_asked(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_hints_stand_folded_in_the_page(name):
+    """The page has no kernel to ask for a hint; its words are those of the package."""
+    cells = [c["source"] for c in rules.load(name)["cells"] if c["cell_type"] == "markdown"]
+    prose = " ".join(" ".join(cells).split())
+    for exercise in exercises_of(name):
+        for number, text in enumerate(exercise.hints, 1):
+            wanted = f"<details><summary>Hint {number}</summary> {' '.join(text.split())} </details>"
+            assert wanted in prose, f"{exercise.id}, hint {number}"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_citation_of_the_chapter_is_on_the_references_page(name, repository):
     chapter = next(c for c in CHAPTERS if c.path == name)
     keys = re.findall(
