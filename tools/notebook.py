@@ -185,6 +185,7 @@ def normalise(notebook: NotebookNode) -> None:
             continue
         count += 1
         cell.execution_count = count
+        cell.outputs = _joined(cell.outputs)
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
@@ -201,6 +202,18 @@ def normalise(notebook: NotebookNode) -> None:
         cell.outputs = [o for o in cell.outputs if o.output_type == "stream" or o.get("data", True)]
 
 
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Neighbouring pieces of one stream in one piece: where it was cut depends on the clock."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
 def _mask(text: str) -> str:
     return re.sub(r"0x[0-9a-fA-F]{6,}", "0xADDRESS", text)
 
@@ -213,8 +226,9 @@ def stamp(notebook: NotebookNode, seconds: float) -> dict[str, object]:
 
     gpu = torch.cuda.is_available()
     threads = torch.get_num_threads()
+    cpu = f"CPU, {threads} thread" + ("s" if threads > 1 else "")
     return {
-        "device": torch.cuda.get_device_name() if gpu else f"CPU, {threads} threads",
+        "device": torch.cuda.get_device_name() if gpu else cpu,
         "seconds": round(seconds, 1),
         "source_sha256": source_hash(notebook),
         "versions": {

@@ -51,6 +51,12 @@ def photograph(page: Any, address: str, theme: str, width: int, whole: bool = Tr
     page.goto(address, wait_until="load")
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     page.evaluate("() => window.MathJax?.startup?.promise ?? Promise.resolve()")
+    page.evaluate(
+        """() => Promise.all([...document.images].map(image => {
+            image.loading = "eager";
+            return image.decode().catch(() => {});
+        }))"""
+    )
     page.wait_for_timeout(400)
     return page.screenshot(full_page=whole, animations="disabled")
 

@@ -10,8 +10,8 @@ from attncourse.views.explorer import explore_attention, explore_curves, explore
 from attncourse.views.figures import heat, label_line, seed_dots
 from attncourse.views.schematic import Schematic
 from attncourse.views.show import Picture, show
-from attncourse.views.table import table
 from attncourse.views.style import PALETTE, use
+from attncourse.views.table import table
 
 __all__ = [
     "PALETTE",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from attncourse.attention import Card
 from attncourse.views.fragment import Fragment, escape
 
-
 _MATHS = ' class="ac-eq"'
 
 

@@ -29,7 +29,8 @@ def table(
     body = ""
     for name, rows in groups.items():
         lines.append(name)
-        body += f'<tr class="ac-group"><th scope="rowgroup" colspan="{len(columns)}">{escape(name)}</th></tr>'
+        wide = f'scope="rowgroup" colspan="{len(columns)}"'
+        body += f'<tr class="ac-group"><th {wide}>{escape(name)}</th></tr>'
         for row in rows:
             if len(row) != len(columns):
                 raise ValueError(f"row {row!r} has {len(row)} cells for {len(columns)} columns")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import chapter_rules as rules
 import pytest
@@ -60,7 +61,9 @@ def test_hints_stand_folded_in_the_page(name):
     prose = " ".join(" ".join(cells).split())
     for exercise in exercises_of(name):
         for number, text in enumerate(exercise.hints, 1):
-            wanted = f"<details><summary>Hint {number}</summary> {' '.join(text.split())} </details>"
+            wanted = (
+                f"<details><summary>Hint {number}</summary> {' '.join(text.split())} </details>"
+            )
             assert wanted in prose, f"{exercise.id}, hint {number}"
 
 
@@ -71,6 +74,17 @@ def test_the_citation_of_the_chapter_is_on_the_references_page(name, repository)
         r"^@\w+\{([^,]+),", (repository / "book/references.bib").read_text(encoding="utf-8"), re.M
     )
     assert set(chapter.keys) <= set(keys)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_linked_paper_is_on_the_references_page(name, repository):
+    bib = (repository / "book/references.bib").read_text(encoding="utf-8")
+    text = "\n".join(c["source"] for c in rules.load(name)["cells"] if c["cell_type"] == "markdown")
+    linked = re.findall(r"arxiv\.org/abs/([\d.]+\d)", text)
+    linked += [unquote(d) for d in re.findall(r"doi\.org/([^\s>]+?)\)?[)>\s,;]", text)]
+    assert linked
+    missing = [i for i in linked if i.split("(")[0] not in bib]
+    assert not missing, f"add to book/references.bib: {missing}"
 
 
 @pytest.mark.parametrize("name", NAMES)

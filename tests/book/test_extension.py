@@ -14,7 +14,7 @@ pytest.importorskip("sphinx")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from attnbook import chapter, mathjax, plan, search, taxonomy, timings, trim  # noqa: E402
+from attnbook import chapter, images, mathjax, plan, search, taxonomy, timings, trim  # noqa: E402
 from docutils import nodes  # noqa: E402
 from sphinx.errors import ExtensionError  # noqa: E402
 
@@ -182,6 +182,42 @@ def test_reading_time_counts_no_outputs() -> None:
     page += nodes.raw("", "<p>four five</p>", format="html")
     page += output
     assert chapter.measure(page) == (3, 1, 2)
+
+
+@pytest.mark.parametrize("tag", ["hide-input", "hide-cell", "remove-cell"])
+def test_reading_time_counts_no_folded_cell(tag: str) -> None:
+    page = nodes.document(None, None)
+    page += nodes.container("", nodes.literal_block("", "a = 1"), classes=["cell", f"tag_{tag}"])
+    page += nodes.container("", nodes.literal_block("", "b = 2"), classes=["cell"])
+    assert chapter.measure(page) == (0, 0, 1)
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def png(width: int, height: int) -> bytes:
+    header = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR"
+    return header + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+
+
+def test_a_picture_s_size_is_read_from_its_head(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(png(1036, 374))
+    assert images.png_size(file) == (1036, 374)
+    file.write_bytes(b"GIF89a" + b"0" * 40)
+    assert images.png_size(file) is None
+    assert images.png_size(tmp_path / "gone.png") is None
+
+
+def test_pictures_from_files_have_a_size_and_wait() -> None:
+    html = '<img alt="a" src="x.png" style="width: 720px;" /><img src="data:image/png;base64,AA">'
+    done = images.complete(html, {"x.png": (10, 20)}.get)
+    assert done == (
+        '<img loading="lazy" decoding="async" width="10" height="20" alt="a" src="x.png" '
+        'style="width: 720px;" /><img src="data:image/png;base64,AA">'
+    )
+    assert images.complete(done, {"x.png": (10, 20)}.get) == done, "once is enough"
+    assert 'width="' not in images.complete('<img src="y.svg">', {}.get)
 
 
 def test_a_stamp_is_read_from_the_notebook(tmp_path: Path) -> None:

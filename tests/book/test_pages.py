@@ -144,7 +144,7 @@ INK_AND_GROUND = """() => {
   const wanted = tags.map(t => "article " + t).concat([".ac-read", ".ac-soft"]).join();
   return [...document.querySelectorAll(wanted)]
     .filter(e => e.offsetParent && e.textContent.trim())
-    .map(e => [getComputedStyle(e).color, solid(e), `${e.className} ${e.textContent.slice(0, 40)}`]);
+    .map(e => [getComputedStyle(e).color, solid(e), e.className + e.textContent.slice(0, 40)]);
 }"""
 
 

@@ -125,6 +125,19 @@ def test_the_hash_sees_code_and_neither_prose_nor_address():
     assert source_hash(nb) != with_address
 
 
+def test_pieces_of_one_stream_are_joined():
+    nb = sample()
+    piece = lambda name, text: nbformat.v4.new_output("stream", name=name, text=text)  # noqa: E731
+    nb.cells[2].outputs = [
+        piece("stdout", "g(x):"), piece("stdout", " (4,)\n"),
+        piece("stderr", "!"), piece("stdout", "b"),
+    ]  # fmt: skip
+    tool.normalise(nb)
+    assert [(o.name, o.text) for o in nb.cells[2].outputs] == [
+        ("stdout", "g(x): (4,)\n"), ("stderr", "!"), ("stdout", "b"),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_executing_twice_changes_no_line(tmp_path):
     path = tmp_path / "chapter.ipynb"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from attnbook import chapter, mathjax, search, taxonomy, timings, trim
+from attnbook import chapter, images, mathjax, search, taxonomy, timings, trim
 
 _HERE = Path(__file__).parent
 
@@ -51,4 +51,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", trim.on_page, priority=950)
     app.connect("build-finished", mathjax.copy_files)
     app.connect("build-finished", trim.trim_styles)
+    app.connect("build-finished", images.complete_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -101,7 +101,7 @@ def reading_minutes(words: int, formulas: int = 0, lines: int = 0) -> int:
 
 
 def measure(doctree: nodes.Node) -> tuple[int, int, int]:
-    """Words of prose, displayed formulas and lines of code of a page, without cells' outputs."""
+    """Words of prose, displayed formulas and lines of code of a page as it is shown."""
     words = formulas = lines = 0
     stack = [doctree]
     while stack:
@@ -112,15 +112,19 @@ def measure(doctree: nodes.Node) -> tuple[int, int, int]:
             formulas += 1
         elif isinstance(node, nodes.literal_block):
             lines += len(node.astext().splitlines())
-        elif not _is_output(node):
+        elif not _is_passed_over(node):
             stack.extend(node.children)
     return words, formulas, lines
 
 
-def _is_output(node: nodes.Node) -> bool:
+#: What a reader of the page does not read line by line: outputs, and cells that are folded.
+_PASSED_OVER = {"cell_output", "tag_hide-input", "tag_hide-cell", "tag_remove-cell"}
+
+
+def _is_passed_over(node: nodes.Node) -> bool:
     if isinstance(node, nodes.raw | nodes.comment):
         return True
-    return isinstance(node, nodes.Element) and "cell_output" in node.get("classes", [])
+    return isinstance(node, nodes.Element) and bool(_PASSED_OVER & set(node.get("classes", [])))
 
 
 def stamp_of(notebook: Path) -> dict[str, Any] | None:

@@ -1,0 +1,61 @@
+"""Pictures of a page: their size is known before they load, and they load when they are near.
+
+Without its size a picture that arrives late pushes the text down, and a jump to a section lands
+in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+from sphinx.application import Sphinx
+
+_IMAGE = re.compile(r'<img (?![^>]*\bloading=)(?=[^>]*\bsrc="([^"]+)")')
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def png_size(path: Path) -> tuple[int, int] | None:
+    """Width and height in pixels, or nothing if ``path`` is no PNG."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+    except OSError:
+        return None
+    if len(head) < 24 or not head.startswith(_SIGNATURE):
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return width, height
+
+
+def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
+    """``html`` in which every picture from a file has its size and waits until it is near.
+
+    Args:
+        html: a page.
+        size: address of a picture, as the page writes it -> its width and height.
+    """
+
+    def with_size(match: re.Match[str]) -> str:
+        if match[1].startswith("data:"):
+            return match[0]
+        known = size(match[1])
+        dimensions = f'width="{known[0]}" height="{known[1]}" ' if known else ""
+        return f'<img loading="lazy" decoding="async" {dimensions}'
+
+    return _IMAGE.sub(with_size, html)
+
+
+def complete_pages(app: Sphinx, error: Exception | None) -> None:
+    """Complete the pictures of all built pages."""
+    if error is not None or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        folder = page.parent
+        done = complete(html, lambda src, folder=folder: png_size(folder / unquote(src)))  # type: ignore[misc]
+        if done != html:
+            page.write_text(done, encoding="utf-8")
