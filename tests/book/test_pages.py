@@ -340,3 +340,17 @@ def test_no_page_shows_a_dead_control(html):
             "jupyter-widgets",
         ):
             assert trace not in text
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_wide_formulas_begin_at_their_left_end_on_a_phone(name, visit):
+    page = visit(f"book/{name}.html", width=360).page
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("div.math")].filter(box => {
+            const formula = box.querySelector("mjx-math");
+            const room = box.getBoundingClientRect();
+            return formula.getBoundingClientRect().left < room.left - box.scrollLeft - 1
+                || formula.scrollWidth > box.scrollWidth + 4;  // glyphs overhang a little
+        }).map(box => box.textContent.slice(0, 60))"""
+    )
+    assert cut == []
