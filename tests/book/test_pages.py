@@ -354,3 +354,14 @@ def test_wide_formulas_begin_at_their_left_end_on_a_phone(name, visit):
         }).map(box => box.textContent.slice(0, 60))"""
     )
     assert cut == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_formulas_fit_the_column_of_a_desk(name, visit):
+    page = visit(f"book/{name}.html").page
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll("div.math")]
+            .filter(box => box.scrollWidth > box.clientWidth + 1)
+            .map(box => [box.scrollWidth - box.clientWidth, box.textContent.slice(0, 60)])"""
+    )
+    assert wide == []

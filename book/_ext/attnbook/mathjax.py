@@ -24,6 +24,9 @@ ENTRY = "mathjax/startup.js"
 #: MathJax's configuration; Sphinx writes it into pages that have formulas, and only there.
 CONFIG = {
     "loader": {"load": ["core", "input/tex", "output/chtml", "a11y/assistive-mml"]},
+    # Matched to the text's height, a formula would be wider on one reader's system than on
+    # another's, and would fit the column on one of them only.
+    "chtml": {"matchFontHeight": False, "scale": 1.1},
 }
 
 #: What may be asked for: typesetting, TeX packages on demand, menu, explorer and speech.
