@@ -220,6 +220,22 @@ def test_pictures_from_files_have_a_size_and_wait() -> None:
     assert 'width="' not in images.complete('<img src="y.svg">', {}.get)
 
 
+def test_a_fold_says_what_it_hides() -> None:
+    fold = (
+        '<details class="admonition hide above-input">\n<summary aria-label="Toggle hidden content">'
+        '\n<p class="collapsed admonition-title">Show code cell content</p>\n</summary>\n'
+        "<div><pre><span></span>{}\nx = 1</pre></div></details>"
+    )
+    solution = chapter.named_folds(fold.format('<span class="c1">#@title Solution 3</span>'))
+    assert "Show solution 3</p>" in solution
+    assert "Hide solution 3</p>" in solution
+    assert "aria-label" not in solution
+    assert "x = 1" in solution
+    figure = chapter.named_folds(fold.format("figure = 1") + fold.format("#@title Solution 4"))
+    assert figure.count("Show the code</p>") == 1
+    assert figure.count("Show solution 4</p>") == 1
+
+
 def test_a_stamp_is_read_from_the_notebook(tmp_path: Path) -> None:
     notebook = tmp_path / "n.ipynb"
     assert chapter.stamp_of(notebook) is None

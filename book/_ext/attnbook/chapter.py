@@ -24,6 +24,12 @@ from attnbook.plan import BOOK, Address, Category, Chapter
 _WORDS, _FORMULA, _LINE = 180, 20.0, 2.5
 
 _CAPTION = re.compile(r"<p>(?=<strong>(?:Figure|Table) [\d.]+</strong>)")
+_FOLD = re.compile(
+    r'(?P<details><details class="admonition hide[^>]*>\s*)<summary.*?</summary>'
+    r"(?P<start>.*?<pre>[^\n]*)",
+    re.DOTALL,
+)
+_SOLUTION = re.compile(r"#@title Solution (\d+)")
 _HEAD = re.compile(r"(<h1\b.*?</h1>)(\s*<p>.*?</p>)?", re.DOTALL)
 
 
@@ -151,6 +157,22 @@ def launch_links(options: dict[str, Any], path: str) -> tuple[tuple[str, str], .
     return tuple(links)
 
 
+def named_folds(body: str) -> str:
+    """``body`` in which each folded cell says what it hides, in place of one phrase for all."""
+
+    def named(found: re.Match[str]) -> str:
+        title = _SOLUTION.search(found["start"])
+        name = f"solution {title[1]}" if title else "the code"
+        return (
+            f"{found['details']}<summary>"
+            f'<p class="collapsed admonition-title">Show {name}</p>'
+            f'<p class="expanded admonition-title">Hide {name}</p>'
+            f"</summary>{found['start']}"
+        )
+
+    return _FOLD.sub(named, body)
+
+
 def place(body: str, strip: str, facts: str) -> str:
     """The page's ``body`` with the strip above its title and the facts after its promise."""
 
@@ -159,7 +181,7 @@ def place(body: str, strip: str, facts: str) -> str:
         promise = promise.replace("<p>", '<p class="ac-promise">', 1)
         return f"{strip}{title}{promise}{facts}"
 
-    body = _CAPTION.sub('<p class="ac-caption">', body)
+    body = named_folds(_CAPTION.sub('<p class="ac-caption">', body))
     return _HEAD.sub(around, body, count=1)
 
 
