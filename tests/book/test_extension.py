@@ -222,7 +222,7 @@ def test_pictures_from_files_have_a_size_and_wait() -> None:
 
 def test_a_fold_says_what_it_hides() -> None:
     fold = (
-        '<details class="admonition hide above-input">\n<summary aria-label="Toggle hidden content">'
+        '<details class="admonition hide above-input">\n<summary aria-label="Toggle">'
         '\n<p class="collapsed admonition-title">Show code cell content</p>\n</summary>\n'
         "<div><pre><span></span>{}\nx = 1</pre></div></details>"
     )
