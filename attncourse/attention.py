@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -31,6 +32,10 @@ CATEGORIES: dict[str, str] = {
 }
 
 
+#: What ``g`` gives.  A mechanism narrows it to what its card says.
+Weights = Any
+
+
 class Attention(nn.Module, ABC):
     """A block ``y = f(g(x), x)``.
 
@@ -39,11 +44,11 @@ class Attention(nn.Module, ABC):
     """
 
     @abstractmethod
-    def g(self, x: Tensor) -> Tensor:
-        """Generate the attention weights of ``x``."""
+    def g(self, x: Tensor) -> Weights:
+        """Generate the attention weights of ``x``: a tensor, or a tuple of them."""
 
     @abstractmethod
-    def f(self, weights: Tensor, x: Tensor) -> Tensor:
+    def f(self, weights: Weights, x: Tensor) -> Tensor:
         """Apply ``weights`` to ``x``."""
 
     def validate(self, x: Tensor) -> None:
@@ -53,7 +58,7 @@ class Attention(nn.Module, ABC):
         """Return ``f(g(x), x)`` in the fastest exact way known for this mechanism."""
         return self.f(self.g(x), x)
 
-    def forward(self, x: Tensor, need_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, need_weights: bool = False) -> Tensor | tuple[Tensor, Weights]:
         """Attend to ``x``.
 
         Args:
@@ -108,13 +113,15 @@ class Card:
         year: when.
         decides: ``g`` in symbols.
         applies: ``f`` in symbols.
-        weights: shape of ``g(x)``.
+        weights: shape of ``g(x)``; several shapes, separated by commas, for a tuple.
         parameters: constructor arguments -> number of learned parameters.
         parameters_formula: the same in symbols.
-        macs: (height, width, constructor arguments) -> multiply-adds for one image.
+        macs: (sizes of ``input`` after b and c, constructor arguments) -> multiply-adds for one
+            image, clip or sequence.
         macs_formula: the same in symbols.
         memory: what is held besides input and output, in words.
         drop_in: whether ``module(channels)`` maps (b, c, h, w) to the same shape.
+        input: shape of ``x``.
     """
 
     stem: str
@@ -134,6 +141,7 @@ class Card:
     macs_formula: str
     memory: str
     drop_in: bool = True
+    input: str = "b c h w"
 
     def __post_init__(self) -> None:
         if self.category not in CATEGORIES:

@@ -1,11 +1,22 @@
-"""Every mechanism's identity card, in the order of the course."""
+"""Every mechanism's identity card, in the order of the course.
+
+A mechanism belongs to the catalogue as soon as its module stands where the plan says: the
+catalogue finds it, and nothing else has to name it.
+"""
 
 from __future__ import annotations
 
-from attncourse.attention import Card
-from attncourse.channel import squeeze_excitation
+from importlib import import_module
+from importlib.util import find_spec
 
-CARDS: tuple[Card, ...] = (squeeze_excitation.CARD,)
+from attncourse.attention import CATEGORIES, Card
+from attncourse.plan import CHAPTERS
+
+CARDS: tuple[Card, ...] = tuple(
+    import_module(f"attncourse.{c.category}.{c.stem}").CARD
+    for c in CHAPTERS
+    if c.category in CATEGORIES and find_spec(f"attncourse.{c.category}.{c.stem}")
+)
 
 
 def find(name: str) -> Card:
@@ -37,6 +48,7 @@ def as_records() -> list[dict[str, object]]:
             "year": card.year,
             "decides": card.decides,
             "applies": card.applies,
+            "input": card.input,
             "weights": card.weights,
             "parameters": card.parameters_formula,
             "macs": card.macs_formula,

@@ -4,7 +4,8 @@ Three measurements, each with its convention stated once, here:
 
 * :func:`count_macs`: multiply-adds.  A matrix product or convolution counts one for every
   multiplication it adds up; a sum or mean over positions counts one for each element read; a
-  product of two tensors counts one for each element written.  Activations, biases,
+  product of two tensors counts one for each element written; a bilinear reading counts four
+  for each element written.  Activations, biases,
   normalisation and plain additions are not counted, as is usual in the field.
 * :func:`peak_bytes`: the largest sum of live tensor storages while the function runs.  It is
   exact and repeatable, because it looks at the tensors and not at the allocator.
@@ -35,6 +36,8 @@ from torch.utils.flop_counter import flop_registry
 
 _aten = torch.ops.aten
 _REDUCTIONS = {_aten.mean, _aten.sum, _aten.linalg_vector_norm, _aten.amax, _aten.max}
+#: A bilinear reading weighs four neighbours.
+_SAMPLERS = {_aten.grid_sampler_2d, _aten.upsample_bilinear2d}
 _PRODUCTS = {_aten.mul, _aten.mul_, _aten.addcmul}
 
 
@@ -52,6 +55,8 @@ class _MacCounter(TorchDispatchMode):
             self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
         elif packet in _REDUCTIONS and isinstance(args[0], Tensor):
             self.total += args[0].numel()
+        elif packet in _SAMPLERS:
+            self.total += 4 * out.numel()
         elif packet in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
             self.total += out.numel()
         return out

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from attncourse.tasks import Task
 from attncourse.training import Budget, Run, accuracy, fit, seed_everything
@@ -47,6 +48,9 @@ class Experiment:
         quick: budget for two processor cores.
         full: budget for a GPU.
         data: where the data come from, for the record.
+        loss: (outputs, targets) -> scalar to minimise.
+        score: (model, test inputs, test targets) -> the number to compare, larger is better.
+        metric: what the score is called.
     """
 
     name: str
@@ -56,6 +60,9 @@ class Experiment:
     quick: Budget
     full: Budget
     data: str
+    loss: Callable[..., Tensor] = F.cross_entropy
+    score: Callable[[nn.Module, Tensor, Tensor], float] = accuracy
+    metric: str = "test accuracy"
 
     def variant(self, name: str) -> Variant:
         """The variant called ``name``."""
@@ -84,7 +91,7 @@ class Experiment:
             checkpoint: file to resume from.
 
         Returns:
-            the run and its test accuracy, from 0 to 1.
+            the run and its score on the test set.
         """
         task = task or self.task()
         seed_everything(seed)
@@ -94,7 +101,8 @@ class Experiment:
             task,
             budget or self.quick,
             seed=seed,
+            loss=self.loss,
             checkpoint=checkpoint,
             title=f"{variant}, seed {seed}",
         )
-        return run, accuracy(run.model, *task.test_set())
+        return run, self.score(run.model, *task.test_set())

@@ -163,4 +163,4 @@ class Results:
 
     @staticmethod
     def _values(entry: dict[str, Any], variant: str) -> dict[int, float]:
-        return {run["seed"]: run["accuracy"] for run in entry["runs"] if run["variant"] == variant}
+        return {run["seed"]: run["score"] for run in entry["runs"] if run["variant"] == variant}

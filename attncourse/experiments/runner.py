@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from attncourse.experiments.base import Experiment
 from attncourse.experiments.results import Results
@@ -54,14 +52,14 @@ def record(
             "data": experiment.data,
             "task": repr(task),
             "budget": asdict(budget),
-            "metric": "test accuracy",
+            "metric": experiment.metric,
         }
         entry = results.experiments.get(experiment.name)
         if entry is None or any(entry.get(key) != value for key, value in frame.items()):
             entry = results.experiments[experiment.name] = {**frame, "runs": []}
         for seed in seeds:
             for variant in experiment.variants:
-                start = fingerprint(variant.build, task, seed, budget)
+                start = fingerprint(experiment, variant.name, task, seed, budget)
                 if _done(entry, variant.name, seed, start):
                     say(f"{experiment.name}: {variant.name}, seed {seed}: recorded already")
                     continue
@@ -71,8 +69,8 @@ def record(
                 entry["runs"] = _ordered(experiment, [*kept, row])
                 results.save(out)
                 say(
-                    f"{experiment.name}: {variant.name}, seed {seed}: accuracy "
-                    f"{row['accuracy']:.4f} in {row['seconds']:.0f} s on {row['device']}"
+                    f"{experiment.name}: {variant.name}, seed {seed}: {experiment.metric} "
+                    f"{row['score']:.4f} in {row['seconds']:.0f} s on {row['device']}"
                 )
     return results
 
@@ -86,7 +84,7 @@ def _one(
         "variant": variant,
         "role": experiment.variant(variant).role,
         "seed": seed,
-        "accuracy": value,
+        "score": value,
         "final_loss": sum(run.losses[-20:]) / len(run.losses[-20:]),
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "seconds": round(run.seconds, 2),
@@ -109,20 +107,21 @@ def _ordered(experiment: Experiment, runs: list[dict[str, Any]]) -> list[dict[st
     return sorted(runs, key=lambda run: (place.get(run["variant"], len(place)), run["seed"]))
 
 
-def fingerprint(build: Callable[[], nn.Module], task: Task, seed: int, budget: Budget) -> str:
+def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, budget: Budget) -> str:
     """Short hash of how a run starts: its initial weights and its first loss.
 
     It changes when the network, its initialisation, its forward pass or the data change, and
     stays when a comment does.
     """
     seed_everything(seed)
-    model = build().eval()
-    x, y = task.train_batch(seed, 0, budget.batch_size)
-    with torch.no_grad():
-        loss = float(F.cross_entropy(model(x), y))
-    hashed = hashlib.sha256(f"{loss:.3f}".encode())
+    model = experiment.variant(variant).build()
+    hashed = hashlib.sha256()
     for name, value in model.state_dict().items():
         hashed.update(name.encode() + value.numpy().tobytes())
+    x, y = task.train_batch(seed, 0, budget.batch_size)
+    with torch.no_grad():
+        loss = float(experiment.loss(model.train()(x), y))
+    hashed.update(f"{loss:.3f}".encode())
     return hashed.hexdigest()[:12]
 
 

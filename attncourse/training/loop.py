@@ -36,12 +36,14 @@ class Budget:
         batch_size: examples a step, over all processes together.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: decoupled weight decay.
+        clip: largest norm of the gradient, or ``None``.
     """
 
     steps: int
     batch_size: int = 128
     learning_rate: float = 1e-2
     weight_decay: float = 0.0
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size"):
@@ -128,6 +130,8 @@ def fit(
         with accelerator.autocast():
             value = loss(model(x), y)
         accelerator.backward(value)
+        if budget.clip is not None:
+            accelerator.clip_grad_norm_(model.parameters(), budget.clip)
         optimizer.step()
         schedule.step()
         losses.append(float(accelerator.reduce(value.detach(), "mean")))

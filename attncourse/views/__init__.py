@@ -8,6 +8,7 @@ from attncourse.views.card import identity_card
 from attncourse.views.control import control
 from attncourse.views.explorer import explore_attention, explore_curves, explore_gates
 from attncourse.views.figures import heat, label_line, seed_dots
+from attncourse.views.frames import explore_frames
 from attncourse.views.schematic import Schematic
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE, use
@@ -20,6 +21,7 @@ __all__ = [
     "control",
     "explore_attention",
     "explore_curves",
+    "explore_frames",
     "explore_gates",
     "heat",
     "identity_card",

@@ -186,7 +186,8 @@ def _explorer(identifier: str, alt: str, spec: dict[str, Any], poster: Picture) 
         f'<figure class="ac" id="{identifier}" role="group" aria-label="{escape(alt)}">'
         f'<img class="ac-poster" alt="{escape(alt)}" src="{data_uri(poster.png)}">'
         f'<script type="application/json">{data}</script>'
-        f'<script>{_asset("explorer.js")}("{identifier}")</script></figure>'
+        f'<script>({_asset("explorers/core.js")})("{identifier}",'
+        f"{_asset('explorers/' + spec['kind'] + '.js')})</script></figure>"
     )
     return Fragment(html, f"Explorer: {alt}")
 

@@ -40,9 +40,9 @@ class Fragment:
 
 @cache
 def _asset(name: str) -> str:
-    """Text of a file that stands beside this module, without line breaks that bear no meaning."""
+    """Text of a file that stands beside this module, without indentation and comments."""
     text = files("attncourse.views").joinpath(name).read_text(encoding="utf-8")
-    return re.sub(r"\n\s*", "\n", text).strip()
+    return re.sub(r"(?:(?<=\s)|^)//.*|(?<=\n)\s+", "", text).strip()
 
 
 def checked_id(identifier: str) -> str:

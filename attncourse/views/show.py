@@ -33,19 +33,20 @@ class Picture:
         return data, {"image/png": {"width": self.width, "alt": self.alt}}
 
 
-def show(figure: Figure, *, alt: str) -> Picture:
+def show(figure: Figure, *, alt: str, dpi: int = _DPI) -> Picture:
     """Render ``figure``, close it, and return it with its description.
 
     Args:
         figure: a matplotlib figure.
         alt: what is seen, for those who do not see it: a sentence, not a title.
+        dpi: pixels an inch; fewer for the pictures of a film.
 
     Raises:
         ValueError: if ``alt`` does not say what is seen.
     """
     alt = checked_alt(alt)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, transparent=True)
+    figure.savefig(buffer, format="png", dpi=dpi, transparent=True)
     width = round(figure.get_figwidth() * 100)
     plt.close(figure)
     return Picture(fewer_colours(buffer.getvalue()), alt, width)

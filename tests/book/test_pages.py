@@ -243,6 +243,14 @@ def test_explorer_shows_the_array_s_numbers(name, identifier, visit):
             for row, values in zip(table[setting], shown["series"].values(), strict=True):
                 np.testing.assert_allclose(values, row, rtol=1e-6)
         return
+    if kind == "frames":
+        bar = figure.locator("input[type=range]")
+        for frame in (0, len(data["frames"]) - 1):
+            bar.fill(str(frame))
+            assert state(page, identifier) == {"frame": frame}
+            assert figure.locator("img.ac-frame").get_attribute("src") == data["frames"][frame]
+            assert figure.locator(".ac-read").text_content() == data["captions"][frame]
+        return
     canvas = figure.locator("canvas[tabindex]")
     rows, columns = data["grid"]
     box = canvas.bounding_box()

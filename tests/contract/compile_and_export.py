@@ -17,7 +17,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.contract.specimen import built, specimens
 
-SIZES = ((2, 4, 3), (3, 6, 5), (4, 8, 8))
+
+def grown(specimen):
+    """The specimen's first sizes, and larger ones; none is 0 or 1, which are compiled apart."""
+    first = tuple(max(2, size) for size in specimen.sizes[0])
+    return [first, *(tuple(size + 2 * n + k for k, size in enumerate(first)) for n in (1, 2))]
 
 
 def compiles(specimen):
@@ -25,7 +29,7 @@ def compiles(specimen):
     arguments = specimen.arguments[0]
     module = built(specimen.card.module, arguments)
     compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
-    for size in SIZES:
+    for size in grown(specimen):
         results = []
         for function in (module, compiled):
             x = specimen.x(arguments, *size).requires_grad_()
@@ -39,10 +43,10 @@ def exports(specimen):
     arguments = specimen.arguments[0]
     module = built(specimen.card.module, arguments)
     dims = dict.fromkeys(specimen.dynamic, torch.export.Dim.DYNAMIC)
-    x = specimen.x(arguments, *SIZES[0])
+    x = specimen.x(arguments, *grown(specimen)[0])
     program = torch.export.export(module, (x,), dynamic_shapes={"x": dims, "need_weights": None},
                                   kwargs={"need_weights": False})  # fmt: skip
-    for size in SIZES:
+    for size in grown(specimen):
         x = specimen.x(arguments, *size)
         y = program.module()(x, need_weights=False)
         torch.testing.assert_close(y, module(x), atol=1e-10, rtol=1e-10)

@@ -20,6 +20,25 @@ from attncourse.catalog import CARDS
 Make = Callable[..., Attention]
 
 
+#: b, h, w that break what was written for square maps, many images or 7 x 7.
+SIZES = ((2, 4, 3), (1, 3, 3), (3, 1, 1), (2, 1, 5), (2, 5, 1), (1, 8, 7))
+
+
+def images(arguments: Mapping[str, Any], b: int, h: int, w: int) -> tuple[int, ...]:
+    """The shape (b, channels, h, w)."""
+    return b, arguments["channels"], h, w
+
+
+def wrong_images(x: Tensor) -> Sequence[tuple[Tensor, str]]:
+    """Wrong rank, wrong channels, no positions."""
+    return (
+        (x[0], "axis"),
+        (x[None], "axes"),
+        (torch.cat([x, x], dim=1), "channels"),
+        (x[..., :0], "positions"),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Specimen:
     """A mechanism under test.
@@ -33,8 +52,14 @@ class Specimen:
         mutants: name -> class with one mistake.
         grid: constructor arguments for which the closed forms are counted.
         refused: (constructor arguments, words of the error).
-        input_shape: (constructor arguments, b, h, w) -> shape of x.
+        input_shape: (constructor arguments, sizes) -> shape of x.
+        sizes: what ``input_shape`` is tried with, awkward ones among them; b, h, w for images.
+        small: the sizes for numerical differentiation.
+        wrong: x -> (an input that must be refused, words of the error).
         dynamic: axes of x that may change after compilation and export.
+        half_tolerance: how far half precision may be from float32.
+        excused: check -> why this mechanism does not promise it.  The mechanism must indeed fail
+            an excused check, so that no excuse outlives its reason.
     """
 
     card: Card
@@ -44,20 +69,19 @@ class Specimen:
     mutants: Mapping[str, Make]
     grid: Sequence[Mapping[str, Any]]
     refused: Sequence[tuple[Mapping[str, Any], str]]
-    input_shape: Callable[[Mapping[str, Any], int, int, int], tuple[int, ...]] = field(
-        default=lambda arguments, b, h, w: (b, arguments["channels"], h, w)
-    )
+    input_shape: Callable[..., tuple[int, ...]] = images
+    sizes: Sequence[tuple[int, ...]] = SIZES
+    small: tuple[int, ...] = (2, 2, 3)
+    wrong: Callable[[Tensor], Sequence[tuple[Tensor, str]]] = wrong_images
     dynamic: tuple[int, ...] = (0, 2, 3)
+    half_tolerance: float = 0.1
+    excused: Mapping[str, str] = field(default_factory=dict)
 
-    def x(self, arguments: Mapping[str, Any], b: int = 2, h: int = 4, w: int = 3, **like: Any):
-        """A random input that suits a module built with ``arguments``."""
-        shape = self.input_shape(arguments, b, h, w)
+    def x(self, arguments: Mapping[str, Any], *sizes: int, **like: Any) -> Tensor:
+        """A random input that suits a module built with ``arguments``; the first sizes if none."""
+        shape = self.input_shape(arguments, *(sizes or self.sizes[0]))
         generator = torch.Generator().manual_seed(sum(shape))
         return torch.randn(shape, generator=generator, dtype=torch.float64).to(**like)
-
-
-#: Sizes that break what was written for square maps, many images or 7 x 7.
-SIZES = ((2, 4, 3), (1, 3, 3), (3, 1, 1), (2, 1, 5), (2, 5, 1), (1, 8, 7))
 
 
 def specimens() -> list[Specimen]:
@@ -70,7 +94,7 @@ def specimens() -> list[Specimen]:
 
 
 def opened(module: nn.Module, seed: int = 0) -> nn.Module:
-    """The module with every parameter drawn anew, away from zero.
+    """The module with every parameter and running statistic drawn anew, away from zero.
 
     Zero-initialised gates hide everything behind them: a test on a fresh module of that kind
     cannot fail.
@@ -80,6 +104,10 @@ def opened(module: nn.Module, seed: int = 0) -> nn.Module:
         for parameter in module.parameters():
             drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.copy_(0.3 * drawn.sign() + 0.4 * drawn)
+        for name, buffer in module.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                drawn = torch.rand(buffer.shape, generator=generator, dtype=torch.float64)
+                buffer.copy_(drawn + 0.5)
     return module
 
 

@@ -20,7 +20,18 @@ SPECIMENS = {s.card.chapter: s for s in specimens()}
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("chapter", SPECIMENS)
 def test_mechanism_keeps(chapter, check):
-    check(SPECIMENS[chapter], SPECIMENS[chapter].card.module)
+    specimen = SPECIMENS[chapter]
+    if check.__name__ not in specimen.excused:
+        check(specimen, specimen.card.module)
+
+
+@pytest.mark.parametrize("chapter", SPECIMENS)
+def test_no_excuse_outlives_its_reason(chapter):
+    specimen = SPECIMENS[chapter]
+    names = {c.__name__: c for c in CHECKS}
+    for name, reason in specimen.excused.items():
+        assert len(reason) > 20, f"{name}: say why"
+        assert fails(names[name], specimen, specimen.card.module), f"{name} holds: drop the excuse"
 
 
 @pytest.mark.parametrize("chapter", SPECIMENS)
@@ -69,7 +80,7 @@ def killers(specimen, make):
     """Names of the checks and promises that a mutant fails."""
     found = []
     for check in CHECKS:
-        if fails(check, specimen, make):
+        if check.__name__ not in specimen.excused and fails(check, specimen, make):
             found.append(check.__name__)
     for promise in specimen.promises:
         if fails(promise, make):

@@ -89,7 +89,7 @@ def test_runs_are_recorded_with_all_that_they_depend_on(tmp_path):
         ("narrow", 0), ("narrow", 1), ("wide", 0), ("wide", 1),
     ]  # fmt: skip
     for run in entry["runs"]:
-        assert {"accuracy", "seconds", "device", "versions", "commit", "parameters"} <= set(run)
+        assert {"score", "seconds", "device", "versions", "commit", "parameters"} <= set(run)
         assert run["versions"]["torch"] == torch.__version__
     assert entry["summary"]["wide"]["seeds"] == 2
     assert len(lines) == 4
@@ -148,10 +148,15 @@ def test_the_fingerprint_sees_the_forward_pass_and_not_the_name():
             return 2 * super().forward(x)
 
     task, budget = digits_task(), Budget(1, batch_size=32)
-    plain = fingerprint(tiny, task, 0, budget)
-    assert fingerprint(lambda: tiny(8), task, 0, budget) == plain
-    assert fingerprint(lambda: Doubled(*tiny()), task, 0, budget) != plain
-    assert fingerprint(tiny, task, 1, budget) != plain
+
+    def start(build, seed=0):
+        e = experiment(variants=(Variant("only", "plain", build, ""),))
+        return fingerprint(e, "only", task, seed, budget)
+
+    plain = start(tiny)
+    assert start(lambda: tiny(8)) == plain
+    assert start(lambda: Doubled(*tiny())) != plain
+    assert start(tiny, seed=1) != plain
 
 
 def test_equal_seeds_give_equal_numbers():

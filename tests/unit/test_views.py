@@ -160,6 +160,8 @@ def every_view():
             curves, id="curves", alt=ALT, sliders={"r": [1, 2]}, series={"SE": "mech"},
             x=("x", [0, 1, 2]), y=("y", (0, 1)), start=[0], poster=poster,
         ),
+        "frames": views.explore_frames([poster, poster], id="film", alt=ALT, label="step"),
+        "table": views.table(["net", "score"], {"task": [["SE", "0.9"]]}, caption="Scores."),
     }  # fmt: skip
 
 
@@ -202,6 +204,50 @@ def test_explorers_hold_the_array_s_own_numbers():
     np.testing.assert_array_equal(
         np.frombuffer(base64.b64decode(spec["images"]), dtype="u1"), images.ravel()
     )
+
+
+def test_a_film_needs_pictures_and_a_setting_for_each():
+    def frame():
+        return views.show(plt.figure(), alt=ALT, dpi=40)
+
+    with pytest.raises(ValueError, match=r"1 picture\(s\) make no film"):
+        views.explore_frames([frame()], id="film", alt=ALT, label="step")
+    with pytest.raises(ValueError, match="3 settings for 2 pictures"):
+        views.explore_frames(
+            [frame(), frame()], id="film", alt=ALT, label="step", settings=[1, 2, 3]
+        )
+    spec = spec_of(
+        views.explore_frames([frame(), frame()], id="film", alt=ALT, label="step", settings=[0, 50])
+    )
+    assert spec["settings"] == ["0", "50"]
+    assert spec["captions"] == [ALT, ALT]
+    assert len(spec["frames"]) == 2
+
+
+def test_tables_name_their_rows_and_columns():
+    html = html_of(
+        views.table(
+            ["net", "score"],
+            {"task": [["SE", "0.9"], ["a<b", "0.1"]]},
+            caption="Scores.",
+            strong=["SE"],
+        )
+    )
+    assert '<th scope="col">score</th>' in html
+    assert '<tr class="ac-mech"><th scope="row">SE</th>' in html
+    assert "a&lt;b" in html
+    with pytest.raises(ValueError, match="has 1 cells for 2 columns"):
+        views.table(["net", "score"], {"task": [["SE"]]}, caption="Scores.")
+
+
+def test_scripts_lose_their_comments_and_nothing_else():
+    from attncourse.views.fragment import _asset
+
+    for kind in ("core", "attention", "gates", "curves", "frames"):
+        text = _asset(f"explorers/{kind}.js")
+        assert "//" not in text
+        assert text.count("{") == text.count("}")
+        assert text.count("(") == text.count(")")
 
 
 def test_descriptions_cannot_break_out_of_the_page():

@@ -1,0 +1,1 @@
+"""Branch attention: *which* branch to attend to.  ``g(x)`` gives weights of branches."""

@@ -1,0 +1,1 @@
+"""Spatial and temporal attention: *where and when*.  ``g(x)`` weighs places and frames."""

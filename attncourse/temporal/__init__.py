@@ -1,0 +1,1 @@
+"""Temporal attention: *when* to attend.  ``g(x)`` gives weights of frames."""
