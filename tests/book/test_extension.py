@@ -236,6 +236,25 @@ def test_a_fold_says_what_it_hides() -> None:
     assert figure.count("Show solution 4</p>") == 1
 
 
+def test_a_wing_page_shows_its_chapters_and_no_others() -> None:
+    spatial = next(c for c in PLAN if c.name == "spatial")
+    html = taxonomy.wing_html(spatial, only(spatial.chapters[2].path))
+    assert html.count("<li") == len(spatial.chapters)
+    assert html.count("<a ") == 1
+    assert "Squeeze" not in html
+
+
+def test_the_map_links_a_wing_page_once_it_is_there() -> None:
+    html = taxonomy.map_html(PLAN, lambda path: "s.html" if path == "spatial/index" else None)
+    assert '<a href="s.html">Where?</a>' in html
+    assert html.count("<a ") == 1
+
+
+def test_an_unknown_category_of_the_map_is_refused() -> None:
+    with pytest.raises(ExtensionError, match="no category 'colour'; the plan has: foundations"):
+        taxonomy._chosen(PLAN, "colour")
+
+
 def test_a_stamp_is_read_from_the_notebook(tmp_path: Path) -> None:
     notebook = tmp_path / "n.ipynb"
     assert chapter.stamp_of(notebook) is None

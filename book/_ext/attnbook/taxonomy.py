@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook import plan as plans
@@ -25,16 +26,30 @@ def map_html(plan: tuple[Category, ...], address: Address) -> str:
     )
 
 
+def wing_html(category: Category, address: Address) -> str:
+    """One category's part of the map, for the page that opens it."""
+    entries = "".join(_entry(chapter, address(chapter.path)) for chapter in category.chapters)
+    return (
+        f'<nav class="ac-map ac-wing" aria-label="Chapters of this part">'
+        f'<div class="ac-map-panel"><div class="ac-map-head">{glyph(category.name)}'
+        f'<p class="ac-map-answer">{escape(category.answer)}</p></div>'
+        f'<ol class="ac-map-chapters">{entries}</ol></div></nav>'
+    )
+
+
 def _panel(category: Category, address: Address) -> str:
     entries = "".join(_entry(chapter, address(chapter.path)) for chapter in category.chapters)
     name = escape(category.name.replace("_", "-"))
     asks = category.question
     mark = "?" if asks.split()[0] in {"what", "where", "when", "which"} else ""
+    heading = escape(asks[0].upper() + asks[1:]) + mark
+    if page := address(f"{category.name}/index"):
+        heading = f'<a href="{escape(page)}">{heading}</a>'
     size = " ac-map-long" if len(category.chapters) > 6 else ""
     return (
         f'<li class="ac-map-panel ac-map-{name}{size}"><div class="ac-map-head">'
         f"{glyph(category.name)}<div>"
-        f'<h3 class="ac-map-asks">{escape(asks[0].upper() + asks[1:])}{mark}</h3>'
+        f'<h3 class="ac-map-asks">{heading}</h3>'
         f'<p class="ac-map-title">{escape(category.title)}</p></div></div>'
         f'<p class="ac-map-answer">{escape(category.answer)}</p>'
         f'<ol class="ac-map-chapters">{entries}</ol></li>'
@@ -150,17 +165,29 @@ class taxonomy_map(nodes.General, nodes.Element):
 
 
 class TaxonomyMap(SphinxDirective):
-    """Draw the map of the course."""
+    """Draw the map of the course, or the part of it that the argument names."""
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         path = Path(self.env.srcdir) / self.config.attnbook_plan
         self.env.note_dependency(str(path))
         self.env.note_dependency(str(Path(self.env.srcdir) / self.config.external_toc_path))
         node = taxonomy_map()
-        for category in plans.read(path):
+        wanted = node["category"] = self.arguments[0] if self.arguments else ""
+        for category in _chosen(plans.read(path), wanted):
             titles = ", ".join(chapter.title for chapter in category.chapters)
             node += nodes.paragraph(text=f"{category.title} ({category.question}): {titles}.")
         return [node]
+
+
+def _chosen(plan: tuple[Category, ...], name: str) -> tuple[Category, ...]:
+    """The category called ``name``, or all of them."""
+    chosen = tuple(c for c in plan if name in ("", c.name))
+    if not chosen:
+        known = ", ".join(c.name for c in plan)
+        raise ExtensionError(f"taxonomy-map: no category {name!r}; the plan has: {known}")
+    return chosen
 
 
 def visit_html(translator: Any, node: taxonomy_map) -> None:
@@ -173,7 +200,11 @@ def visit_html(translator: Any, node: taxonomy_map) -> None:
             return None
         return builder.get_relative_uri(builder.current_docname, docname)
 
-    translator.body.append(map_html(plan, address))
+    if node["category"]:
+        html = "".join(wing_html(c, address) for c in _chosen(plan, node["category"]))
+    else:
+        html = map_html(plan, address)
+    translator.body.append(html)
     raise nodes.SkipNode
 
 
