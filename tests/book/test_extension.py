@@ -14,7 +14,7 @@ pytest.importorskip("sphinx")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from attnbook import chapter, images, mathjax, plan, search, taxonomy, timings, trim  # noqa: E402
+from attnbook import chapter, images, mathjax, mend, plan, search, taxonomy, timings, trim  # noqa: E402
 from docutils import nodes  # noqa: E402
 from sphinx.errors import ExtensionError  # noqa: E402
 
@@ -190,6 +190,18 @@ def test_reading_time_counts_no_folded_cell(tag: str) -> None:
     page += nodes.container("", nodes.literal_block("", "a = 1"), classes=["cell", f"tag_{tag}"])
     page += nodes.container("", nodes.literal_block("", "b = 2"), classes=["cell"])
     assert chapter.measure(page) == (0, 0, 1)
+
+
+def test_references_are_no_broken_list() -> None:
+    sphinx = (
+        '<div role="list" class="citation-list">\n'
+        '<div class="citation" id="id15" role="doc-biblioentry">x</div></div>'
+        '<div role="list"></div>'
+    )
+    assert mend.mended(sphinx) == (
+        '<div class="citation-list">\n<div class="citation" id="id15">x</div></div>'
+        '<div role="list"></div>'
+    )
 
 
 # ---------------------------------------------------------------- pictures

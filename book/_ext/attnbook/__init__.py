@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from attnbook import chapter, images, mathjax, search, taxonomy, timings, trim
+from attnbook import chapter, images, mathjax, mend, search, taxonomy, timings, trim
 
 _HERE = Path(__file__).parent
 
@@ -48,6 +48,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("pinned-versions", timings.PinnedVersions)
     app.connect("html-page-context", chapter.on_page)
     app.connect("html-page-context", search.on_page)
+    app.connect("html-page-context", mend.on_page)
     app.connect("html-page-context", trim.on_page, priority=950)
     app.connect("build-finished", mathjax.copy_files)
     app.connect("build-finished", trim.trim_styles)
