@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from attnbook import chapter, images, mathjax, mend, search, taxonomy, timings, trim
+from attnbook import chapter, images, mathjax, mend, progress, search, taxonomy, timings, trim
 
 _HERE = Path(__file__).parent
 
@@ -45,6 +45,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     )
     app.add_directive("taxonomy-map", taxonomy.TaxonomyMap)
     app.add_directive("chapter-timings", timings.ChapterTimings)
+    app.add_directive("progress-table", progress.ProgressTable)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     app.connect("html-page-context", chapter.on_page)
     app.connect("html-page-context", search.on_page)

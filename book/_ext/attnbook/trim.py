@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 
 #: Never needed: live code in the page would ask a foreign host for its scripts.
 _NEVER = ("thebe",)
-#: Part of a file's name -> mark in the body without which the file has nothing to do.
+#: Part of a file's name -> marks in the body, one of which it needs to have something to do.
 _ONLY_WITH = {
     "sphinx-design": 'class="sd-',
     "design-tabs": 'class="sd-tab',
@@ -23,6 +23,7 @@ _ONLY_WITH = {
     "copybutton": 'class="highlight',
     "clipboard": 'class="highlight',
     "mathjax": "math notranslate",
+    "progress.js": 'id="quiz-|class="ac-progress-page',
 }
 #: Scripts of the search page, which the theme loads on every page, and the icon script, which
 #: alone is larger than all else; course.css draws the icons that the theme uses.
@@ -64,7 +65,11 @@ def keep(asset: str, body: str) -> bool:
     name = asset.lower()
     if any(part in name for part in _NEVER):
         return False
-    return all(mark in body for part, mark in _ONLY_WITH.items() if part in name)
+    return all(
+        any(mark in body for mark in marks.split("|"))
+        for part, marks in _ONLY_WITH.items()
+        if part in name
+    )
 
 
 def without_scripts(html: str) -> str:

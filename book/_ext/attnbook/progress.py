@@ -1,0 +1,70 @@
+"""``{progress-table}``: every chapter with its exercises and questions, for progress.js to fill.
+
+What the reader has solved is known to the browser alone; this table says what there is to solve.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from attnbook import plan as plans
+
+_CHECK = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
+_QUESTION = re.compile(r'role="group" aria-labelledby="quiz-')
+
+
+def contents(notebook: Path) -> tuple[list[str], list[str]]:
+    """Names of a notebook's exercises and of its quiz questions."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    exercises = dict.fromkeys(m for c in code for m in _CHECK.findall("".join(c["source"])))
+    shown = "".join(
+        "".join(output.get("data", {}).get("text/html", ""))
+        for c in code
+        for output in c["outputs"]
+    )
+    count = len(_QUESTION.findall(shown))
+    return list(exercises), [f"{notebook.stem}.{n + 1}" for n in range(count)]
+
+
+def table_html(rows: list[tuple[str, str, list[str], list[str]]]) -> str:
+    """The table; each row is (title, address, exercises, questions)."""
+    body = ""
+    for title, href, exercises, quiz in rows:
+        names = f'data-exercises="{" ".join(exercises)}" data-quizzes="{" ".join(quiz)}"'
+        body += (
+            f'<tr {names}><th scope="row"><a href="{escape(href)}">{escape(title)}</a></th>'
+            f'<td class="ac-exercises">{len(exercises)}</td>'
+            f'<td class="ac-quizzes">{len(quiz)}</td></tr>'
+        )
+    return (
+        '<div class="ac-progress-page"><div class="pst-scrollable-table-container">'
+        '<table class="table"><thead><tr><th scope="col">chapter</th>'
+        '<th scope="col">exercises solved</th><th scope="col">questions answered right</th></tr>'
+        f"</thead><tbody>{body}</tbody></table></div></div>"
+    )
+
+
+class ProgressTable(SphinxDirective):
+    """One row for each chapter that is there."""
+
+    def run(self) -> list[nodes.Node]:
+        env = self.env
+        root = Path(env.srcdir)
+        env.note_dependency(str(root / self.config.attnbook_plan))
+        env.note_dependency(str(root / self.config.external_toc_path))
+        rows = []
+        for category in plans.read(root / self.config.attnbook_plan):
+            for chapter in category.chapters:
+                if chapter.docname in env.found_docs:
+                    notebook = env.doc2path(chapter.docname)
+                    env.note_dependency(notebook)
+                    href = env.app.builder.get_relative_uri(env.docname, chapter.docname)
+                    rows.append((chapter.title, href, *contents(Path(notebook))))
+        return [nodes.raw("", table_html(rows), format="html")]

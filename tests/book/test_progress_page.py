@@ -1,0 +1,148 @@
+"""The reader's progress: answered at once, kept over a reload, exported, imported, cleared."""
+
+from __future__ import annotations
+
+import json
+
+import chapter_rules as rules
+import pytest
+
+from attncourse.exercises import progress
+
+pytestmark = pytest.mark.browser
+CHAPTER = "book/channel/squeeze_excitation.html"
+KEY = "attncourse-progress"
+
+
+def stored(page):
+    return json.loads(page.evaluate(f"localStorage.getItem('{KEY}')") or "null")
+
+
+def answer(page, question, letter):
+    group = page.locator("section[id^='quiz-'] [role=group]").nth(question - 1)
+    option = group.locator("details").nth("abcd".index(letter))
+    option.locator("summary").click()
+    return option
+
+
+def test_a_quiz_answers_at_once_with_the_reason_and_keeps_the_answer(visit):
+    page = visit(CHAPTER).page
+    wrong = answer(page, 1, "a")
+    assert "Not this one." in wrong.inner_text()
+    assert stored(page)["quizzes"]["squeeze_excitation.1"] == {
+        "attempts": 1, "answer": "a", "status": "not yet",
+    }  # fmt: skip
+    right = answer(page, 1, "b")
+    assert "Right." in right.inner_text()
+    assert stored(page)["quizzes"]["squeeze_excitation.1"]["status"] == "correct"
+    page.reload(wait_until="load")
+    group = page.locator("section[id^='quiz-'] [role=group]").first
+    assert group.locator("details").nth(1).get_attribute("open") is not None
+    assert "1 of 5 questions answered right" in page.locator(".ac-progress").inner_text()
+
+
+def test_an_exercise_is_marked_and_unmarked_with_the_keyboard(visit):
+    page = visit(CHAPTER).page
+    button = page.locator("button.ac-done").first
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert stored(page)["exercises"] == {"squeeze_excitation.excite": {"status": "correct"}}
+    assert "1 of 5 exercises solved" in page.locator(".ac-progress").inner_text()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.parametrize("name", rules.chapters())
+def test_every_exercise_of_every_chapter_has_its_button(name, visit):
+    from attncourse.exercises.register import exercises_of
+
+    page = visit(f"book/{name}.html").page
+    assert page.locator("button.ac-done").count() == len(exercises_of(name))
+
+
+def test_the_page_of_all_chapters_counts_exports_imports_and_clears(visit, tmp_path):
+    page = visit(CHAPTER).page
+    answer(page, 1, "b")
+    page.locator("button.ac-done").nth(2).click()
+    page.locator(".ac-progress a").click()
+    page.wait_for_load_state("load")
+    row = page.locator("tr", has_text="Squeeze-and-Excitation")
+    assert row.locator(".ac-exercises").inner_text() == "1 of 5"
+    assert row.locator(".ac-quizzes").inner_text() == "1 of 5"
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    file = tmp_path / "progress.json"
+    download.value.save_as(file)
+    assert json.loads(file.read_text()) == stored(page)
+
+    page.get_by_role("button", name="Clear").click()
+    assert row.locator(".ac-exercises").inner_text() == "1 of 5", "one click clears nothing"
+    page.get_by_role("button", name="Clear for good?").click()
+    assert row.locator(".ac-exercises").inner_text() == "0 of 5"
+
+    page.locator("input[type=file]").set_input_files(file)
+    page.wait_for_function("document.body.innerText.includes('Imported')")
+    assert row.locator(".ac-exercises").inner_text() == "1 of 5"
+
+    file.write_text('{"version": 7}')
+    page.locator("input[type=file]").set_input_files(file)
+    page.wait_for_function("document.body.innerText.includes('no progress of the course')")
+    assert row.locator(".ac-exercises").inner_text() == "1 of 5"
+
+
+def test_the_package_reads_what_the_page_exports_and_the_other_way_round(visit, tmp_path):
+    page = visit(CHAPTER).page
+    answer(page, 2, "c")
+    page.locator("button.ac-done").first.click()
+    file = tmp_path / "page.json"
+    file.write_text(json.dumps(stored(page)))
+    progress.restore(file)
+    mine = {c.chapter: c for c in progress.summary()}["channel/squeeze_excitation"]
+    assert (mine.done, mine.answered) == (1, 1)
+
+    back = progress.export(tmp_path / "package.json")
+    page.goto(page.url.replace("channel/squeeze_excitation", "progress"), wait_until="load")
+    page.evaluate("localStorage.clear()")
+    page.reload(wait_until="load")
+    page.locator("input[type=file]").set_input_files(back)
+    page.wait_for_function("document.body.innerText.includes('Imported')")
+    row = page.locator("tr", has_text="Squeeze-and-Excitation")
+    assert row.locator(".ac-exercises").inner_text() == "1 of 5"
+    assert row.locator(".ac-quizzes").inner_text() == "1 of 5"
+
+
+def test_a_broken_state_is_set_aside_and_never_lost(visit):
+    page = visit(CHAPTER).page
+    page.evaluate(f"localStorage.setItem('{KEY}', '{{broken')")
+    page.reload(wait_until="load")
+    answer(page, 1, "b")
+    keys = page.evaluate("Object.keys(localStorage)")
+    aside = [k for k in keys if k.startswith(f"{KEY}-broken")]
+    assert len(aside) == 1
+    assert page.evaluate(f"localStorage.getItem('{aside[0]}')") == "{broken"
+    assert stored(page)["quizzes"]["squeeze_excitation.1"]["status"] == "correct"
+
+
+def test_a_browser_that_keeps_nothing_still_answers(visit):
+    v = visit(CHAPTER)
+    v.context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })"
+    )
+    v.page.reload(wait_until="load")
+    v.errors.clear()
+    option = answer(v.page, 1, "b")
+    assert "Right." in option.inner_text()
+    assert "does not keep it beyond this page" in v.page.locator(".ac-progress").inner_text()
+    assert [e for e in v.errors if "progress.js" in e] == []
+
+
+def test_nothing_leaves_the_browser(visit):
+    v = visit(CHAPTER)
+    sent = []
+    v.page.on("request", lambda r: sent.append(r.url))
+    answer(v.page, 1, "b")
+    v.page.locator("button.ac-done").first.click()
+    v.page.wait_for_timeout(300)
+    assert sent == []
