@@ -3,6 +3,7 @@
     python tools/course.py book                 # environment, then the book; prints its address
     python tools/course.py serve                # the same, served on localhost
     python tools/course.py test [CHAPTER]       # environment, then every check (of one chapter)
+    python tools/course.py archive              # the site as one zip; likewise print, epub
     python tools/course.py lab                  # environment, then JupyterLab
     python tools/course.py execute CHAPTER      # run a notebook anew and store its outputs
     python tools/course.py clean                # forget environment and builds
@@ -218,6 +219,29 @@ def cmd_execute(options: argparse.Namespace) -> int:
     return call(python(), "tools/notebook.py", "execute", *chapters)
 
 
+def _takeaway(options: argparse.Namespace) -> int:
+    environment("all" if options.command == "print" else "book")
+    if options.command != "epub" and (status := book()):
+        return status
+    chapters = [options.chapter] if getattr(options, "chapter", None) else []
+    return call(python(), "tools/takeaway.py", options.command, *chapters)
+
+
+def cmd_archive(options: argparse.Namespace) -> int:
+    """Build the book and zip it; the zip opens from the file system."""
+    return _takeaway(options)
+
+
+def cmd_print(options: argparse.Namespace) -> int:
+    """Build the book and print a chapter, or all, to PDF."""
+    return _takeaway(options)
+
+
+def cmd_epub(options: argparse.Namespace) -> int:
+    """Build the book as an EPUB."""
+    return _takeaway(options)
+
+
 def cmd_clean(options: argparse.Namespace) -> int:
     """Remove the environment and everything that was built; sources and results stay."""
     for place in (VENV, BUILD, ROOT / "build"):
@@ -239,11 +263,14 @@ def main(arguments: list[str] | None = None) -> int:
         ("test", cmd_test),
         ("lab", cmd_lab),
         ("execute", cmd_execute),
+        ("archive", cmd_archive),
+        ("print", cmd_print),
+        ("epub", cmd_epub),
         ("clean", cmd_clean),
     ):
         sub = commands.add_parser(name, help=function.__doc__)
         sub.set_defaults(function=function)
-        if name in ("test", "execute"):
+        if name in ("test", "execute", "print"):
             sub.add_argument("chapter", nargs="?", help="such as channel/squeeze_excitation")
         if name == "book":
             sub.add_argument("--always", action="store_true", help="even if nothing changed")

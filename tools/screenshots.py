@@ -18,6 +18,8 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,28 @@ _SWITCHES = [
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Serve the built book on localhost and give its address."""
+    handler = functools.partial(_Quiet, directory=str(HTML))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless Chromium: the one named by CHROMIUM, the system's, or Playwright's own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+        browser = playwright.chromium.launch(executable_path=path, args=_SWITCHES)
+        yield browser
+        browser.close()
 
 
 def pages(names: list[str]) -> list[str]:
@@ -70,19 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not (HTML / "index.html").exists():
         print("the book is not built: make book")
         return 1
-    from playwright.sync_api import sync_playwright
-
-    handler = functools.partial(_Quiet, directory=str(HTML))
-    with (
-        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
-        sync_playwright() as playwright,
-    ):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        site = f"http://127.0.0.1:{server.server_port}"
-        chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-        browser = playwright.chromium.launch(executable_path=chromium, args=_SWITCHES)
+    with served() as site, chromium() as browser:
         for theme in THEMES:
-            page = browser.new_context(color_scheme=theme, reduced_motion="reduce").new_page()  # type: ignore[arg-type]
+            page = browser.new_context(color_scheme=theme, reduced_motion="reduce").new_page()
             if options.cover:
                 target = ROOT / "book" / "_static" / f"cover-{theme}.png"
                 target.write_bytes(
@@ -97,7 +111,6 @@ def main(arguments: list[str] | None = None) -> int:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(photograph(page, f"{site}/{name}", theme, width))
                     print(target.relative_to(ROOT))
-        server.shutdown()
     return 0
 
 

@@ -24,16 +24,68 @@
     else reachable();
   });
 
-  // Paper has no folds and is light.
-  const page = document.documentElement.dataset;
-  let theme;
+  // Paper has no folds and is light.  What a learner should not see too early, the hints, the
+  // solutions and the quiz's answers, is gathered at the end.
+  const page = document.documentElement.dataset, article = document.querySelector(".bd-article");
+  const make = (tag, parent, text = "") => {
+    const node = document.createElement(tag);
+    node.textContent = text;
+    parent.append(node);
+    return node;
+  };
+  const copy = (node, parent) => parent.append(node.cloneNode(true));
+  const answers = () => {
+    const end = document.createElement("section");
+    end.className = "ac-answers";
+    make("h2", end, "Hints, solutions, answers");
+    for (const heading of article.querySelectorAll("h3")) {
+      if (!/^Exercise \d+/.test(heading.textContent)) continue;
+      const section = heading.parentElement, folds = [...section.querySelectorAll("details")];
+      make("h3", end, heading.firstChild.textContent);
+      for (const fold of folds) {
+        const name = fold.querySelector("summary").textContent.trim();
+        if (name.startsWith("Hint")) {
+          const hint = make("div", end);
+          make("strong", hint, name + ". ");
+          for (const part of [...fold.children].slice(1)) copy(part, hint);
+        } else if (fold.matches(".hide")) {
+          for (const part of fold.querySelectorAll(".cell_input")) copy(part, end);
+        }
+      }
+    }
+    const groups = article.querySelectorAll("section[id^='quiz-'] [role=group]");
+    if (groups.length) make("h3", end, "Quiz");
+    for (const group of groups) {
+      const options = [...group.querySelectorAll("details")];
+      const right = options.find((o) => o.querySelector("strong").textContent.startsWith("Right"));
+      const number = group.querySelector("p").textContent.split(".")[0];
+      const line = make("p", end);
+      make("strong", line, `${number}. ${right.querySelector("summary").textContent} `);
+      line.append(right.querySelector("p").lastChild.textContent);
+    }
+    return end;
+  };
+  let before = null;
   addEventListener("beforeprint", () => {
-    for (const fold of document.querySelectorAll(".bd-article details:not(.hide)")) fold.open = true;
-    theme = page.theme;
+    if (before || !article) return;
+    const opened = [];
+    for (const fold of article.querySelectorAll("details:not(.hide)")) {
+      const later = /^Hint/.test(fold.textContent.trim()) || fold.closest("section[id^='quiz-']");
+      if (!later && !fold.open) opened.push(fold);
+    }
+    for (const fold of opened) fold.open = true;
+    for (const image of document.images) image.loading = "eager";
+    const end = answers();
+    if (end.children.length > 1) article.append(end);
+    before = { theme: page.theme, opened, end };
     page.theme = "light";
   });
   addEventListener("afterprint", () => {
-    page.theme = theme;
+    if (!before) return;
+    page.theme = before.theme;
+    for (const fold of before.opened) fold.open = false;
+    before.end.remove();
+    before = null;
   });
 
   // MathJax's menu weighs as much as the rest of it, so it comes with the first right click (or

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from attnbook import chapter, images, mathjax, mend, progress, search, taxonomy, timings, trim
+from attnbook import chapter, epub, images, mathjax, mend, progress, search, taxonomy, timings, trim
 
 _HERE = Path(__file__).parent
 
@@ -31,6 +31,19 @@ def _configure(app: Sphinx, config: Config) -> None:
     }
 
 
+def _connect(app: Sphinx) -> None:
+    """Work on the pages of the site; an EPUB is left as Sphinx writes it."""
+    if app.builder.name != "html":
+        return
+    app.connect("html-page-context", chapter.on_page)
+    app.connect("html-page-context", search.on_page)
+    app.connect("html-page-context", mend.on_page)
+    app.connect("html-page-context", trim.on_page, priority=950)
+    app.connect("build-finished", mathjax.copy_files)
+    app.connect("build-finished", trim.trim_styles)
+    app.connect("build-finished", images.complete_pages)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("attnbook_plan", "attncourse/plan.toml", "env")
     app.add_config_value("attnbook_catalog", "book/_data/catalog.json", "env")
@@ -47,11 +60,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapter-timings", timings.ChapterTimings)
     app.add_directive("progress-table", progress.ProgressTable)
     app.add_directive("pinned-versions", timings.PinnedVersions)
-    app.connect("html-page-context", chapter.on_page)
-    app.connect("html-page-context", search.on_page)
-    app.connect("html-page-context", mend.on_page)
-    app.connect("html-page-context", trim.on_page, priority=950)
-    app.connect("build-finished", mathjax.copy_files)
-    app.connect("build-finished", trim.trim_styles)
-    app.connect("build-finished", images.complete_pages)
+    epub.setup(app)
+    app.connect("builder-inited", _connect)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -51,7 +51,7 @@ def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
 
 def complete_pages(app: Sphinx, error: Exception | None) -> None:
     """Complete the pictures of all built pages."""
-    if error is not None or app.builder.format != "html":
+    if error is not None:
         return
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")

@@ -84,7 +84,7 @@ def installed() -> dict[str, Path]:
 
 def copy_files(app: Sphinx, error: Exception | None) -> None:
     """Put the chosen files under ``_static/mathjax``."""
-    if error is not None or app.builder.format != "html":
+    if error is not None:
         return
     source = installed()
     target = Path(app.outdir) / "_static" / "mathjax"

@@ -136,7 +136,7 @@ def _possible(selector: str, used: set[str]) -> bool:
 
 def trim_styles(app: Sphinx, error: Exception | None) -> None:
     """Shorten the sheets of the theme and of MyST-NB to what the built pages can use."""
-    if error is not None or app.builder.format != "html":
+    if error is not None:
         return
     out = Path(app.outdir)
     used: set[str] = set()
