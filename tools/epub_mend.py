@@ -74,9 +74,8 @@ def _plain(node: Tag) -> None:
     for name in ("loading", "decoding", "tabindex", "hidden"):
         node.attrs.pop(name, None)
     for name, value in list(node.attrs.items()):
-        if (not value and name in ("open", "class", "id", "style")) or name.startswith(
-            ("data-", "on")
-        ):
+        idle = not value and name in ("open", "class", "id", "style")
+        if idle or name.startswith(("data-", "on")):
             del node.attrs[name]
 
 
