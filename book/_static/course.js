@@ -2,6 +2,10 @@
 (() => {
   "use strict";
 
+  // Read from a folder, a page may not fetch another: the search then lists titles alone.
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS === "object")
+    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
   // Path strip on a phone: begin where the reader is.
   const here = document.querySelector(".ac-path .ac-here");
   if (here) {
