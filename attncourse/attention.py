@@ -32,6 +32,9 @@ CATEGORIES: dict[str, str] = {
 }
 
 
+#: How what is held besides input and output grows with the input's size, from less to more.
+GROWTHS = ("C", "T", "N", "CT", "CN", "C²", "T²", "N²")
+
 #: What ``g`` gives.  A mechanism narrows it to what its card says.
 Weights = Any
 
@@ -120,6 +123,7 @@ class Card:
             image, clip or sequence.
         macs_formula: the same in symbols.
         memory: what is held besides input and output, in words.
+        growth: how that grows with the input, one of :data:`GROWTHS`; N counts positions.
         drop_in: whether ``module(channels)`` maps (b, c, h, w) to the same shape.
         input: shape of ``x``.
     """
@@ -140,6 +144,7 @@ class Card:
     macs: Callable[..., int]
     macs_formula: str
     memory: str
+    growth: str
     drop_in: bool = True
     input: str = "b c h w"
 
@@ -147,6 +152,10 @@ class Card:
         if self.category not in CATEGORIES:
             raise ValueError(
                 f"category={self.category!r} is unknown: choose one of {', '.join(CATEGORIES)}"
+            )
+        if self.growth not in GROWTHS:
+            raise ValueError(
+                f"growth={self.growth!r} is unknown: choose one of {', '.join(GROWTHS)}"
             )
 
     @property

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from attncourse.attention import CATEGORIES, Card
+from attncourse.closed_forms import closed_forms
 from attncourse.plan import CHAPTERS
 
 CARDS: tuple[Card, ...] = tuple(
@@ -53,6 +54,8 @@ def as_records() -> list[dict[str, object]]:
             "parameters": card.parameters_formula,
             "macs": card.macs_formula,
             "memory": card.memory,
+            "growth": card.growth,
+            "closed_forms": closed_forms(card),
             "drop_in": card.drop_in,
         }
         for card in CARDS

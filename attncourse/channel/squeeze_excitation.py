@@ -221,4 +221,5 @@ CARD = Card(
     macs=multiply_adds,
     macs_formula="2C²/r + 2CHW",
     memory="one vector of C",
+    growth="C",
 )

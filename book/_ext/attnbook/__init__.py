@@ -12,7 +12,19 @@ from urllib.parse import urlsplit
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from attnbook import chapter, epub, images, mathjax, mend, progress, search, taxonomy, timings, trim
+from attnbook import (
+    chapter,
+    comparison,
+    epub,
+    images,
+    mathjax,
+    mend,
+    progress,
+    search,
+    taxonomy,
+    timings,
+    trim,
+)
 
 _HERE = Path(__file__).parent
 
@@ -38,6 +50,7 @@ def _connect(app: Sphinx) -> None:
     app.connect("html-page-context", chapter.on_page)
     app.connect("html-page-context", search.on_page)
     app.connect("html-page-context", mend.on_page)
+    app.connect("html-page-context", comparison.on_page)
     app.connect("html-page-context", trim.on_page, priority=950)
     app.connect("build-finished", mathjax.copy_files)
     app.connect("build-finished", trim.trim_styles)
@@ -59,6 +72,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("taxonomy-map", taxonomy.TaxonomyMap)
     app.add_directive("chapter-timings", timings.ChapterTimings)
     app.add_directive("progress-table", progress.ProgressTable)
+    app.add_directive("comparison", comparison.Comparison)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
     app.connect("builder-inited", _connect)
