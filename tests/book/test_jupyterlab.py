@@ -1,0 +1,146 @@
+"""Chapters in JupyterLab: explorers that play where trusted, posters where not, live sliders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+TimeoutError = pytest.importorskip("playwright.sync_api").TimeoutError
+
+pytestmark = pytest.mark.browser
+CHAPTER = Path(__file__).parents[2] / "book" / "channel" / "squeeze_excitation.ipynb"
+LIVE = """
+from attncourse import views
+
+control = views.control(
+    lambda slope: {"line": [slope * t for t in range(5)]},
+    id="line", alt="A straight line that begins at the origin and rises with the slope chosen.",
+    sliders={"slope": [1, 2, 3]}, series={"line": "attention"},
+    x=("t", list(range(5))), y=("value", (0, 12)),
+)
+control
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Address of a JupyterLab of its own, with its own settings and keys."""
+    pytest.importorskip("jupyterlab")
+    home = tmp_path_factory.mktemp("lab")
+    work = home / "work"
+    work.mkdir()
+    shutil.copy(CHAPTER, work / "trusted.ipynb")
+    foreign = json.loads(CHAPTER.read_text(encoding="utf-8"))
+    foreign["cells"][0]["source"].append("\n\nChanged by somebody else.")
+    (work / "untrusted.ipynb").write_text(json.dumps(foreign), encoding="utf-8")
+    live = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LIVE.strip())])
+    live.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(live, work / "live.ipynb")
+    variables = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    environment = os.environ | {f"JUPYTER_{name}": str(home / name) for name in variables}
+    environment |= {"HOME": str(home), "IPYTHONDIR": str(home / "ipython")}
+    jupyter = [sys.executable, "-m", "jupyter"]
+    subprocess.run(
+        [*jupyter, "trust", str(work / "trusted.ipynb")], env=environment, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*jupyter, "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+             "--IdentityProvider.token=", f"--ServerApp.root_dir={work}"],
+            env=environment, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{address}/api")
+                break
+            except (urllib.error.URLError, ConnectionError):
+                if server.poll() is not None:
+                    pytest.fail(f"JupyterLab does not start: {(home / 'log').read_text()[-2000:]}")
+                time.sleep(0.3)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture
+def notebook(lab, browser):
+    """A function that opens a notebook and waits until its cells are there."""
+    contexts = []
+
+    def opened(name):
+        context = browser.new_context(viewport={"width": 1300, "height": 1000})
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{lab}/lab/tree/{name}.ipynb?reset", wait_until="load")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def test_a_trusted_chapter_plays_its_explorers(notebook):
+    page = notebook("trusted")
+    page.wait_for_selector("figure.ac[data-ready]", state="attached", timeout=60_000)
+    figure = page.locator("figure.ac[data-ready]").first
+    figure.scroll_into_view_if_needed()
+    status = figure.locator("[role=status], [aria-live]").first
+    control = figure.locator("[tabindex='0'], input, button").first
+    before = status.inner_text()
+    control.focus()
+    for key in ("ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    assert status.inner_text() != before, "the explorer does not answer the keyboard"
+
+
+def test_an_untrusted_chapter_shows_the_posters(notebook):
+    page = notebook("untrusted")
+    poster = page.locator("figure.ac .ac-poster").last
+    poster.wait_for(state="attached", timeout=60_000)
+    poster.scroll_into_view_if_needed()
+    page.wait_for_function("poster => poster.naturalWidth > 0", arg=poster.element_handle())
+    assert poster.is_visible()
+    assert poster.get_attribute("alt")
+    assert page.locator("figure.ac[data-ready]").count() == 0, "a script of a stranger ran"
+
+
+def test_a_slider_with_a_kernel_computes_again(notebook):
+    page = notebook("live")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
+    output = page.locator(".jp-Cell").first.locator(".jp-OutputArea-child")
+    for _ in range(5):  # a run that comes too early is forgotten
+        page.locator(".jp-Cell .cm-content").first.click()
+        page.keyboard.press("Control+Enter")
+        try:
+            output.first.wait_for(timeout=20_000)
+            break
+        except TimeoutError:
+            continue
+    picture = page.locator(".jp-OutputArea-output .widget-output img, .jupyter-widgets img").first
+    picture.wait_for(state="visible", timeout=60_000)
+    assert page.locator("figure.ac").count() == 0, "its static form stands beside it"
+    before = picture.get_attribute("src")
+    assert page.locator(".jupyter-widgets", has_text="line 4.000").count()
+    page.locator(".jupyter-widgets [role=slider], .noUi-handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.locator(".widget-label", has_text="line 8.000").wait_for(timeout=30_000)
+    assert picture.get_attribute("src") != before, "the picture is the old one"
