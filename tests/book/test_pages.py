@@ -131,6 +131,22 @@ def test_first_load_is_light(page, visit):
     assert own < 1_500_000
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_text_is_readable_within_a_second_on_a_slow_phone(page, browser, site):
+    """First paint of content with the processor throttled four times; the best of some loads,
+    because other work on the machine can only add to it."""
+    times = []
+    while len(times) < 12 and min(times, default=1000) >= 1000:
+        context = browser.new_context(viewport={"width": 390, "height": 800})
+        tab = context.new_page()
+        context.new_cdp_session(tab).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        tab.goto(f"{site}/{page}", wait_until="commit")
+        painted = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+        times.append(tab.wait_for_function(painted).json_value())
+        context.close()
+    assert min(times) < 1000, [round(t) for t in times]
+
+
 #: Colour of every text, of the nearest solid ground behind it, and where that is.
 INK_AND_GROUND = """() => {
   const solid = element => {
