@@ -138,7 +138,8 @@ def test_the_facts_line_says_what_is_known() -> None:
     outline = Outline(chapter.facts_html(facts))
     assert outline.text == [
         "about 30 min to read",
-        "ran in 41 s on two CPU cores",
+        "ran in 41 s on two CPU cores, not timed on a GPU",
+        "needs no GPU and no download",
         "open in Colab",
         "attncourse.channel.SqueezeExcitation",
     ]

@@ -192,6 +192,9 @@ def test_text_has_contrast_in_light_and_dark(page, dark, visit):
     [
         ("excitation", "book/channel/squeeze_excitation.html"),
         ("squeeze", "book/channel/squeeze_excitation.html"),
+        ("bottleneck", "book/channel/squeeze_excitation.html"),
+        ("softmax+jacobian", "book/foundations/what_is_attention.html"),
+        ("batch+normalisation", "book/foundations/building_blocks.html"),
         ("通道注意力", "book/glossary.html"),
     ],
 )

@@ -69,7 +69,7 @@ def facts_html(facts: Facts) -> str:
     parts = [f"about {facts.minutes} min to read"]
     ran = ran_text(facts.stamp)
     if ran:
-        parts.append(escape(ran))
+        parts += [escape(ran), "needs no GPU and no download"]
     parts += [f'<a href="{escape(url)}">open in {escape(name)}</a>' for name, url in facts.launch]
     if facts.class_path:
         path = f"<code>{escape(facts.class_path)}</code>"
@@ -79,11 +79,15 @@ def facts_html(facts: Facts) -> str:
 
 
 def ran_text(stamp: dict[str, Any] | None) -> str:
-    """``ran in 41 s on two CPU cores``, or nothing if the notebook carries no stamp."""
+    """``ran in 41 s on two CPU cores``, or nothing if the notebook carries no stamp.
+
+    A time on a GPU is told where one was taken, and missed where not.
+    """
     if not stamp or "seconds" not in stamp:
         return ""
     where = f" on {device(stamp)}" if device(stamp) else ""
-    return f"ran in {duration(float(stamp['seconds']))}{where}"
+    untimed = ", not timed on a GPU" if "CPU" in where else ""
+    return f"ran in {duration(float(stamp['seconds']))}{where}{untimed}"
 
 
 def device(stamp: dict[str, Any]) -> str:
