@@ -45,10 +45,15 @@ class Control:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         bundle: dict[str, Any] = dict(self.static._repr_mimebundle_())
-        live = self.widget._repr_mimebundle_() or {}
-        if _WIDGET in live:
-            bundle[_WIDGET] = live[_WIDGET]
-        return bundle
+        return bundle | _live_bundle(self.widget)
+
+
+def _live_bundle(widget: Any) -> dict[str, Any]:
+    """What a front end needs to show ``widget`` and to talk to it; nothing without a kernel."""
+    if not hasattr(widget, "_repr_mimebundle_"):  # ipywidgets 7, as on Colab
+        return {_WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
+    live = widget._repr_mimebundle_() or {}
+    return {_WIDGET: live[_WIDGET]} if _WIDGET in live else {}
 
 
 def control(

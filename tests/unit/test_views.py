@@ -344,6 +344,19 @@ def test_with_a_kernel_moving_a_slider_computes_again():
     assert isinstance(row.children[0], ipywidgets.SelectionSlider)
 
 
+def test_a_control_is_live_with_ipywidgets_7_too():
+    class Old:
+        """Widgets of ipywidgets 7 have no bundle of their own."""
+
+        model_id = "0123"
+
+    view = control()
+    view.widget = Old()
+    bundle = view._repr_mimebundle_()
+    assert "text/html" in bundle
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == "0123"
+
+
 def test_a_control_that_cannot_work_is_refused():
     with pytest.raises(ValueError, match="slider 'r' has no settings"):
         control(sliders={"r": [], "strength": [1.0]})
