@@ -6,6 +6,7 @@
     python tools/course.py archive              # the site as one zip; likewise print, epub
     python tools/course.py lab                  # environment, then JupyterLab
     python tools/course.py execute CHAPTER      # run a notebook anew and store its outputs
+    python tools/course.py bench [CHAPTER]      # time and memory beside the textbook forms
     python tools/course.py clean                # forget environment and builds
 
 Only the standard library is needed to start; everything else goes into ``.venv``.  ``make book``
@@ -219,6 +220,13 @@ def cmd_execute(options: argparse.Namespace) -> int:
     return call(python(), "tools/notebook.py", "execute", *chapters)
 
 
+def cmd_bench(options: argparse.Namespace) -> int:
+    """Time every mechanism beside its textbook form; quiet machines tell more."""
+    environment("all")
+    chapters = [options.chapter] if options.chapter else []
+    return call(python(), "-m", "benchmarks", *chapters)
+
+
 def _takeaway(options: argparse.Namespace) -> int:
     environment("all" if options.command == "print" else "book")
     if options.command != "epub" and (status := book()):
@@ -263,6 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("test", cmd_test),
         ("lab", cmd_lab),
         ("execute", cmd_execute),
+        ("bench", cmd_bench),
         ("archive", cmd_archive),
         ("print", cmd_print),
         ("epub", cmd_epub),
@@ -270,7 +279,7 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         sub = commands.add_parser(name, help=function.__doc__)
         sub.set_defaults(function=function)
-        if name in ("test", "execute", "print"):
+        if name in ("test", "execute", "bench", "print"):
             sub.add_argument("chapter", nargs="?", help="such as channel/squeeze_excitation")
         if name == "book":
             sub.add_argument("--always", action="store_true", help="even if nothing changed")

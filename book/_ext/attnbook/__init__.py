@@ -15,6 +15,7 @@ from sphinx.config import Config
 from attnbook import (
     chapter,
     comparison,
+    costs,
     epub,
     images,
     mathjax,
@@ -73,6 +74,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapter-timings", timings.ChapterTimings)
     app.add_directive("progress-table", progress.ProgressTable)
     app.add_directive("comparison", comparison.Comparison)
+    app.add_directive("benchmarks", costs.Benchmarks)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
     app.connect("builder-inited", _connect)

@@ -1,0 +1,83 @@
+"""Measure every case and write the table that the book draws.
+
+python -m benchmarks                      # all, on the CPU, one thread
+python -m benchmarks spatial/non_local    # one chapter; the others keep their rows
+python -m benchmarks --device cuda        # with bandwidth and matmul rate of the GPU
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.cases import CASES
+from benchmarks.measure import broken, row
+from benchmarks.roofline import roofline
+
+TABLE = Path(__file__).parents[1] / "book" / "_data" / "benchmarks.json"
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the numbers were taken on."""
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else "CPU, 1 thread"
+    return {
+        "device": name,
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "system": platform.system(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 1 if a floor is broken, 2 for a call that makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("chapter", nargs="*", help="such as spatial/non_local; all if none")
+    parser.add_argument("--repeats", type=int, default=7, help="samples of each form (default 7)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--out", type=Path, default=None, help="the file to write")
+    options = parser.parse_args(arguments)
+    known = {case.chapter for case in CASES}
+    if unknown := set(options.chapter) - known:
+        print(f"no case for {', '.join(sorted(unknown))}; there are: {', '.join(sorted(known))}")
+        return 2
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        print(f"--device {options.device}: torch sees no GPU here; leave it out to use the CPU")
+        return 2
+    if options.repeats < 3:
+        print(f"--repeats {options.repeats}: a median and its spread need at least 3")
+        return 2
+    on_cpu = options.device == "cpu"
+    out = options.out or (TABLE if on_cpu else TABLE.with_name("benchmarks-gpu.json"))
+    chosen = [case for case in CASES if not options.chapter or case.chapter in options.chapter]
+    rows = [row(c, repeats=options.repeats, device=options.device, log=print) for c in chosen]
+    kept = []
+    if options.chapter and out.exists():
+        there = json.loads(out.read_text(encoding="utf-8"))["rows"]
+        kept = [r for r in there if r["chapter"] not in options.chapter]
+    place = {(case.chapter, case.name): n for n, case in enumerate(CASES)}
+    both = [r for r in [*kept, *rows] if (r["chapter"], r["name"]) in place]
+    table = {
+        "machine": machine(options.device),
+        "roofline": roofline(options.device),
+        "rows": sorted(both, key=lambda r: place[r["chapter"], r["name"]]),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_suffix(".part")
+    part.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(out)
+    print(f"written to {out}")
+    slips = [text for r in rows for text in broken(r)] if on_cpu else []
+    for text in slips:
+        print(f"below its floor: {text}")
+    return 1 if slips else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Squeeze-and-Excitation: at its memory floor already, so that no form can be much faster."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attncourse.channel import SqueezeExcitation
+from benchmarks.case import Case, Form
+from benchmarks.timm_layers import layer
+
+
+def textbook(module: nn.Module, shape: tuple[int, ...]) -> Form:
+    """Equations (1) to (3), with the gate repeated to the size of the features."""
+
+    def form(x: Tensor) -> Tensor:
+        s = module.g(x)
+        return s[:, :, None, None].repeat(1, 1, *x.shape[2:]) * x
+
+    return form
+
+
+SE_OF_TIMM = layer("squeeze_excite", "SEModule")
+
+
+def of_timm(module: nn.Module, shape: tuple[int, ...]) -> Form:
+    """A module of the same width, with weights of its own."""
+    del module
+    torch.manual_seed(0)
+    return SE_OF_TIMM(shape[1], rd_channels=shape[1] // 16)
+
+
+CASES = (
+    Case(
+        chapter="channel/squeeze_excitation",
+        name="Squeeze-and-Excitation",
+        sizes={f"256 × {s} × {s}": (4, 256, s, s) for s in (14, 28, 56)},
+        module=lambda shape: SqueezeExcitation(shape[1]),
+        others={"textbook": textbook},
+        grows=lambda shape: shape[2] * shape[3],
+        exponents={"ours": 1.0, "textbook": 1.0},
+        floors={"textbook": (0.9, 1.0)},
+    ),
+) + (
+    (
+        Case(
+            chapter="channel/squeeze_excitation",
+            name="Squeeze-and-Excitation and timm's",
+            sizes={f"256 × {s} × {s}": (4, 256, s, s) for s in (14, 28, 56)},
+            module=lambda shape: SqueezeExcitation(shape[1]),
+            others={"timm": of_timm},
+            same=False,
+            grows=lambda shape: shape[2] * shape[3],
+            exponents={"ours": 1.0, "timm": 1.0},
+            floors={"timm": (0.9, None)},
+            ceilings={"timm": 1.1},
+        ),
+    )
+    if SE_OF_TIMM
+    else ()
+)

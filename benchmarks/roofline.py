@@ -1,0 +1,27 @@
+"""What the machine itself can do: bytes copied and multiply-adds done in a second."""
+
+from __future__ import annotations
+
+import torch
+
+from attncourse.measure import compare
+
+
+def roofline(device: str = "cpu", *, side: int = 1024, megabytes: int = 64) -> dict[str, float]:
+    """Copy bandwidth (bytes read and written a second) and rate of a square matrix product.
+
+    Args:
+        device: where.
+        side: rows and columns of the matrices.
+        megabytes: size of what is copied; far above the caches.
+    """
+    source = torch.ones(megabytes * 2**18, device=device)
+    target = torch.empty_like(source)
+    a = torch.randn(side, side, device=device)
+    timed = compare(
+        {"copy": lambda: target.copy_(source), "product": lambda: a @ a}, repeats=5, device=device
+    )
+    return {
+        "bytes_per_second": 2 * source.nbytes / timed["copy"].seconds,
+        "multiply_adds_per_second": side**3 / timed["product"].seconds,
+    }

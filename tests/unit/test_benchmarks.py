@@ -1,0 +1,97 @@
+"""The benchmarks measure what they say: same values, true slopes, floors that can break."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from attncourse.catalog import CARDS
+from benchmarks import __main__ as command
+from benchmarks.cases import CASES
+from benchmarks.measure import broken, forms_of, peak_bytes, row, slope, training_step
+
+IDS = [f"{case.chapter}: {case.name}" for case in CASES]
+TABLE = json.loads(command.TABLE.read_text(encoding="utf-8"))
+
+
+def test_every_mechanism_has_a_case():
+    assert {card.chapter for card in CARDS} == {case.chapter for case in CASES}
+    assert len(set(IDS)) == len(IDS)
+    assert all(len(case.sizes) == 3 for case in CASES)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.same], ids=lambda c: c.chapter)
+def test_all_forms_give_the_same_values_and_gradients(case):
+    shape = next(iter(case.sizes.values()))
+    forms, x = forms_of(case, shape, dtype=torch.float64)
+    expected = None
+    for name, form in forms.items():
+        y = form(x)
+        found = y.detach(), torch.autograd.grad(y, x, torch.ones_like(y))[0]
+        expected = expected or found
+        for one, two in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-9, atol=case.tolerance, msg=name)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.floors], ids=lambda c: c.chapter)
+def test_the_floors_of_memory_hold(case):
+    """Memory is exact, so this cannot be a matter of luck; times are checked by make bench."""
+    shape = list(case.sizes.values())[-1]
+    wanted = {form: least for form, (_, least) in case.floors.items() if least is not None}
+    forms, x = forms_of(case, shape)
+    held = {f: peak_bytes(training_step(forms[f], x)) for f in ["ours", *wanted]}
+    for form, least in wanted.items():
+        assert held[form] / held["ours"] >= least, form
+
+
+def test_the_recorded_table_keeps_every_floor():
+    assert [text for r in TABLE["rows"] for text in broken(r)] == []
+
+
+def test_the_recorded_table_is_of_these_cases():
+    """Cases beside packages that are optional may be missing here, not there."""
+    recorded = {(r["chapter"], r["name"]) for r in TABLE["rows"]}
+    assert {(case.chapter, case.name) for case in CASES} <= recorded
+    for r in TABLE["rows"]:
+        for case in CASES:
+            if (case.chapter, case.name) == (r["chapter"], r["name"]):
+                shapes = [list(shape) for shape in case.sizes.values()]
+                assert [size["shape"] for size in r["sizes"]] == shapes
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2, 3])
+def test_a_slope_is_the_exponent(power):
+    assert slope((n, 7 * n**power) for n in (10, 100, 1000)) == pytest.approx(power)
+    with pytest.raises(ValueError, match="one size"):
+        slope([(10, 1), (10, 2)])
+
+
+def test_a_broken_floor_and_ceiling_are_named():
+    costs = {"ours": {"seconds": 2.0, "bytes": 8}, "textbook": {"seconds": 3.0, "bytes": 8}}
+    made = {
+        "chapter": "spatial/x", "name": "x", "sizes": [{"forms": costs}],
+        "floors": {"textbook": [2, None]}, "ceilings": {"textbook": 1.1},
+    }  # fmt: skip
+    one, two = broken(made)
+    assert one == "spatial/x, x: textbook / ours in seconds is 1.50, floor 2"
+    assert "at most 1.1" in two
+    made["floors"] = {"textbook": [1.5, 2]}
+    assert "bytes is 1.00, floor 2" in broken(made)[0]
+
+
+def test_a_row_is_plain_data_with_slopes():
+    made = row(CASES[0], repeats=3)
+    assert json.loads(json.dumps(made)) == made
+    assert set(made["slopes"]) == set(made["sizes"][0]["forms"])
+
+
+def test_calls_that_make_no_sense_are_refused(capsys):
+    assert command.main(["channel/nothing"]) == 2
+    assert "no case for channel/nothing; there are: " in capsys.readouterr().out
+    assert command.main(["--repeats", "2"]) == 2
+    assert "at least 3" in capsys.readouterr().out
+    if not torch.cuda.is_available():
+        assert command.main(["--device", "cuda"]) == 2
+        assert "no GPU here; leave it out" in capsys.readouterr().out
