@@ -103,13 +103,17 @@ class Highway(Attention):
         self.channels, self.gate_bias = channels, gate_bias
         self.transform = nn.Linear(channels, channels, device=device, dtype=dtype)
         self.gate = nn.Linear(channels, channels, device=device, dtype=dtype)
-        self.reset_parameters()
+        self._draw()
 
     def reset_parameters(self) -> None:
         """He's scale for the transforming branch; the gates start near ``sigmoid(gate_bias)``."""
+        self.transform.reset_parameters()  # as at construction, where each layer draws its own
+        self.gate.reset_parameters()
+        self._draw()
+
+    def _draw(self) -> None:
         nn.init.kaiming_normal_(self.transform.weight, nonlinearity="relu")
         nn.init.zeros_(self.transform.bias)
-        self.gate.reset_parameters()
         nn.init.constant_(self.gate.bias, self.gate_bias)
 
     def validate(self, x: Tensor) -> None:

@@ -76,7 +76,7 @@ def mix(
     weights = weights.to(paths[0].dtype)[..., None, None]
     y = weights[:, 0] * paths[0]
     for m, path in enumerate(paths[1:], start=1):
-        y = torch.addcmul(y, weights[:, m], path)
+        y.addcmul_(weights[:, m], path)  # y is our own, and no gradient needs its old values
     return y
 
 
@@ -194,15 +194,17 @@ class SelectiveKernel(Attention):
         self.reduce = nn.Linear(channels, hidden, bias=False, **factory)
         self.norm = nn.BatchNorm1d(hidden, **factory)
         self.scores = nn.Linear(hidden, len(self.dilations) * channels, bias=False, **factory)
-        self.reset_parameters()
+        self._draw()
 
     def reset_parameters(self) -> None:
         """He's scale for the kernels, small scores: the branches then start with equal weights."""
+        for part in (*self.convs, *self.norms, self.reduce, self.norm, self.scores):
+            part.reset_parameters()  # as at construction, where each part draws its own first
+        self._draw()
+
+    def _draw(self) -> None:
         for kernel in self.convs.parameters():
             nn.init.kaiming_normal_(kernel, nonlinearity="relu")
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                module.reset_parameters()
         nn.init.normal_(self.reduce.weight, std=0.01)
         nn.init.normal_(self.scores.weight, std=0.01)
 

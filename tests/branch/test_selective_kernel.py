@@ -436,6 +436,8 @@ class HalfReset(SelectiveKernel):
     """reset_parameters that forgets the kernels (known error C11)."""
 
     def reset_parameters(self):
+        self.reduce.reset_parameters()
+        self.scores.reset_parameters()
         nn.init.normal_(self.reduce.weight, std=0.01)
         nn.init.normal_(self.scores.weight, std=0.01)
 
