@@ -38,7 +38,7 @@ _aten = torch.ops.aten
 _REDUCTIONS = {_aten.mean, _aten.sum, _aten.linalg_vector_norm, _aten.amax, _aten.max}
 #: A bilinear reading weighs four neighbours.
 _SAMPLERS = {_aten.grid_sampler_2d, _aten.upsample_bilinear2d}
-_PRODUCTS = {_aten.mul, _aten.mul_, _aten.addcmul}
+_PRODUCTS = {_aten.mul, _aten.mul_, _aten.addcmul, _aten.addcmul_}
 
 
 class _MacCounter(TorchDispatchMode):

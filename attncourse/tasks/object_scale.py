@@ -1,0 +1,128 @@
+"""One digit, drawn small or large: a task in which the right reach of a kernel depends on x.
+
+A handwritten digit of 8 x 8 pixels is enlarged to a side between ``smallest`` and ``largest``,
+put at a random place of a dark canvas, and covered with noise.  The label is the digit.  The
+strokes of the largest are two and a half times as wide as those of the smallest, so no single
+reach of a kernel suits all images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attncourse.tasks.base import seeded
+from attncourse.tasks.images import digits
+
+_TEST_SEED, _SOURCE = 7_000, 8
+
+
+@dataclass(frozen=True)
+class ObjectScale:
+    """Digits of random size on a canvas.
+
+    Attributes:
+        smallest: least side in pixels; no less than 8, the side of the digits themselves.
+        largest: largest side.
+        canvas: side of the image.
+        noise: standard deviation of the noise on every pixel.
+        test_size: number of fixed test examples.
+
+    Raises:
+        ValueError: unless 8 <= smallest <= largest <= canvas.
+
+    Examples:
+        >>> x, y = ObjectScale().train_batch(seed=0, step=0, size=16)
+        >>> x.shape
+        torch.Size([16, 1, 24, 24])
+    """
+
+    smallest: int = 8
+    largest: int = 20
+    canvas: int = 24
+    noise: float = 0.1
+    test_size: int = 2_000
+
+    def __post_init__(self) -> None:
+        if not _SOURCE <= self.smallest <= self.largest <= self.canvas:
+            raise ValueError(
+                f"smallest={self.smallest}, largest={self.largest}, canvas={self.canvas}: "
+                f"choose {_SOURCE} <= smallest <= largest <= canvas"
+            )
+
+    @property
+    def classes(self) -> int:
+        """Ten digits."""
+        return 10
+
+    @property
+    def sides(self) -> range:
+        """All sides that occur, in pixels."""
+        return range(self.smallest, self.largest + 1)
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """``size`` images (size, 1, canvas, canvas) of training digits, and their labels."""
+        return self._draw(size, seeded(seed, step, 7), train=True)[:2]
+
+    def test_set(self) -> tuple[Tensor, Tensor]:
+        """The fixed test images, made of test digits."""
+        return self.test_cases()[:2]
+
+    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The test set with each digit's side in pixels, (test_size,)."""
+        return self._draw(self.test_size, seeded(_TEST_SEED), train=False)
+
+    def enlarged(self, side: int, count: int = 400) -> tuple[Tensor, Tensor]:
+        """``count`` test digits, all of one ``side``; the same digits, centres and noise at all.
+
+        Raises:
+            ValueError: if no digit of this task has that side.
+        """
+        if side not in self.sides:
+            raise ValueError(
+                f"side={side} does not occur: choose {self.smallest} to {self.largest}"
+            )
+        generator = seeded(_TEST_SEED, 1)
+        _, _, images, labels = digits()
+        chosen = torch.randint(len(labels), (count,), generator=generator)
+        reach = (self.canvas - self.largest) / 2
+        centres = self.canvas / 2 + reach * (2 * torch.rand(2, count, generator=generator) - 1)
+        corners = (centres - side / 2).round().long()
+        noise = self.noise * torch.randn(count, 1, *[self.canvas] * 2, generator=generator)
+        sides = torch.full((count,), side)
+        return self.paint(images[chosen], sides, corners) + noise, labels[chosen]
+
+    def _draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        train_x, train_y, test_x, test_y = digits()
+        images, labels = (train_x, train_y) if train else (test_x, test_y)
+        chosen = torch.randint(len(labels), (size,), generator=generator)
+        sides = torch.randint(self.smallest, self.largest + 1, (size,), generator=generator)
+        room = (self.canvas - sides + 1).float()
+        corners = (torch.rand(2, size, generator=generator) * room).long()
+        noise = self.noise * torch.randn(size, 1, *[self.canvas] * 2, generator=generator)
+        return self.paint(images[chosen], sides, corners) + noise, labels[chosen], sides
+
+    def paint(self, images: Tensor, sides: Tensor, corners: Tensor) -> Tensor:
+        """Each image (b, 1, 8, 8) enlarged to its own side, on a canvas of zeros.
+
+        Bilinear enlargement is a tent around each pixel, along rows and along columns, so that
+        a batch of different sizes is two products with one small matrix for each image.
+
+        Args:
+            images: the digits.
+            sides: (b,) sides in pixels.
+            corners: (2, b) first row and first column of each.
+        """
+        rows, columns = (self._tents(sides, corner).to(images.dtype) for corner in corners)
+        return rows[:, None] @ images @ columns[:, None].mT
+
+    def _tents(self, sides: Tensor, corners: Tensor) -> Tensor:
+        """Weights (b, canvas, 8) of source pixels in the pixels of the canvas, along one axis."""
+        inside = torch.arange(self.canvas) - corners[:, None]
+        source = ((inside + 0.5) * _SOURCE / sides[:, None] - 0.5).clamp(0, _SOURCE - 1)
+        tents = (1 - (source[..., None] - torch.arange(_SOURCE)).abs()).clamp(min=0)
+        return tents * ((inside >= 0) & (inside < sides[:, None]))[..., None]
