@@ -1,0 +1,210 @@
+"""Does a spatial transformer help to read digits that are turned, scaled and shifted?
+
+``warped_digits`` is the task it was made for; ``rotation_only``, ``clutter`` and
+``warped_mnist`` ask where a convolutional network does as well.  ``angle`` and
+``angle_alone`` do not count answers, but ask whether the predicted warp follows the pose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.spatial.spatial_transformer_networks import (
+    FlatLocalisation,
+    MeanLocalisation,
+    Transformed,
+    flat_cnn,
+    max_cnn,
+    mlp,
+    one_warp_for_all,
+    random_start,
+    transformed,
+)
+from attncourse.spatial.spatial_transformer_warps import Affine, Rotation, Similarity, Translation
+from attncourse.tasks.warped_digits import WarpedDigits, mnist_base
+from attncourse.training import Budget
+
+_DATA = "scikit-learn digits, 1,400 for training, 397 for testing"
+
+
+def _spatial(warp: object = None, localisation: nn.Module | None = None) -> Transformed:
+    """The network with the transformer: 28 x 28 in, 16 x 16 out, a small CNN behind."""
+    chosen = warp if isinstance(warp, Affine) else Affine()
+    return transformed(16, flat_cnn(16, (16, 32), 32), chosen, localisation)
+
+
+_BUDGET = Budget(steps=1_200, batch_size=64, learning_rate=3e-3)
+
+WARPED_DIGITS = Experiment(
+    name="warped_digits",
+    question="Which network reads digits of any pose, at equal parameters?",
+    task=WarpedDigits,
+    variants=(
+        Variant("CNN", "plain", lambda: flat_cnn(28, (14, 24), 18), "the usual network"),
+        Variant(
+            "CNN, global max", "plain", lambda: max_cnn(56, 55), "invariant to shifts by design"
+        ),
+        Variant(
+            "CNN, global max, twice the parameters", "plain", lambda: max_cnn(121, 64), "is it size?"
+        ),
+        Variant(
+            "one warp for all", "ablation", lambda: one_warp_for_all(_spatial()), "does not look"
+        ),
+        Variant(
+            "localisation without places",
+            "ablation",
+            lambda: _spatial(localisation=MeanLocalisation(1)),
+            "looks, but cannot know where",
+        ),
+        Variant("shift only", "ablation", lambda: _spatial(Translation()), "two of six numbers"),
+        Variant("random start", "ablation", lambda: random_start(_spatial()), "no identity"),
+        Variant(
+            "flattened localisation",
+            "ablation",
+            lambda: _spatial(localisation=FlatLocalisation(28)),
+            "the usual localisation network, for one size only",
+        ),
+        Variant("STN, similarity", "mechanism", lambda: _spatial(Similarity()), "the task's family"),
+        Variant("STN", "mechanism", _spatial, "the mechanism"),
+    ),
+    quick=_BUDGET,
+    full=_BUDGET,
+    data=_DATA,
+)
+
+
+def _turned() -> WarpedDigits:
+    return WarpedDigits(side=20, angle=90.0, scale=(0.75, 0.75), shift=0.0)
+
+
+def _behind_mlp(warp: Affine) -> Transformed:
+    return transformed(20, mlp(20, 64), warp)
+
+
+ROTATION_ONLY = Experiment(
+    name="rotation_only",
+    question="Does it help where digits are turned, but neither scaled nor shifted?",
+    task=_turned,
+    variants=(
+        Variant("MLP", "plain", lambda: mlp(20, 71), "no idea of neighbours"),
+        Variant("CNN", "plain", lambda: flat_cnn(20, (16, 32), 30), "the usual network"),
+        Variant(
+            "one warp for all",
+            "ablation",
+            lambda: one_warp_for_all(_behind_mlp(Affine())),
+            "does not look",
+        ),
+        Variant("STN, angle only", "mechanism", lambda: _behind_mlp(Rotation()), "one number"),
+        Variant("STN", "mechanism", lambda: _behind_mlp(Affine()), "the mechanism, before an MLP"),
+    ),
+    quick=Budget(steps=1_500, batch_size=64, learning_rate=3e-3),
+    full=Budget(steps=1_500, batch_size=64, learning_rate=3e-3),
+    data=_DATA,
+)
+
+CLUTTER = Experiment(
+    name="clutter",
+    question="Does it help where pieces of other digits lie about?",
+    task=lambda: WarpedDigits(side=32, fragments=2),
+    variants=(
+        Variant("CNN", "plain", lambda: flat_cnn(32, (14, 24), 14), "the usual network"),
+        Variant(
+            "CNN, global max", "plain", lambda: max_cnn(56, 55), "invariant to shifts by design"
+        ),
+        Variant("STN", "mechanism", _spatial, "the mechanism"),
+    ),
+    quick=_BUDGET,
+    full=_BUDGET,
+    data=_DATA,
+)
+
+
+def _warped_mnist() -> WarpedDigits:
+    return WarpedDigits(
+        mnist_base(), side=42, angle=45.0, scale=(0.467, 0.8), shift=0.3, test_size=10_000
+    )
+
+
+WARPED_MNIST = Experiment(
+    name="warped_mnist",
+    question="And on MNIST, turned, scaled and shifted on a larger canvas?",
+    task=_warped_mnist,
+    variants=(
+        Variant("CNN", "plain", lambda: flat_cnn(42, (14, 24), 12), "the usual network"),
+        Variant(
+            "CNN, global max", "plain", lambda: max_cnn(76, 76), "invariant to shifts by design"
+        ),
+        Variant(
+            "STN",
+            "mechanism",
+            lambda: transformed(20, flat_cnn(20, (16, 32), 32)),
+            "the mechanism",
+        ),
+    ),
+    quick=Budget(steps=1_000, batch_size=64, learning_rate=3e-3),
+    full=Budget(steps=6_000, batch_size=64, learning_rate=3e-3),
+    data="MNIST, 60,000 for training, 10,000 for testing",
+)
+
+
+@torch.no_grad()
+def predicted_pose(model: Transformed, x: Tensor) -> Tensor:
+    """Angle, scale and shifts (n, 4) of the warps that a trained network chooses."""
+    transformer = model.transformer
+    assert isinstance(transformer.warp, Affine)
+    matrix = transformer.warp.matrix(transformer.theta(x))
+    angle = torch.atan2(matrix[:, 1, 0] - matrix[:, 0, 1], matrix[:, 0, 0] + matrix[:, 1, 1])
+    scale = matrix[:, :, :2].det().abs().sqrt()
+    return torch.cat([angle[:, None], scale[:, None], matrix[:, :, 2]], dim=1)
+
+
+def angle_slope(model: nn.Module, x: Tensor, true: Tensor) -> float:
+    """Slope of the predicted against the true angle; 1 is a digit turned upright, 0 is none."""
+    assert isinstance(model, Transformed)
+    device = next(model.parameters()).device
+    wrong = predicted_pose(model, x.to(device))[:, 0].cpu() - true
+    centre = torch.atan2(wrong.sin().mean(), wrong.cos().mean())
+    # Errors are angles: they are counted from their mean direction, half a turn either way.
+    unwrapped = torch.remainder(wrong - centre + math.pi, 2 * math.pi) - math.pi + true
+    ahead = true - true.mean()
+    return float((ahead * unwrapped).sum() / ahead.square().sum())
+
+
+def _follows(task: Callable[[], WarpedDigits]) -> Callable[[nn.Module, Tensor, Tensor], float]:
+    def score(model: nn.Module, x: Tensor, y: Tensor) -> float:
+        del y
+        return angle_slope(model, x, task().test_cases()[2][:, 0])
+
+    return score
+
+
+ANGLE = Experiment(
+    name="angle",
+    question="Does the predicted warp follow the digit's angle, among scales and shifts?",
+    task=WarpedDigits,
+    variants=tuple(v for v in WARPED_DIGITS.variants if v.name in ("STN", "STN, similarity")),
+    quick=_BUDGET,
+    full=_BUDGET,
+    data=_DATA,
+    score=_follows(WarpedDigits),
+    metric="slope of predicted against true angle",
+)
+
+ANGLE_ALONE = Experiment(
+    name="angle_alone",
+    question="Does it follow the angle where nothing but the angle changes?",
+    task=_turned,
+    variants=tuple(v for v in ROTATION_ONLY.variants if v.role == "mechanism"),
+    quick=ROTATION_ONLY.quick,
+    full=ROTATION_ONLY.full,
+    data=_DATA,
+    score=_follows(_turned),
+    metric="slope of predicted against true angle",
+)
+
+EXPERIMENTS = (WARPED_DIGITS, ROTATION_ONLY, CLUTTER, WARPED_MNIST, ANGLE, ANGLE_ALONE)
