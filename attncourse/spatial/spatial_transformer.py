@@ -126,10 +126,8 @@ class SpatialTransformer(Attention):
         super().__init__()
         if channels < 1:
             raise ValueError(f"channels={channels} must be at least 1")
-        if not isinstance(warp, Warp):
-            raise ValueError(f"warp={warp!r} is no Warp: pass one such as Affine()")
         if out_size is not None and (len(out_size) != 2 or min(out_size) < 1):
-            raise ValueError(f"out_size={out_size} must be two sizes of at least 1: (rows, columns)")
+            raise ValueError(f"out_size={out_size} must be (rows, columns), both at least 1")
         self.channels, self.hidden_channels, self.features = channels, hidden_channels, features
         self.warp, self.out_size, self.align_corners = warp, out_size, align_corners
         factory = {"device": device, "dtype": dtype}

@@ -28,8 +28,8 @@ def target_points(
 
 
 def to_pixels(
-    coordinate: Float[Tensor, "..."], size: int, align_corners: bool = False
-) -> Float[Tensor, "..."]:
+    coordinate: Float[Tensor, ...], size: int, align_corners: bool = False
+) -> Float[Tensor, ...]:
     """From a normalised coordinate to a pixel index that may lie between two pixels."""
     if align_corners:
         return (coordinate + 1) * (size - 1) / 2
@@ -62,7 +62,7 @@ def bilinear_sample(
     return y
 
 
-def hat(u: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def hat(u: Float[Tensor, ...]) -> Float[Tensor, ...]:
     """The bilinear kernel k(u) = max(0, 1 - |u|)."""
     return (1 - u.abs()).clamp(min=0)
 

@@ -205,7 +205,7 @@ def control_points(side: int) -> Float[Tensor, "k 2"]:
     return torch.stack([x, y], dim=-1).flatten(0, 1)
 
 
-def radial(squared: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def radial(squared: Float[Tensor, ...]) -> Float[Tensor, ...]:
     """U of a squared distance: r^2 log r^2, and 0 at 0."""
     return torch.xlogy(squared, squared)
 

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attncourse.datasets import mnist
 from attncourse.tasks.base import seeded
 from attncourse.tasks.images import ImageTask, digits_task
 
@@ -139,20 +138,3 @@ def render(images: Tensor, pose: Tensor, side: int) -> Tensor:
     size = [len(images), images.shape[1], side, side]
     grid = F.affine_grid(matrix.view(-1, 2, 3), size, align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
-
-
-def mnist_base() -> ImageTask:
-    """MNIST with values from 0 to 1, for :class:`WarpedDigits`; needs the data."""
-    data = mnist()
-
-    def ready(x: object) -> Tensor:
-        return torch.as_tensor(x).float().div(255).unsqueeze(1)
-
-    return ImageTask(
-        ready(data.train_images),
-        torch.from_numpy(data.train_labels).long(),
-        ready(data.test_images),
-        torch.from_numpy(data.test_labels).long(),
-        classes=10,
-        source=data.source,
-    )

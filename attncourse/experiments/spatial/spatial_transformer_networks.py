@@ -85,7 +85,10 @@ def mlp(side: int, hidden: int) -> nn.Sequential:
 
 
 def transformed(
-    out: int, reader: nn.Module, warp: Warp = Affine(), localisation: nn.Module | None = None  # noqa: B008
+    out: int,
+    reader: nn.Module,
+    warp: Warp = Affine(),
+    localisation: nn.Module | None = None,  # noqa: B008
 ) -> Transformed:
     """A transformer of one-channel images with a square output, and its reader."""
     transformer = SpatialTransformer(1, warp=warp, out_size=(out, out), localisation=localisation)
