@@ -65,7 +65,10 @@ WARPED_DIGITS = Experiment(
         Variant("shift only", "ablation", lambda: _spatial(Translation()), "two of six numbers"),
         Variant("random start", "ablation", lambda: random_start(_spatial()), "no identity"),
         Variant(
-            "STN, similarity", "mechanism", lambda: _spatial(Similarity()), "the task's family"
+            "flattened localisation",
+            "ablation",
+            _flattened,
+            "the usual localisation network: twice the parameters, one size of image",
         ),
         Variant("STN", "mechanism", _spatial, "the mechanism"),
     ),

@@ -87,8 +87,8 @@ def mlp(side: int, hidden: int) -> nn.Sequential:
 def transformed(
     out: int,
     reader: nn.Module,
-    warp: Warp = Affine(),
-    localisation: nn.Module | None = None,  # noqa: B008
+    warp: Warp = Affine(),  # noqa: B008  (frozen)
+    localisation: nn.Module | None = None,
 ) -> Transformed:
     """A transformer of one-channel images with a square output, and its reader."""
     transformer = SpatialTransformer(1, warp=warp, out_size=(out, out), localisation=localisation)
