@@ -130,17 +130,17 @@ class SpatialTransformer(Attention):
             raise ValueError(f"out_size={out_size} must be (rows, columns), both at least 1")
         self.channels, self.hidden_channels, self.features = channels, hidden_channels, features
         self.warp, self.out_size, self.align_corners = warp, out_size, align_corners
-        factory = {"device": device, "dtype": dtype}
         self.localisation = localisation or MomentLocalisation(
-            channels, hidden_channels, features, **factory
+            channels, hidden_channels, features, device=device, dtype=dtype
         )
-        self.regress = nn.Linear(features, warp.size, **factory)
+        self.regress = nn.Linear(features, warp.size, device=device, dtype=dtype)
         self._start_as_identity()
 
     def reset_parameters(self) -> None:
         """Draw the localisation network anew, and make the warp the identity again."""
-        if hasattr(self.localisation, "reset_parameters"):
-            self.localisation.reset_parameters()
+        reset = getattr(self.localisation, "reset_parameters", None)
+        if callable(reset):
+            reset()
         # The linear layer's own draw is thrown away, but it moves the random numbers that follow.
         self.regress.reset_parameters()
         self._start_as_identity()

@@ -49,11 +49,12 @@ class MomentLocalisation(nn.Module):
         for name, value in (("hidden_channels", hidden_channels), ("features", features)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        factory = {"device": device, "dtype": dtype}
         wide = 2 * hidden_channels
-        self.near = nn.Conv2d(channels, hidden_channels, 5, 2, padding=2, **factory)
-        self.far = nn.Conv2d(hidden_channels, wide, 3, 2, padding=1, **factory)
-        self.mix = nn.Linear(3 * wide, features, **factory)
+        self.near = nn.Conv2d(
+            channels, hidden_channels, 5, 2, padding=2, device=device, dtype=dtype
+        )
+        self.far = nn.Conv2d(hidden_channels, wide, 3, 2, padding=1, device=device, dtype=dtype)
+        self.mix = nn.Linear(3 * wide, features, device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
         """Draw all three layers anew from PyTorch's default."""

@@ -47,7 +47,9 @@ class Warp(ABC):
 class Affine(Warp):
     """Equation (2): six numbers, a 2 x 3 matrix row by row."""
 
-    identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    identity: tuple[float, ...] = field(
+        default=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0), init=False, repr=False, compare=False
+    )
 
     def matrix(self, theta: Theta) -> Float[Tensor, "b 2 3"]:
         """The matrix that the parameters stand for."""

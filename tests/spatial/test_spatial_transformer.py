@@ -123,6 +123,15 @@ def weights_are_places(make):
     torch.testing.assert_close(grid[0, 0, :, 0], wanted)
 
 
+def looks_where_things_are(make):
+    """Moving what is seen changes the warp; a mean over the image would not notice."""
+    module = opened(make(2, 4, features=8).double())
+    x = torch.zeros(2, 2, 16, 16, dtype=torch.float64)
+    x[0, :, 5:8, 5:8] = x[1, :, 9:12, 9:12] = 1.0
+    first, second = module.theta(x)
+    assert (first - second).abs().max() > 0.05
+
+
 def reading_is_linear_and_convex(make):
     """For a fixed grid f is linear in x, and no reading leaves the range of the pixels."""
     module = built(make, ARGUMENTS)
@@ -356,6 +365,8 @@ SPECIMEN = Specimen(
     reference=lambda m, x: spatial_transformer_reference(
         x, m.theta(x), m.warp, align_corners=m.align_corners
     ),
+    # The first map keeps more than one row and column behind two strides: one is traced apart.
+    sizes=((2, 6, 5), (1, 3, 3), (3, 1, 1), (2, 1, 5), (2, 5, 1), (1, 8, 7)),
     promises=(
         starts_as_the_identity,
         reads_whole_pixels_exactly,
@@ -363,6 +374,7 @@ SPECIMEN = Specimen(
         turns_as_the_equation_says,
         nothing_of_the_grid_reads_the_centre,
         weights_are_places,
+        looks_where_things_are,
         reading_is_linear_and_convex,
         golden_values,
         parameters_stay_small_in_low_precision,
