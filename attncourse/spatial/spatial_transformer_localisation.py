@@ -14,7 +14,7 @@ def moments(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 3"]:
     """Mean of each channel, mean of x times it, mean of y times it: how much, and where."""
     height, width = x.shape[2:]
     points = target_points(height, width, like=x).flatten(0, 1)
-    basis = torch.cat([torch.ones_like(points[:, :1]), points], dim=1) / len(points)
+    basis = torch.cat([torch.ones_like(points[:, :1]), points], dim=1) / (height * width)
     return x.flatten(2) @ basis
 
 

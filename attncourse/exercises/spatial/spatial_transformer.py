@@ -36,7 +36,7 @@ SLOPES = ValueExercise(
     title="Predict, then measure: the slope on a pixel",
     level=2,
     task="The image is (4n + m)² at row n and column m, and one reading is at x = 2, y = 1, on a "
-    "pixel. Give ∂V/∂x by the printed rule (5), and as `grid_sample` computes it.",
+    "pixel. Give ∂V/∂x by the printed rule (6), and as `grid_sample` computes it.",
     hints=(
         "Row 1 of the image is 16, 25, 36, 49. On row 1 no other row has a share, so this is a "
         "question about four numbers.",
@@ -116,7 +116,7 @@ QUIZ = Quiz(
                        "The grid covers the middle half of each side, which then fills the output.",
                        right=True),
                 Option("[2 0 0; 0 2 0]",
-                       "A grid twice as wide reads beyond the image, which is shown half as large."),
+                       "A grid twice as wide reads beyond the image: it is shown half as large."),
                 Option("[1 0 0.5; 0 1 0.5]", "This moves the grid and leaves its size."),
             ),
         ),
@@ -146,7 +146,8 @@ QUIZ = Quiz(
                        "The classifier sees the whole image at first, and every reading has a "
                        "slope.", right=True),
                 Option("Because a random start cannot learn.",
-                       "In the recorded runs it did learn, though less well; nothing forbids it."),
+                       "In the recorded runs it can, but one of five stays at chance: its grid left the "
+                       "digits."),
                 Option("Because the sampler is not differentiable elsewhere.",
                        "It has slopes almost everywhere, whatever θ is."),
             ),
