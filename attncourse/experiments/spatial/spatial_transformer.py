@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -123,6 +124,9 @@ CLUTTER = Experiment(
         Variant(
             "CNN, global max", "plain", lambda: max_cnn(56, 55), "invariant to shifts by design"
         ),
+        Variant(
+            "one warp for all", "ablation", lambda: one_warp_for_all(_spatial()), "does not look"
+        ),
         Variant("STN", "mechanism", _spatial, "the mechanism"),
     ),
     quick=Budget(steps=800, batch_size=64, learning_rate=3e-3),
@@ -162,13 +166,18 @@ def _follows(task: Callable[[], WarpedDigits]) -> Callable[[nn.Module, Tensor, T
     return score
 
 
+def _with_one_warp_first(experiment: Experiment, *names: str) -> tuple[Variant, ...]:
+    """The variants of those names, after the one that cannot follow anything: the level of zero."""
+    found = {v.name: v for v in experiment.variants}
+    still = replace(found["one warp for all"], role="plain", why="its warp is a constant")
+    return (still, *(found[name] for name in names))
+
+
 ANGLE = Experiment(
     name="angle",
     question="Does the predicted warp follow the digit's angle, among scales and shifts?",
     task=WarpedDigits,
-    variants=tuple(
-        v for v in WARPED_DIGITS.variants if v.name in ("flattened localisation", "STN")
-    ),
+    variants=_with_one_warp_first(WARPED_DIGITS, "flattened localisation", "STN"),
     quick=_BUDGET,
     full=_BUDGET,
     data=_DATA,
@@ -180,7 +189,9 @@ ANGLE_ALONE = Experiment(
     name="angle_alone",
     question="Does it follow the angle where nothing but the angle changes?",
     task=_turned,
-    variants=tuple(v for v in ROTATION_ONLY.variants if v.role == "mechanism"),
+    variants=_with_one_warp_first(
+        ROTATION_ONLY, "localisation by moments", "STN, angle only", "STN"
+    ),
     quick=ROTATION_ONLY.quick,
     full=ROTATION_ONLY.full,
     data=_DATA,
