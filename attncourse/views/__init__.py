@@ -13,6 +13,7 @@ from attncourse.views.schematic import Schematic
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE, use
 from attncourse.views.table import table
+from attncourse.views.warp import explore_warp
 
 __all__ = [
     "PALETTE",
@@ -23,6 +24,7 @@ __all__ = [
     "explore_curves",
     "explore_frames",
     "explore_gates",
+    "explore_warp",
     "heat",
     "identity_card",
     "label_line",

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
+from attncourse.views.warp import read_bilinear, warp_points
+
 pytestmark = pytest.mark.browser
 CHAPTERS = rules.chapters()
 
@@ -269,6 +271,15 @@ def test_explorer_shows_the_array_s_numbers(name, identifier, visit):
             assert state(page, identifier) == {"frame": frame}
             assert figure.locator("img.ac-frame").get_attribute("src") == data["frames"][frame]
             assert figure.locator(".ac-read").text_content() == data["captions"][frame]
+        return
+    if kind == "warp":
+        image = floats(data["image"]).reshape(data["image_shape"])
+        for name, theta in data["presets"]:
+            figure.get_by_role("button", name=name, exact=True).click()
+            shown = state(page, identifier)
+            assert shown["theta"] == pytest.approx(theta)
+            wanted = read_bilinear(image, warp_points(theta, data["out"]))
+            np.testing.assert_allclose(shown["values"], wanted.ravel(), atol=1e-6)
         return
     canvas = figure.locator("canvas[tabindex]")
     rows, columns = data["grid"]
