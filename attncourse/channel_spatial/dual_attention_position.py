@@ -24,6 +24,7 @@ takes out again.  It is kept, because the authors' code has it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -181,7 +182,7 @@ class PositionAttention(Attention):
         width = query_width(channels, reduction)
         if form not in FORMS:
             raise ValueError(f"form={form!r} is unknown: choose one of {', '.join(FORMS)}")
-        factory = {"device": device, "dtype": dtype}
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.query = nn.Conv2d(channels, width, 1, **factory)
         self.key = nn.Conv2d(channels, width, 1, **factory)
         self.value = nn.Conv2d(channels, channels, 1, **factory)

@@ -71,7 +71,8 @@ CHANNEL_MAP = FunctionExercise(
     ),
     properties=(
         Property(
-            "every row sums to 1", lambda _, t: torch.allclose(t.sum(-1), torch.ones_like(t[..., 0]))
+            "every row sums to 1",
+            lambda _, t: torch.allclose(t.sum(-1), torch.ones_like(t[..., 0])),
         ),
     ),
     gradients=("x",),
@@ -96,7 +97,8 @@ CHANNEL_MAP = FunctionExercise(
         ),
         Misconception(
             "cosines in place of inner products",
-            "You divide by the lengths of the channels. In (4) a strong channel has large energies.",
+            "You divide by the lengths of the channels. In (4) a strong channel has large "
+            "energies.",
             _cosines,
         ),
         Misconception(
