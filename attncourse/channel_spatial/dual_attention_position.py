@@ -91,8 +91,8 @@ def gather_fused(
     """
     wide = v.shape[1] - q.shape[1]
     q, k = (F.pad(t, (0, 0, 0, wide)) for t in (q, k))
-    tokens = (t.mT.contiguous()[:, None] for t in (q, k, v))  # b 1 n c
-    return F.scaled_dot_product_attention(*tokens, scale=1.0)[:, 0].mT
+    q, k, v = (t.mT.contiguous()[:, None] for t in (q, k, v))  # b 1 n c
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0].mT
 
 
 #: How ``forward`` evaluates (2) and (3); all are exact, and none is best everywhere.
