@@ -1,25 +1,40 @@
 """MNIST, Fashion-MNIST and CIFAR-10 as arrays: checked, cached, resumed, or read from a folder.
 
+CamVid is read from a folder only.
+
 Each function looks in the folder that the environment variable ``ATTNCOURSE_DATA`` names, if
 there is one; it is only ever read, and may have the layout of torchvision.  Otherwise the files
 are downloaded once to a cache folder (``ATTNCOURSE_CACHE``, by default that of your system).
-Either way their sha256 are compared with the published ones before anything is used.
+Either way their sha256 are compared with the published ones before anything is used.  CamVid,
+for which no sums are published, is checked by its counts, sizes and labels.
 
 Sources: Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwritten digits*, 1998;
 H. Xiao, K. Rasul, R. Vollgraf, *Fashion-MNIST*, arXiv:1708.07747, 2017 (MIT licence);
-A. Krizhevsky, *Learning multiple layers of features from tiny images*, technical report, 2009.
+A. Krizhevsky, *Learning multiple layers of features from tiny images*, technical report, 2009;
+G. Brostow, J. Fauqueur, R. Cipolla, *Semantic object classes in video*, Pattern Recognition
+Letters, 2009, in the split of V. Badrinarayanan, A. Kendall, R. Cipolla, *SegNet*, 2015.
 """
 
 from __future__ import annotations
 
+from attncourse.datasets.camvid import load_camvid
 from attncourse.datasets.cifar import load_cifar
 from attncourse.datasets.errors import DataError
 from attncourse.datasets.idx import load_idx
 from attncourse.datasets.images import ImageData
 from attncourse.datasets.registry import CIFAR10, FASHION_MNIST, MNIST
+from attncourse.datasets.segmentation import SegmentationData
 from attncourse.datasets.store import Store
 
-__all__ = ["DataError", "ImageData", "cifar10", "fashion_mnist", "mnist"]
+__all__ = [
+    "DataError",
+    "ImageData",
+    "SegmentationData",
+    "camvid",
+    "cifar10",
+    "fashion_mnist",
+    "mnist",
+]
 
 
 def mnist() -> ImageData:
@@ -55,3 +70,14 @@ def cifar10() -> ImageData:
         DataError: if the files cannot be had or are not the published ones.
     """
     return load_cifar(CIFAR10, Store.from_environment())
+
+
+def camvid() -> SegmentationData:
+    """Road scenes: 367, 101 and 233 images (n, 180, 240, 3), eleven classes; never downloaded.
+
+    Looked for as ``camvid_240x180/`` and as ``CamVid/``, the SegNet tutorial's, in this order.
+
+    Raises:
+        DataError: if ``ATTNCOURSE_DATA`` names no such folder, or a file is not what it should be.
+    """
+    return load_camvid(Store.from_environment())

@@ -1275,7 +1275,9 @@ def test_public_functions_judge_by_the_published_sums(tmp_path, monkeypatch, loa
 
 def test_data_error_is_a_runtime_error():
     assert issubclass(DataError, RuntimeError)
-    assert set(datasets.__all__) == {"DataError", "ImageData", "cifar10", "fashion_mnist", "mnist"}
+    assert set(datasets.__all__) == {
+        "DataError", "ImageData", "SegmentationData", "camvid", "cifar10", "fashion_mnist", "mnist"
+    }  # fmt: skip
 
 
 def test_registry_is_well_formed():
