@@ -73,21 +73,23 @@ def self_attention_reference(
         result = layer.weight @ vector
         return result if layer.bias is None else result + layer.bias
 
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
     clips = []
     for clip in u:
         q, k, v = ([through(layer, frame) for frame in clip] for layer in (query, key, value))
         frames = []
         for i in range(len(clip)):
             logits = [(q[i] * key_of_j).sum() / temperature for key_of_j in k]
-            largest = max(float(logit) for logit in logits)
+            largest = torch.stack(logits).detach().max()
             shares = [torch.exp(logit - largest) for logit in logits]
             total = torch.stack(shares).sum()
             taken = torch.zeros_like(v[0])
             for share, value_of_j in zip(shares, v, strict=True):
                 taken = taken + share / total * value_of_j  # (4)
             mixed = through(output, taken)
-            spread = torch.sqrt(norm.running_var + norm.eps)
-            mixed = (mixed - norm.running_mean) / spread * norm.weight + norm.bias
+            mixed = (mixed - mean) / torch.sqrt(variance + norm.eps) * norm.weight + norm.bias
             frames.append(clip[i] + mixed)  # (5)
         clips.append(torch.stack(frames))
     return torch.stack(clips)
@@ -144,7 +146,7 @@ class TemporalSelfAttention(Attention):
         self.key = nn.Linear(channels, width, bias=bias, **factory)
         self.value = nn.Linear(channels, width, bias=bias, **factory)
         self.output = nn.Linear(width, channels, bias=bias, **factory)
-        self.norm = nn.BatchNorm1d(channels, **factory)
+        self.norm = nn.BatchNorm1d(channels, device=device, dtype=dtype)
         self._close()
 
     def reset_parameters(self) -> None:
