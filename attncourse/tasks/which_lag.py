@@ -79,9 +79,9 @@ class WhichLag:
         """Draw clips, labels and the frames of the first occurrence."""
         label = torch.randint(len(self.lags), (size,), generator=generator)
         lag = torch.tensor(list(self.lags))[label]
-        # Both occurrences keep their margin whatever the lag, so the place does not tell it.
-        places = self.frames - 2 * MARGIN - lag
-        first = MARGIN + (torch.rand(size, generator=generator) * places).long()
+        # The same places for every lag: where the pattern occurs first says nothing about it.
+        places = self.frames - 2 * MARGIN - max(self.lags)
+        first = MARGIN + torch.randint(places, (size,), generator=generator)
         pattern = patterns()[torch.randint(_PATTERNS, (size,), generator=generator)]
         x = self.noise * torch.randn(size, self.frames, WIDTH, generator=generator)
         clip = torch.arange(size)

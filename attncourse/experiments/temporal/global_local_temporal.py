@@ -1,7 +1,7 @@
-"""Experiments on GLTR: one for each of its halves, made for it, and one that was not.
+"""Experiments on GLTR: one for each of its halves.
 
 ``cue_recall`` needs the attention, ``which_lag`` the pyramid and something that is not linear
-behind it.  ``skeletons`` is plain classification of real actions.
+behind it.
 """
 
 from __future__ import annotations

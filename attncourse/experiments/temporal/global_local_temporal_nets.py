@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attncourse.temporal import GlobalLocalTemporal, TemporalSelfAttention
+from attncourse.temporal import TemporalSelfAttention
 
 
 class ClipNet(nn.Module):
@@ -102,18 +102,6 @@ class OneQuery(TemporalSelfAttention):
         """Weights whose rows are all alike."""
         asked = self.query(self.asking).expand(x.shape[0], x.shape[1], -1)
         return (asked @ self.key(x).mT).softmax(dim=2)
-
-    def attend(self, x: Tensor) -> Tensor:
-        """No fast path."""
-        return self.f(self.g(x), x)
-
-
-class EvenAttention(GlobalLocalTemporal):
-    """GLTR in which every frame takes the same from every frame: all of it but the looking."""
-
-    def g(self, x: Tensor) -> Tensor:
-        """One over the number of frames."""
-        return x.new_full((x.shape[0], x.shape[1], x.shape[1]), 1 / x.shape[1])
 
     def attend(self, x: Tensor) -> Tensor:
         """No fast path."""
