@@ -17,8 +17,10 @@ from attncourse.tasks.base import seeded
 
 WIDTH = 64
 _PATTERNS = 8
-#: Frames at either end in which nothing occurs: the zeros around a clip cannot give a lag away.
-MARGIN = 4
+#: Frames at either end in which nothing occurs.  A convolution of width 3 and rate 4 spans 8 frames,
+#: so that none of its outputs reads an occurrence together with the zeros around the clip: where
+#: in the clip it stands leaves no trace in a mean over frames.
+MARGIN = 8
 _TEST_SEED = 4_000
 _PATTERN_SEED = 64
 
@@ -39,11 +41,11 @@ class WhichLag:
     Examples:
         >>> x, y = WhichLag().train_batch(seed=0, step=0, size=64)
         >>> x.shape, int(y.max()) < 6
-        (torch.Size([64, 24, 64]), True)
+        (torch.Size([64, 32, 64]), True)
     """
 
     lags: Sequence[int] = (1, 2, 3, 4, 5, 6)
-    frames: int = 24
+    frames: int = 32
     noise: float = 0.3
     test_size: int = 2_000
 

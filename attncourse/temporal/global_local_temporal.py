@@ -202,6 +202,7 @@ CARD = Card(
     macs=multiply_adds,
     macs_formula="T(3kC² + 2D²) + T²D",
     memory="keys and values of all frames; T² weights only when asked for",
+    growth="CT",
     drop_in=False,
     input="b t c",
 )

@@ -117,7 +117,7 @@ WHICH_LAG = Experiment(
     ),
     quick=_LAG_BUDGET,
     full=_LAG_BUDGET,
-    data="which lag, 24 frames of noise, made by rule",
+    data="which lag, 32 frames of noise, made by rule",
 )
 
 EXPERIMENTS = (CUE_RECALL, WHICH_LAG)
