@@ -17,9 +17,9 @@ from attncourse.tasks.base import seeded
 
 WIDTH = 64
 _PATTERNS = 8
-#: Frames at either end in which nothing occurs.  A convolution of width 3 and rate 4 spans 8 frames,
-#: so that none of its outputs reads an occurrence together with the zeros around the clip: where
-#: in the clip it stands leaves no trace in a mean over frames.
+#: Frames at either end in which nothing occurs.  A convolution of width 3 and rate 4 spans 8
+#: frames, so that none of its outputs reads an occurrence together with the zeros around the clip:
+#: where in the clip it stands leaves no trace in a mean over frames.
 MARGIN = 8
 _TEST_SEED = 4_000
 _PATTERN_SEED = 64
