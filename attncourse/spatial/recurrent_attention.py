@@ -154,14 +154,14 @@ class RecurrentAttention(Attention):
         mean = self.emit(state)
         mean = mean.to(torch.promote_types(mean.dtype, torch.float32))
         if not self.training:
-            return mean.clamp(-1, 1), mean, mean.new_zeros(len(mean))
+            return mean.clamp(-1, 1), mean, mean.new_zeros(mean.shape[0])
         sample = (mean + self.std * torch.randn_like(mean)).detach()
         # The density is that of the sample, not of where the border stopped it.
         return sample.clamp(-1, 1), mean, log_density(sample, mean, self.std)
 
     def glimpses(self, x: Tensor) -> Glimpsed:
         """All looks, one after the other, each where the last one suggests."""
-        lower = upper = x.new_zeros(len(x), self.width)
+        lower = upper = x.new_zeros(x.shape[0], self.width)
         if self.context:
             small = F.interpolate(x, (self.context, self.context), mode="bilinear")
             upper = F.relu(self.coarse(small.flatten(1)))
@@ -171,7 +171,7 @@ class RecurrentAttention(Attention):
                 location, *decision = self.decide(upper)
                 decisions.append((*decision, upper.detach()))
             else:
-                location = x.new_zeros(len(x), 2)
+                location = x.new_zeros(x.shape[0], 2)
             locations.append(location)
             lower = self.lower(self.look(x, location), lower)
             if step + 1 < self.steps:  # nothing is decided after the last look
@@ -186,7 +186,7 @@ class RecurrentAttention(Attention):
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """The scores, (b, n), after looking at the given locations in turn."""
-        lower = x.new_zeros(len(x), self.width)
+        lower = x.new_zeros(x.shape[0], self.width)
         for location in weights.unbind(dim=1):
             lower = self.lower(self.look(x, location), lower)
         return self.classify(lower)
