@@ -146,7 +146,7 @@ class RecurrentAttention(Attention):
         """Equation (3): g_t (b, width), what is seen and where."""
         pixels = read_glimpse(x, location, self.glimpse, self.scales)
         what = self.what_out(F.relu(self.what_in(pixels.flatten(1))))
-        where = self.where_out(F.relu(self.where_in(location)))
+        where = self.where_out(F.relu(self.where_in(location.to(x.dtype))))
         return F.relu(what) * F.relu(where) if self.product else F.relu(what + where)
 
     def decide(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -268,6 +268,8 @@ def multiply_adds(
 ) -> int:
     """Multiply-adds for one image of any size: neither its height nor its width enters."""
     reading = 4 * channels * (glimpse * 2 ** (scales - 1)) ** 2
+    if glimpse % 2 and scales > 1:  # an odd finest square is read by itself
+        reading += 4 * channels * glimpse**2
     what = scales * channels * glimpse**2 * features + features * width
     where = 2 * features + features * width
     look = reading + what + where + (width if product else 0) + 2 * width**2

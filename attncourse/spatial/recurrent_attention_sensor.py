@@ -37,26 +37,40 @@ def read_glimpse(
     """Equation (2): ``scales`` squares around each location, from the finest to the coarsest.
 
     One bilinear reading of the widest square serves all scales: the narrower ones lie in its
-    middle.  Neither time nor memory depends on the number of pixels of ``x``.
+    middle.  Neither time nor memory depends on the number of pixels of ``x``, except in half
+    precision, where ``x`` is converted.
     """
-    height, width = x.shape[2:]
     widest = size * 2 ** (scales - 1)
+    window = _read_window(x, location, size, widest)
+    squares = []
+    for scale in range(scales):
+        side = size * 2**scale
+        rim, half_pixel = divmod(widest - side, 2)
+        # An odd finest square lies between the points at which the even, wider ones are read.
+        square = (
+            _read_window(x, location, size, side)
+            if half_pixel
+            else window[:, :, rim : widest - rim, rim : widest - rim]
+        )
+        squares.append(F.avg_pool2d(square, 2**scale) if scale else square)
+    return torch.stack(squares, dim=1)
+
+
+def _read_window(x: Tensor, location: Tensor, size: int, side: int) -> Tensor:
+    """A bilinear reading of ``side`` by ``side`` points a pixel apart, (b, c, side, side)."""
+    height, width = x.shape[2:]
     # Half precision could not tell neighbouring pixels of a large image apart.
     location = location.to(torch.promote_types(location.dtype, torch.float32))
-    offset = torch.arange(widest, dtype=location.dtype, device=location.device) - (widest - 1) / 2
+    offset = torch.arange(side, dtype=location.dtype, device=location.device) - (side - 1) / 2
     columns = window_centre(location[:, :1], size, width) + offset
     rows = window_centre(location[:, 1:], size, height) + offset
     # grid_sample wants pixel j of an axis of n pixels at (2 j + 1) / n - 1.
-    across = ((2 * columns + 1) / width - 1)[:, None, :].expand(-1, widest, -1)
-    down = ((2 * rows + 1) / height - 1)[:, :, None].expand(-1, -1, widest)
-    grid = torch.stack([across, down], dim=-1).to(x.dtype)
-    window = F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    squares = []
-    for scale in range(scales):
-        rim = (widest - size * 2**scale) // 2
-        square = window[:, :, rim : widest - rim, rim : widest - rim]
-        squares.append(F.avg_pool2d(square, 2**scale) if scale else square)
-    return torch.stack(squares, dim=1)
+    across = ((2 * columns + 1) / width - 1)[:, None, :].expand(-1, side, -1)
+    down = ((2 * rows + 1) / height - 1)[:, :, None].expand(-1, -1, side)
+    grid = torch.stack([across, down], dim=-1)
+    if grid.dtype != x.dtype:
+        return F.grid_sample(x.to(grid.dtype), grid, align_corners=False).to(x.dtype)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def read_glimpse_reference(
