@@ -83,9 +83,9 @@ class WholeImage(nn.Module):
 
     def __init__(self, side: int = 20) -> None:
         super().__init__()
-        self.first = nn.Conv2d(1, 16, 3, padding=1)
-        self.second = nn.Conv2d(16, 32, 3, padding=1)
-        self.hidden = nn.Linear(32 * (side // 4) ** 2, 128)
+        self.first = nn.Conv2d(1, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 16, 3, padding=1)
+        self.hidden = nn.Linear(16 * (side // 4) ** 2, 128)
         self.classify = nn.Linear(128, 10)
 
     def forward(self, x: Tensor) -> Tensor:
