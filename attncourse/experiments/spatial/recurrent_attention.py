@@ -1,10 +1,15 @@
-"""One experiment on RAM and DRAM: a second look that has to be led by the first.
+"""Two experiments on RAM and DRAM: a second look that has to be led by the first.
 
 ``cue_and_look`` asks whether REINFORCE learns where to look, and which parts of the recipe it
-needs: exploration that starts wide, a fence around the image, a baseline.
+needs: exploration that starts wide, a fence around the image, a baseline.  ``in_haste`` repeats
+it at twice the learning rate, where some seeds lose a corner.
+
+The learning rate was chosen with seeds 10 to 14, on scenes of training digits.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -139,10 +144,19 @@ CUE_AND_LOOK = Experiment(
         Variant("RAM", "mechanism", lambda: Learner(ram()), "one state, a sum"),
         Variant("DRAM", "mechanism", lambda: Learner(dram()), "two states, a product"),
     ),
-    quick=Budget(steps=STEPS, learning_rate=3e-3),
-    full=Budget(steps=STEPS, learning_rate=3e-3),
+    quick=Budget(steps=STEPS, learning_rate=1.5e-3),
+    full=Budget(steps=STEPS, learning_rate=1.5e-3),
     data="scikit-learn digits, four to a scene, 1,400 for training, 397 for testing",
     loss=loss,
 )
 
-EXPERIMENTS = (CUE_AND_LOOK,)
+IN_HASTE = replace(
+    CUE_AND_LOOK,
+    name="in_haste",
+    question="Does learning where to look survive twice the learning rate?",
+    variants=CUE_AND_LOOK.variants[-3:],
+    quick=Budget(steps=STEPS, learning_rate=3e-3),
+    full=Budget(steps=STEPS, learning_rate=3e-3),
+)
+
+EXPERIMENTS = (CUE_AND_LOOK, IN_HASTE)
