@@ -154,7 +154,7 @@ IN_HASTE = replace(
     CUE_AND_LOOK,
     name="in_haste",
     question="Does learning where to look survive twice the learning rate?",
-    variants=CUE_AND_LOOK.variants[-3:],
+    variants=(CUE_AND_LOOK.variants[0], *CUE_AND_LOOK.variants[-3:]),
     quick=Budget(steps=STEPS, learning_rate=3e-3),
     full=Budget(steps=STEPS, learning_rate=3e-3),
 )
