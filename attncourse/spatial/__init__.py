@@ -1,5 +1,6 @@
 """Spatial attention: *where* to attend.  ``g(x)`` gives weights or places of positions."""
 
+from attncourse.spatial.recurrent_attention import RecurrentAttention
 from attncourse.spatial.spatial_transformer import SpatialTransformer
 
-__all__ = ["SpatialTransformer"]
+__all__ = ["RecurrentAttention", "SpatialTransformer"]

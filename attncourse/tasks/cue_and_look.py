@@ -1,0 +1,95 @@
+"""Cue and look: a small mark in the middle says in which corner the answer stands.
+
+Each corner holds a handwritten digit.  In the middle a dim square of four by four has one bright
+quadrant, which names a corner; the label is the digit in that corner.  A reader with a small
+window has to look at the middle first and then, once, at the right corner.  Whoever reads one
+digit without knowing which corner is meant is right in 1/4 + 3/4 * 1/10 = 32.5 % of all cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attncourse.tasks.base import seeded
+from attncourse.tasks.images import digits
+
+_TEST_SEED = 2_400
+_DIGIT, _CUE = 8, 4
+#: Brightness of the cue's square and of the quadrant that names the corner.
+_DIM, _BRIGHT = 0.2, 1.0
+
+
+@dataclass(frozen=True)
+class CueAndLook:
+    """Four digits and a cue on a square canvas.
+
+    Attributes:
+        side: side of the canvas in pixels, even; more pixels only move the corners apart.
+        test_size: number of fixed test examples.
+
+    Raises:
+        ValueError: if the canvas is odd or too small.
+
+    Examples:
+        >>> x, y = CueAndLook().train_batch(seed=0, step=0, size=128)
+        >>> x.shape
+        torch.Size([128, 1, 20, 20])
+    """
+
+    side: int = 20
+    test_size: int = 2_000
+
+    def __post_init__(self) -> None:
+        if self.side % 2 or self.side < 2 * _DIGIT + _CUE:
+            raise ValueError(
+                f"side={self.side} must be even and at least {2 * _DIGIT + _CUE}: "
+                f"two digits and the cue between them"
+            )
+
+    @property
+    def classes(self) -> int:
+        """Ten digits."""
+        return 10
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """``size`` examples (size, 1, side, side) and labels, made from training digits."""
+        x, y, _ = self.draw(size, seeded(seed, step, 3), train=True)
+        return x, y
+
+    def test_set(self) -> tuple[Tensor, Tensor]:
+        """The fixed test examples, made from test digits."""
+        x, y, _ = self.test_cases()
+        return x, y
+
+    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The test set with the named corner of every example, (test_size,) of 0 to 3."""
+        return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
+
+    def draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw examples, labels and corners; corner 2 r + k lies at row end r, column end k."""
+        train_x, train_y, test_x, test_y = digits()
+        images, labels = (train_x, train_y) if train else (test_x, test_y)
+        chosen = torch.randint(len(labels), (size, 4), generator=generator)
+        corner = torch.randint(4, (size,), generator=generator)
+        x = torch.zeros(size, 1, self.side, self.side)
+        far = self.side - _DIGIT
+        for c in range(4):
+            row, column = far * (c // 2), far * (c % 2)
+            x[:, :, row : row + _DIGIT, column : column + _DIGIT] = images[chosen[:, c]]
+        start, half = (self.side - _CUE) // 2, _CUE // 2
+        x[:, :, start : start + _CUE, start : start + _CUE] = _DIM
+        n = torch.arange(size)
+        rows = start + half * (corner // 2)[:, None] + torch.arange(half)
+        columns = start + half * (corner % 2)[:, None] + torch.arange(half)
+        x[n[:, None, None], 0, rows[:, :, None], columns[:, None, :]] = _BRIGHT
+        return x, labels[chosen[n, corner]], corner
+
+
+def corner_locations() -> Tensor:
+    """Where each corner's digit lies, (4, 2): (x, y) in [-1, 1], for a window of a digit's size."""
+    return torch.tensor([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
