@@ -104,7 +104,9 @@ def load_msr_action3d(store: Store, *, usual: bool = True) -> SkeletonData:
     arrays["xyz"], arrays["repeat"] = arrays.pop("xyzc"), arrays.pop("trial")
     data = _checked(arrays, last=4, source="MSR Action3D", path=path, store=store)
     if keep.shape != (len(data),) or keep.dtype != bool:
-        raise DataError(f"{path}: used_in_cvpr12 is not one truth value a clip: {store.remedy(path)}")
+        raise DataError(
+            f"{path}: used_in_cvpr12 is not one truth value a clip: {store.remedy(path)}"
+        )
     return data.chosen(keep) if usual else data
 
 
@@ -170,10 +172,16 @@ def _checked(
         problem = "a coordinate is not a finite number"
     elif offsets.ndim != 1 or offsets.dtype.kind not in "iu" or count < 1:
         problem = f"offsets are {offsets.dtype} of shape {offsets.shape}"
-    elif offsets[0] != 0 or offsets[-1] != len(xyz) or (np.diff(offsets.astype(np.int64)) < 1).any():
+    elif (
+        offsets[0] != 0 or offsets[-1] != len(xyz) or (np.diff(offsets.astype(np.int64)) < 1).any()
+    ):
         problem = "offsets do not run from 0 to the last row with at least one frame a clip"
     else:
-        for name, low, high in (("action", 0, len(names) - 1), ("subject", 1, 99), ("repeat", 1, 99)):
+        for name, low, high in (
+            ("action", 0, len(names) - 1),
+            ("subject", 1, 99),
+            ("repeat", 1, 99),
+        ):
             values = arrays[name]
             if values.shape != (count,) or values.dtype.kind not in "iu":
                 problem = f"{name} is {values.dtype} of shape {values.shape} for {count} clips"

@@ -121,6 +121,7 @@ class Memory(nn.Module):
         self.weight_x = nn.Parameter(torch.empty(4 * hidden, inputs, **factory))
         self.weight_h = nn.Parameter(torch.empty(4 * hidden, hidden, **factory))
         self.bias = nn.Parameter(torch.empty(4 * hidden, **factory))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all weights evenly from -1/sqrt(hidden) to 1/sqrt(hidden), as PyTorch does."""
@@ -202,12 +203,15 @@ class SpatioTemporalLSTM(Attention):
             self.frame_recall = nn.Linear(units, 1, bias=False, **factory)
         self.memory = Memory(inputs, hidden, **factory)
         self.readout = nn.Linear(hidden, classes, **factory)
-        self.reset_parameters()
+        self._open_frames()
 
     def reset_parameters(self) -> None:
         """Draw every layer anew; the frame gate's bias is 1, so that no frame starts shut."""
         for layer in self.children():
             layer.reset_parameters()  # type: ignore[operator]
+        self._open_frames()
+
+    def _open_frames(self) -> None:
         if self.when:
             nn.init.ones_(self.frame_look.bias)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def check_sizes(
-    joints: int, classes: int, coordinates: int, hidden: int, gate_hidden: int
-) -> None:
+def check_sizes(joints: int, classes: int, coordinates: int, hidden: int, gate_hidden: int) -> None:
     """Raise a ``ValueError`` that names the first size below 1."""
     given = {
         "joints": joints, "classes": classes, "coordinates": coordinates,
@@ -24,7 +22,8 @@ def validate_clips(x: Tensor, joints: int, coordinates: int) -> None:
     if x.ndim != 4:
         remedy = "add a batch axis with x[None]" if x.ndim == 3 else "reshape it to four axes"
         raise ValueError(
-            f"x must have the shape (b, t, joints, coordinates), got {x.ndim} axes {shape}: {remedy}"
+            f"x must have the shape (b, t, joints, coordinates), got {x.ndim} axes "
+            f"{shape}: {remedy}"
         )
     if x.shape[2] != joints:
         raise ValueError(

@@ -119,7 +119,9 @@ def utkinect_folds(frames: int = 24) -> Folds:
     clips = _stacked(data, frames, body_normalised)
     subjects = sorted(set(data.subject.tolist()))
     folds = [
-        _split(data, clips, torch.from_numpy(data.subject != s), f"{data.source} without subject {s}")
+        _split(
+            data, clips, torch.from_numpy(data.subject != s), f"{data.source} without subject {s}"
+        )
         for s in subjects
     ]
     return Folds(tuple(folds), f"{data.source}, each of {len(subjects)} subjects left out in turn")
