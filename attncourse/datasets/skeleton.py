@@ -74,7 +74,7 @@ class SkeletonData:
 
     def chosen(self, keep: np.ndarray) -> SkeletonData:
         """Only the clips where ``keep`` (n,) is true."""
-        clips = [self.clip(index) for index in np.flatnonzero(keep)]
+        clips = [self.clip(int(index)) for index in np.flatnonzero(keep)]
         lengths = [len(clip) for clip in clips]
         return SkeletonData(
             np.concatenate(clips) if clips else self.xyz[:0],
@@ -192,7 +192,9 @@ def _checked(
     return SkeletonData(
         np.ascontiguousarray(xyz[..., :3], dtype=np.float32),
         offsets.astype(np.int64),
-        *(arrays[name].astype(np.int64) for name in ("action", "subject", "repeat")),
+        arrays["action"].astype(np.int64),
+        arrays["subject"].astype(np.int64),
+        arrays["repeat"].astype(np.int64),
         tuple(str(name) for name in names),
         source,
     )

@@ -110,7 +110,12 @@ def msr_action3d_task(frames: int = 32) -> SkeletonTask:
     data = msr_action3d()
     clips = _stacked(data, frames, clip_normalised)
     train = torch.from_numpy(data.subject % 2 == 1)
-    return _split(data, clips, train, f"{data.source}, odd subjects train, even subjects test")
+    return _split(
+        data,
+        clips,
+        train,
+        f"{data.source}, {frames} frames, odd subjects train, even subjects test",
+    )
 
 
 def utkinect_folds(frames: int = 24) -> Folds:
@@ -124,7 +129,8 @@ def utkinect_folds(frames: int = 24) -> Folds:
         )
         for s in subjects
     ]
-    return Folds(tuple(folds), f"{data.source}, each of {len(subjects)} subjects left out in turn")
+    each = f"each of {len(subjects)} subjects left out in turn"
+    return Folds(tuple(folds), f"{data.source}, {frames} frames, {each}")
 
 
 def clip_normalised(clip: np.ndarray) -> np.ndarray:

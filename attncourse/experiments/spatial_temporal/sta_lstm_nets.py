@@ -11,6 +11,9 @@ from attncourse.spatial_temporal import SpatioTemporalLSTM
 from attncourse.spatial_temporal.sta_lstm_loss import frame_penalty, joint_penalty
 from attncourse.tasks import seeded
 
+#: Turns that a gate gets in a training that alternates, over both gates.
+TURNS = 20
+
 
 class StaticWeights(SpatioTemporalLSTM):
     """One learned weight for each joint and each frame, the same for every clip.
@@ -33,33 +36,14 @@ class StaticWeights(SpatioTemporalLSTM):
         return alpha.expand(x.shape[:3]), beta.expand(x.shape[:2])
 
 
-class Exchanged(nn.Module):
-    """Trained as it is; tested with gates that were computed for something else.
+def exchanged(gates: Tensor, how: str | None) -> Tensor:
+    """Gates in place of a batch's own.
 
     Args:
-        net: the network.
-        joints: what replaces the joint gates in testing: ``another clip``'s, or the ``mean`` of
-            all clips, frame by frame; None leaves them.
-        frames: the same for the frame gates.
+        gates: (b, ...), those that each clip decided for itself.
+        how: ``another clip`` deals them round in a circle of random order, ``mean`` gives every
+            clip the batch's mean, None leaves them.
     """
-
-    def __init__(
-        self, net: SpatioTemporalLSTM, *, joints: str | None = None, frames: str | None = None
-    ) -> None:
-        super().__init__()
-        self.net, self.joints, self.frames = net, joints, frames
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The scores; in testing ``x`` must be the whole test set, which the gates come from."""
-        if self.training:
-            return self.net(x)
-        alpha, beta = self.net.g(x)
-        gates = exchanged(alpha, self.joints), exchanged(beta, self.frames)
-        return self.net.f(gates, x)
-
-
-def exchanged(gates: Tensor, how: str | None) -> Tensor:
-    """The gates of clips that were dealt round in a circle of random order, or their mean."""
     if how is None:
         return gates
     if how == "mean":
@@ -70,8 +54,37 @@ def exchanged(gates: Tensor, how: str | None) -> Tensor:
     return gates[other]
 
 
+class Exchanged(nn.Module):
+    """Trained as it is; tested with gates that were computed for other clips of the batch.
+
+    Args:
+        net: the network.
+        joints: what replaces the joint gates in testing, as in :func:`exchanged`.
+        frames: the same for the frame gates.
+    """
+
+    def __init__(
+        self, net: SpatioTemporalLSTM, *, joints: str | None = None, frames: str | None = None
+    ) -> None:
+        super().__init__()
+        self.net, self.joints, self.frames = net, joints, frames
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The scores."""
+        if self.training:
+            return self.net(x)
+        alpha, beta = self.net.g(x)
+        return self.net.f((exchanged(alpha, self.joints), exchanged(beta, self.frames)), x)
+
+
 class Penalised(nn.Module):
-    """Scores, and in training the two penalties of the gates beside them."""
+    """Scores, and in training the two penalties of the gates beside them.
+
+    Args:
+        net: the network.
+        lambda1: weight of the joint gates' penalty.
+        lambda2: weight of the frame gates' penalty.
+    """
 
     def __init__(self, net: SpatioTemporalLSTM, lambda1: float = 0.0, lambda2: float = 0.0) -> None:
         super().__init__()
@@ -87,20 +100,21 @@ class Penalised(nn.Module):
 
 
 class InTurns(nn.Module):
-    """The two gates learn in turns, while the main network always learns.
+    """The two gates learn in turns, while the main network learns all the time.
 
-    A gate whose turn it is not works, but its weights get no gradient.
+    A gate whose turn it is not works as it is, but its weights get no gradient.
 
     Args:
         net: the network.
-        turns: for each step, how far training has come -> whether the joint gate learns, and
-            whether the frame gate does.
         steps: of the whole training.
+        turns: ``alternating`` changes the gate :data:`TURNS` times, the joint gate first;
+            ``staged`` trains the frame gate for a third of the steps, the joint gate for the next
+            third, and both for the last.
     """
 
-    def __init__(self, net: SpatioTemporalLSTM, turns: str, steps: int) -> None:
+    def __init__(self, net: SpatioTemporalLSTM, steps: int, turns: str = "alternating") -> None:
         super().__init__()
-        self.net, self.turns, self.steps, self.step = net, turns, steps, 0
+        self.net, self.steps, self.turns, self.step = net, steps, turns, 0
 
     def forward(self, x: Tensor) -> Tensor:
         """The scores; in training one step further in the schedule."""
@@ -109,12 +123,15 @@ class InTurns(nn.Module):
         alpha, beta = self.net.g(x)
         where, when = turn(self.turns, self.step / self.steps)
         self.step += 1
-        return self.net.f((alpha if where else alpha.detach(), beta if when else beta.detach()), x)
+        gates = alpha if where else alpha.detach(), beta if when else beta.detach()
+        return self.net.f(gates, x)
 
 
 def turn(turns: str, progress: float) -> tuple[bool, bool]:
+    """Whether the joint gate and the frame gate learn when ``progress`` of training is over."""
     if turns == "alternating":
-        first = int(progress*20) % 2 == 0
-        return first, not first
-    # staged
-    return progress>=1/3, not (1/3<=progress<2/3)
+        joints = int(progress * TURNS) % 2 == 0
+        return joints, not joints
+    if turns == "staged":
+        return progress >= 1 / 3, not 1 / 3 <= progress < 2 / 3
+    raise ValueError(f"turns={turns!r} is unknown: choose alternating or staged")
