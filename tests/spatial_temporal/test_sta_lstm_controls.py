@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -81,7 +83,7 @@ def test_a_gate_learns_only_in_its_turn():
 def test_schedules_share_the_time_as_they_say():
     steps = [turn("alternating", n / 100) for n in range(100)]
     assert sum(j for j, _ in steps) == sum(f for _, f in steps) == 50
-    changes = sum(a != b for a, b in zip(steps, steps[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(steps))
     assert changes == TURNS - 1
     stages = [turn("staged", n / 9) for n in range(9)]
     assert stages == [(False, True)] * 3 + [(True, False)] * 3 + [(True, True)] * 3
