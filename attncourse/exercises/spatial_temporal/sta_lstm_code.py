@@ -150,7 +150,7 @@ BEFORE = FunctionExercise(
     reference=before,
     alternatives=(
         lambda h: torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1),
-        lambda h: torch.cat([h.new_zeros(len(h), 1, h.shape[2]), h], dim=1)[:, : h.shape[1]],
+        lambda h: torch.cat([h.new_zeros(len(h), 1, h.shape[2]), h], dim=1)[:, :-1],
     ),
     cases=(
         # As many frames as units, so that a shift along the wrong axis has the right shape too.

@@ -20,6 +20,7 @@ from attncourse.experiments.spatial_temporal.sta_lstm_nets import (
     Exchanged,
     InTurns,
     Penalised,
+    StaticFrames,
     StaticWeights,
 )
 from attncourse.spatial_temporal import SpatioTemporalLSTM
@@ -107,6 +108,12 @@ CUED_JOINT = Experiment(
             lambda: Exchanged(_cued()(), frames="another clip"),
             "S + T, tested with the frame gates of another clip",
         ),
+        Variant(
+            "S + static frames",
+            "ablation",
+            lambda: StaticFrames(len(JOINTS), 2, CuedJoint().frames, hidden=32, gate_hidden=32),
+            "the joint gate, and one weight for each frame that does not look at the clip",
+        ),
         Variant("without K", "ablation", _cued(rescale=False), "the input shrinks to 1/K"),
         Variant(
             "λ₁ = 0.1",
@@ -130,6 +137,17 @@ CUED_JOINT = Experiment(
     quick=_CUED_BUDGET,
     full=_CUED_BUDGET,
     data="cued joint, 500 clips for training, 2,000 for testing",
+    loss=loss,
+)
+
+MORE_CLIPS = Experiment(
+    name="cued_joint_2000",
+    question="What is left of the gates' advantage with four times as many training clips?",
+    task=lambda: CuedJoint(clips=2_000),
+    variants=tuple(CUED_JOINT.variant(name) for name in ("plain", "static weights", "S + T")),
+    quick=_CUED_BUDGET,
+    full=_CUED_BUDGET,
+    data="cued joint, 2,000 clips for training, 2,000 for testing",
     loss=loss,
 )
 
@@ -160,6 +178,12 @@ def _real(joints: int, classes: int, frames: int, steps: int, *chosen: str) -> t
             "ablation",
             lambda: Exchanged(both(), frames="another clip"),
             "S + T, tested with the frame gates of another clip",
+        ),
+        Variant(
+            "S + static frames",
+            "ablation",
+            lambda: StaticFrames(joints, classes, frames, hidden=64, gate_hidden=32),
+            "the joint gate, and one weight for each frame that does not look at the clip",
         ),
         Variant(
             "in turns",
@@ -202,4 +226,4 @@ UTKINECT = FoldedExperiment(
     loss=loss,
 )  # fmt: skip
 
-EXPERIMENTS = (CUED_JOINT, MSR_ACTION3D, UTKINECT)
+EXPERIMENTS = (CUED_JOINT, MORE_CLIPS, MSR_ACTION3D, UTKINECT)

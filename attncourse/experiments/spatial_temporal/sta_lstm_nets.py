@@ -36,6 +36,25 @@ class StaticWeights(SpatioTemporalLSTM):
         return alpha.expand(x.shape[:3]), beta.expand(x.shape[:2])
 
 
+class StaticFrames(SpatioTemporalLSTM):
+    """The joint gate, and one learned weight for each frame, the same for every clip.
+
+    Args:
+        joints: number of joints.
+        classes: number of classes.
+        frames: frames of a clip; the weights of frames are tied to their number.
+        sizes: of the network.
+    """
+
+    def __init__(self, joints: int, classes: int, frames: int, **sizes: Any) -> None:
+        super().__init__(joints, classes, when=False, **sizes)
+        self.frame_weights = nn.Parameter(torch.ones(frames))
+
+    def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The joint gates of ``x``, and frame gates that are the same whatever it shows."""
+        return super().g(x)[0], self.frame_weights.relu().expand(x.shape[:2])
+
+
 def exchanged(gates: Tensor, how: str | None) -> Tensor:
     """Gates in place of a batch's own.
 
