@@ -229,8 +229,7 @@ QUIZ = Quiz(
                        "By (8) the rest is a constant. The sum of squares pulls towards even mean "
                        "gates.", right=True),
                 Option("It asks for a sum of 1, which a softmax has anyway, so it is constant.",
-                       "It asks a mean gate of 1 of every single joint, and goes from (K-1)²/K up to "
-                       "K - 1."),
+                       "It asks a mean gate of 1 of every joint, and goes from (K-1)²/K to K - 1."),
                 Option("Its gradient is zero wherever the target is out of reach.",
                        "The gradient is that of the sum of squares, which is zero only at even "
                        "gates and at the ends."),
