@@ -19,6 +19,7 @@ from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.spatial_temporal.sta_lstm_nets import (
     Exchanged,
     InTurns,
+    Louder,
     Penalised,
     StaticFrames,
     StaticWeights,
@@ -114,6 +115,12 @@ CUED_JOINT = Experiment(
             lambda: StaticFrames(len(JOINTS), 2, CuedJoint().frames, hidden=32, gate_hidden=32),
             "the joint gate, and one weight for each frame that does not look at the clip",
         ),
+        Variant(
+            "S, scores × 10",
+            "ablation",
+            lambda: Louder(len(JOINTS), 2, 10.0, hidden=32, gate_hidden=32),
+            "the joint gate, and scores as large as the frame gate makes them",
+        ),
         Variant("without K", "ablation", _cued(rescale=False), "the input shrinks to 1/K"),
         Variant(
             "λ₁ = 0.1",
@@ -184,6 +191,12 @@ def _real(joints: int, classes: int, frames: int, steps: int, *chosen: str) -> t
             "ablation",
             lambda: StaticFrames(joints, classes, frames, hidden=64, gate_hidden=32),
             "the joint gate, and one weight for each frame that does not look at the clip",
+        ),
+        Variant(
+            "S, scores × 10",
+            "ablation",
+            lambda: Louder(joints, classes, 10.0, hidden=64, gate_hidden=32),
+            "the joint gate, and scores as large as the frame gate makes them",
         ),
         Variant(
             "in turns",

@@ -55,6 +55,25 @@ class StaticFrames(SpatioTemporalLSTM):
         return super().g(x)[0], self.frame_weights.relu().expand(x.shape[:2])
 
 
+class Louder(SpatioTemporalLSTM):
+    """The joint gate, and the same fixed weight for every frame: nothing to learn about time.
+
+    Args:
+        joints: number of joints.
+        classes: number of classes.
+        gain: the weight.
+        sizes: of the network.
+    """
+
+    def __init__(self, joints: int, classes: int, gain: float, **sizes: Any) -> None:
+        super().__init__(joints, classes, when=False, **sizes)
+        self.gain = gain
+
+    def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The joint gates of ``x``, and the gain for every frame."""
+        return super().g(x)[0], x.new_full(x.shape[:2], self.gain)
+
+
 def exchanged(gates: Tensor, how: str | None) -> Tensor:
     """Gates in place of a batch's own.
 
