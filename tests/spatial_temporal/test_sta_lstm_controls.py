@@ -12,6 +12,7 @@ from attncourse.experiments.spatial_temporal.sta_lstm_nets import (
     TURNS,
     Exchanged,
     InTurns,
+    Louder,
     Penalised,
     StaticFrames,
     StaticWeights,
@@ -73,6 +74,14 @@ def test_static_frames_leave_the_joint_gate_its_eyes():
     one, two = model.g(X), model.g(X.flip(0) + 1)
     torch.testing.assert_close(one[1], two[1])
     assert not torch.allclose(one[0], two[0])
+
+
+def test_louder_scores_are_the_same_scores():
+    model = Louder(4, 3, gain=10.0, hidden=8, gate_hidden=4)
+    plain = SpatioTemporalLSTM(4, 3, hidden=8, gate_hidden=4, when=False)
+    plain.load_state_dict(model.state_dict())
+    torch.testing.assert_close(model(X), 10 * plain(X))
+    assert torch.equal(Louder(4, 3, where=False).g(X)[0], torch.full((6, 5, 4), 0.25))
 
 
 def test_a_gate_learns_only_in_its_turn():

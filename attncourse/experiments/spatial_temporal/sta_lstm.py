@@ -89,6 +89,12 @@ CUED_JOINT = Experiment(
             "wider", "plain", _cued(69, where=False, when=False), "S + T's parameters, no gate"
         ),
         Variant(
+            "plain, scores × 10",
+            "plain",
+            lambda: Louder(len(JOINTS), 2, hidden=32, where=False),
+            "no gate, and scores as large as the frame gate makes them",
+        ),
+        Variant(
             "static weights",
             "ablation",
             lambda: StaticWeights(len(JOINTS), 2, CuedJoint().frames, hidden=32),
@@ -118,7 +124,7 @@ CUED_JOINT = Experiment(
         Variant(
             "S, scores × 10",
             "ablation",
-            lambda: Louder(len(JOINTS), 2, 10.0, hidden=32, gate_hidden=32),
+            lambda: Louder(len(JOINTS), 2, hidden=32, gate_hidden=32),
             "the joint gate, and scores as large as the frame gate makes them",
         ),
         Variant("without K", "ablation", _cued(rescale=False), "the input shrinks to 1/K"),
@@ -166,6 +172,12 @@ def _real(joints: int, classes: int, frames: int, steps: int, *chosen: str) -> t
         Variant("plain", "plain", _plain(joints, classes, 64), "no gate"),
         Variant("wider", "plain", _plain(joints, classes, 96), "S + T's parameters, no gate"),
         Variant(
+            "plain, scores × 10",
+            "plain",
+            lambda: Louder(joints, classes, hidden=64, where=False),
+            "no gate, and scores as large as the frame gate makes them",
+        ),
+        Variant(
             "static weights",
             "ablation",
             lambda: StaticWeights(joints, classes, frames, hidden=64),
@@ -195,7 +207,7 @@ def _real(joints: int, classes: int, frames: int, steps: int, *chosen: str) -> t
         Variant(
             "S, scores × 10",
             "ablation",
-            lambda: Louder(joints, classes, 10.0, hidden=64, gate_hidden=32),
+            lambda: Louder(joints, classes, hidden=64, gate_hidden=32),
             "the joint gate, and scores as large as the frame gate makes them",
         ),
         Variant(
@@ -231,7 +243,8 @@ UTKINECT = FoldedExperiment(
     task=lambda: utkinect_folds(_UTKINECT_FRAMES),
     variants=_real(
         20, 10, _UTKINECT_FRAMES, _UTKINECT_STEPS,
-        "plain", "wider", "static weights", "T", "S", "S + T", "joint gates exchanged",
+        "plain", "wider", "plain, scores × 10", "static weights", "T", "S", "S + T",
+        "joint gates exchanged", "S, scores × 10",
     ),
     quick=_UTKINECT_BUDGET,
     full=_UTKINECT_BUDGET,

@@ -56,17 +56,17 @@ class StaticFrames(SpatioTemporalLSTM):
 
 
 class Louder(SpatioTemporalLSTM):
-    """The joint gate, and the same fixed weight for every frame: nothing to learn about time.
+    """The same fixed weight for every frame: scores as large as a frame gate makes them.
 
     Args:
         joints: number of joints.
         classes: number of classes.
         gain: the weight.
-        sizes: of the network.
+        options: of the network, such as ``where`` and its sizes.
     """
 
-    def __init__(self, joints: int, classes: int, gain: float, **sizes: Any) -> None:
-        super().__init__(joints, classes, when=False, **sizes)
+    def __init__(self, joints: int, classes: int, gain: float = 10.0, **options: Any) -> None:
+        super().__init__(joints, classes, when=False, **options)
         self.gain = gain
 
     def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
