@@ -5,7 +5,7 @@ Three measurements, each with its convention stated once, here:
 * :func:`count_macs`: multiply-adds.  A matrix product or convolution counts one for every
   multiplication it adds up; a sum or mean over positions counts one for each element read; a
   product of two tensors counts one for each element written; a bilinear reading counts four
-  for each element written.  Activations, biases,
+  for each element written; a fused LSTM counts the products inside.  Activations, biases,
   normalisation and plain additions are not counted, as is usual in the field.
 * :func:`peak_bytes`: the largest sum of live tensor storages while the function runs.  It is
   exact and repeatable, because it looks at the tensors and not at the allocator.
@@ -57,6 +57,9 @@ class _MacCounter(TorchDispatchMode):
             self.total += args[0].numel()
         elif packet in _SAMPLERS:
             self.total += 4 * out.numel()
+        elif packet is _aten.mkldnn_rnn_layer:  # one LSTM layer; its output is (t, b, units)
+            units = out[0].shape[2]
+            self.total += out[0][..., 0].numel() * (args[1].numel() + args[2].numel() + 3 * units)
         elif packet in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
             self.total += out.numel()
         return out

@@ -1,12 +1,11 @@
-"""MNIST, Fashion-MNIST and CIFAR-10 as arrays: checked, cached, resumed, or read from a folder.
-
-CamVid is read from a folder only.
+"""MNIST, Fashion-MNIST and CIFAR-10, checked and cached; CamVid and skeletons from a folder.
 
 Each function looks in the folder that the environment variable ``ATTNCOURSE_DATA`` names, if
 there is one; it is only ever read, and may have the layout of torchvision.  Otherwise the files
 are downloaded once to a cache folder (``ATTNCOURSE_CACHE``, by default that of your system).
 Either way their sha256 are compared with the published ones before anything is used.  CamVid,
 for which no sums are published, is checked by its counts, sizes and labels.
+Skeletons are read from the folder only: see ``attncourse.datasets.skeleton``.
 
 Sources: Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwritten digits*, 1998;
 H. Xiao, K. Rasul, R. Vollgraf, *Fashion-MNIST*, arXiv:1708.07747, 2017 (MIT licence);
@@ -24,16 +23,20 @@ from attncourse.datasets.idx import load_idx
 from attncourse.datasets.images import ImageData
 from attncourse.datasets.registry import CIFAR10, FASHION_MNIST, MNIST
 from attncourse.datasets.segmentation import SegmentationData
+from attncourse.datasets.skeleton import SkeletonData, load_msr_action3d, load_utkinect
 from attncourse.datasets.store import Store
 
 __all__ = [
     "DataError",
     "ImageData",
     "SegmentationData",
+    "SkeletonData",
     "camvid",
     "cifar10",
     "fashion_mnist",
     "mnist",
+    "msr_action3d",
+    "utkinect",
 ]
 
 
@@ -81,3 +84,26 @@ def camvid() -> SegmentationData:
         DataError: if ``ATTNCOURSE_DATA`` names no such folder, or a file is not what it should be.
     """
     return load_camvid(Store.from_environment())
+
+
+def msr_action3d() -> SkeletonData:
+    """Game-like actions: the 557 usual clips of 20 joints, 20 actions, 10 subjects; from a folder.
+
+    Looked for as ``skeleton/msraction3d.npz``, in the layout of ``attncourse.datasets.skeleton``.
+
+    Raises:
+        DataError: if the file is not there or not laid out like this; it is never downloaded.
+    """
+    return load_msr_action3d(Store.from_environment())
+
+
+def utkinect() -> SkeletonData:
+    """Everyday actions: 199 clips of 20 joints, 10 actions, 10 subjects; from a folder.
+
+    Looked for as ``skeleton/utkinect_segments.npz`` or, in the authors' own text format,
+    ``skeleton/utkinect_joints_raw.zip``.  Joints are in the order of the first Kinect.
+
+    Raises:
+        DataError: if neither file is there, or one is not what it should be; never downloaded.
+    """
+    return load_utkinect(Store.from_environment())

@@ -1,1 +1,5 @@
 """Spatial and temporal attention: *where and when*.  ``g(x)`` weighs places and frames."""
+
+from attncourse.spatial_temporal.sta_lstm import SpatioTemporalLSTM
+
+__all__ = ["SpatioTemporalLSTM"]

@@ -21,7 +21,9 @@ from tests.contract.specimen import built, specimens
 def grown(specimen):
     """The specimen's first sizes, and larger ones; none is 0 or 1, which are compiled apart."""
     first = tuple(max(2, size) for size in specimen.sizes[0])
-    return [first, *(tuple(size + 2 * n + k for k, size in enumerate(first)) for n in (1, 2))]
+    more = [tuple(size + 2 * n + k for k, size in enumerate(first)) for n in (1, 2)]
+    kept = specimen.captured
+    return [first, *(tuple(first[k] if k in kept else v for k, v in enumerate(m)) for m in more)]
 
 
 def compiles(specimen):

@@ -57,6 +57,8 @@ class Specimen:
         small: the sizes for numerical differentiation.
         wrong: x -> (an input that must be refused, words of the error).
         dynamic: axes of x that may change after compilation and export.
+        captured: places in a row of ``sizes`` that a captured graph fixes, such as the number of
+            frames where torch unrolls a recurrence.
         half_tolerance: how far half precision may be from float32.
         excused: check -> why this mechanism does not promise it.  The mechanism must indeed fail
             an excused check, so that no excuse outlives its reason.
@@ -74,6 +76,7 @@ class Specimen:
     small: tuple[int, ...] = (2, 2, 3)
     wrong: Callable[[Tensor], Sequence[tuple[Tensor, str]]] = wrong_images
     dynamic: tuple[int, ...] = (0, 2, 3)
+    captured: tuple[int, ...] = ()
     half_tolerance: float = 0.1
     excused: Mapping[str, str] = field(default_factory=dict)
 

@@ -1276,7 +1276,8 @@ def test_public_functions_judge_by_the_published_sums(tmp_path, monkeypatch, loa
 def test_data_error_is_a_runtime_error():
     assert issubclass(DataError, RuntimeError)
     assert set(datasets.__all__) == {
-        "DataError", "ImageData", "SegmentationData", "camvid", "cifar10", "fashion_mnist", "mnist"
+        "DataError", "ImageData", "SegmentationData", "SkeletonData", "camvid", "cifar10",
+        "fashion_mnist", "mnist", "msr_action3d", "utkinect",
     }  # fmt: skip
 
 

@@ -1,0 +1,302 @@
+"""Exercises on STA-LSTM that ask for a function: gated joints, the shift by one, a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.exercise import Misconception
+from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.spatial_temporal.sta_lstm import before, gated
+
+CHAPTER = "spatial_temporal/sta_lstm"
+Draw = Callable[[torch.Generator], dict[str, Tensor]]
+
+# 1. Gated joints -------------------------------------------------------------------------
+
+
+def _skeletons(
+    b: int, t: int, k: int, dtype: torch.dtype = torch.float32, spread: float = 1
+) -> Draw:
+    """Draws scores of joints (b, t, k), stretched by ``spread``, and skeletons (b, t, k, 3)."""
+
+    def draw(generator: torch.Generator) -> dict[str, Tensor]:
+        scores = spread * torch.randn(b, t, k, generator=generator, dtype=dtype)
+        return {"scores": scores, "x": torch.randn(b, t, k, 3, generator=generator, dtype=dtype)}
+
+    return draw
+
+
+def _gate_joints(scores: Tensor, x: Tensor) -> Tensor:
+    return gated(scores.softmax(dim=2), x).view_as(x)
+
+
+def _by(gates: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda scores, x: gates(scores)[..., None] * x
+
+
+GATE_JOINTS = FunctionExercise(
+    chapter=CHAPTER,
+    name="gate_joints",
+    title="Gate the joints",
+    level=1,
+    task="Write `gate_joints(scores, x)`: from the scores of the joints, (b, t, k), and the "
+    "skeletons, (b, t, k, 3), to the gated skeletons of equation (3), (b, t, k, 3).",
+    hints=(
+        "Two steps: scores to gates, then gates times coordinates. Which joints compete, those of "
+        "one frame or those of one moment after another?",
+        "`scores.softmax(dim=2)` adds up to 1 over the joints of a frame. It has no axis for the "
+        "three coordinates: add one with `[..., None]`.",
+        "Even gates must leave the skeleton as it is. Each of them is 1/K, so something has to be "
+        "multiplied by K, which is `x.shape[2]`.",
+    ),
+    explanation="With the factor K the gates say which joints count more than others, and the size "
+    "of the input stays as it was.",
+    reference=_gate_joints,
+    alternatives=(
+        lambda scores, x: x.shape[2] * torch.einsum("btk,btkd->btkd", scores.softmax(-1), x),
+        lambda scores, x: x / (scores[:, :, None] - scores[..., None]).exp().mean(dim=3)[..., None],
+    ),
+    cases=(
+        Case("plain", _skeletons(2, 5, 4)),
+        Case("one frame of one clip", _skeletons(1, 1, 6)),
+        Case("scores far apart", _skeletons(3, 4, 5, spread=5)),
+        Case("double precision", _skeletons(4, 3, 7, dtype=torch.float64)),
+    ),
+    properties=(
+        Property(
+            "a joint keeps its direction and never turns round",
+            lambda inputs, y: bool((y * inputs["x"] >= 0).all()),
+        ),
+    ),
+    gradients=("scores", "x"),
+    tolerance=Tolerance(relative=1e-3, absolute=1e-4),
+    misconceptions=(
+        Misconception(
+            "a missing factor K",
+            "Your gates add up to 1, so the whole skeleton shrinks to about 1/K of its size. "
+            "Multiply by K: even gates then change nothing.",
+            _by(lambda s: s.softmax(dim=2)),
+        ),
+        Misconception(
+            "a softmax over the frames",
+            "Your gates of a joint add up over time, so that a joint competes with itself at other "
+            "moments. Let the joints of one frame compete: `dim=2`.",
+            _by(lambda s: s.shape[2] * s.softmax(dim=1)),
+        ),
+        Misconception(
+            "a softmax over the batch",
+            "The gates of a clip depend on its batch mates. Axis 0 is the batch, axis 2 the "
+            "joints.",
+            _by(lambda s: s.shape[2] * s.softmax(dim=0)),
+        ),
+        Misconception(
+            "a factor T in place of K",
+            "The gates of a frame share 1 among K joints. How many frames there are does not "
+            "enter.",
+            _by(lambda s: s.shape[1] * s.softmax(dim=2)),
+        ),
+        Misconception(
+            "a sigmoid in place of the softmax",
+            "Each of your joints is gated by itself. In equation (2) a joint gains what others "
+            "lose.",
+            _by(torch.sigmoid),
+        ),
+        Misconception(
+            "the gated skeleton added to the skeleton",
+            "x + gate x can only turn joints up. Equation (3) is a product alone, so that a joint "
+            "can be shut out.",
+            lambda scores, x: x + _gate_joints(scores, x),
+        ),
+        Misconception(
+            "the scores themselves as gates",
+            "A score may be negative and turn a joint round. Take the softmax first.",
+            _by(lambda s: s.shape[2] * s),
+        ),
+    ),
+)
+
+# 2. The shift by one ---------------------------------------------------------------------
+
+
+def _states(b: int, t: int, u: int, dtype: torch.dtype = torch.float32) -> Draw:
+    def draw(generator: torch.Generator) -> dict[str, Tensor]:
+        return {"h": torch.randn(b, t, u, generator=generator, dtype=dtype)}
+
+    return draw
+
+
+BEFORE = FunctionExercise(
+    chapter=CHAPTER,
+    name="before",
+    title="What was remembered when the frame came",
+    level=1,
+    task="Write `before(h)`: from the states h₁ … h_T, (b, t, u), to h₀ … h_{T-1}, (b, t, u), "
+    "without a loop; h₀ is zero.",
+    hints=(
+        "The result is as long as the input. Which state is lost, and what comes in its place at "
+        "the other end?",
+        "The last state is not needed: no frame comes after it. The first frame has nothing before "
+        "it, and gets zeros.",
+        "`torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)`, or `F.pad` on the axis of "
+        "time.",
+    ),
+    explanation="One library call makes all states, one shift makes them past: no loop over frames "
+    "is needed, because the gates do not feed back into their own memory.",
+    reference=before,
+    alternatives=(
+        lambda h: torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1),
+        lambda h: torch.cat([h.new_zeros(len(h), 1, h.shape[2]), h], dim=1)[:, :-1],
+    ),
+    cases=(
+        # As many frames as units, so that a shift along the wrong axis has the right shape too.
+        Case("plain", _states(2, 5, 5)),
+        Case("one clip", _states(1, 3, 4)),
+        Case("double precision", _states(3, 4, 2, dtype=torch.float64)),
+    ),
+    properties=(
+        Property("the first state is zero", lambda _, past: bool((past[:, 0] == 0).all())),
+    ),
+    gradients=("h",),
+    misconceptions=(
+        Misconception(
+            "states that are not shifted",
+            "h_t has seen frame t already. Equations (2) and (4) take frame t by itself, and "
+            "h_{t-1} for what came before.",
+            lambda h: h.clone(),
+        ),
+        Misconception(
+            "a shift the other way",
+            "Yours is h_{t+1}: the gate of a frame would know the next one.",
+            lambda h: F.pad(h, (0, 0, 0, 1))[:, 1:],
+        ),
+        Misconception(
+            "a roll",
+            "`torch.roll` brings the last state to the front: the first frame would know the end "
+            "of the clip. It needs zeros.",
+            lambda h: h.roll(1, dims=1),
+        ),
+        Misconception(
+            "a shift along the units",
+            "You moved the units of each state. The axis of time is 1.",
+            lambda h: F.pad(h, (1, 0))[..., :-1],
+        ),
+        Misconception(
+            "the first state twice",
+            "You repeat h₁ where h₀ belongs. Before the first frame nothing is remembered: zeros.",
+            lambda h: torch.cat([h[:, :1], h[:, :-1]], dim=1),
+        ),
+    ),
+)
+
+# 3. The gradient at a frame gate ---------------------------------------------------------
+
+
+def _scored(b: int, t: int, n: int) -> Draw:
+    def draw(generator: torch.Generator) -> dict[str, Tensor]:
+        z = torch.randn(b, t, n, generator=generator, dtype=torch.float64)
+        beta = 2 * torch.rand(b, t, generator=generator, dtype=torch.float64) + 0.2
+        return {"z": z, "beta": beta, "y": torch.randint(n, (b,), generator=generator)}
+
+    return draw
+
+
+def _by_autograd(z: Tensor, beta: Tensor, y: Tensor) -> Tensor:
+    beta = beta.clone().requires_grad_()
+    loss = F.cross_entropy((beta[..., None] * z).mean(dim=1), y, reduction="sum")
+    return torch.autograd.grad(loss, beta)[0]
+
+
+def _frame_gradient(
+    *,
+    mean: bool = True,
+    sign: float = 1,
+    weighted: bool = True,
+    target: bool = True,
+    squashed: bool = True,
+    by_frame: bool = False,
+    times_beta: bool = False,
+) -> Callable[..., Tensor]:
+    """The derived formula, with one step changed or left out by each argument."""
+
+    def gradient(z: Tensor, beta: Tensor, y: Tensor) -> Tensor:
+        frames = beta[..., None] * z if weighted else z
+        o = frames if by_frame else frames.mean(dim=1, keepdim=True)
+        error = o.softmax(dim=2) if squashed else o
+        if target:
+            error = error - F.one_hot(y, z.shape[2]).to(z.dtype)[:, None]
+        found = sign * (error * z).sum(dim=2) / (z.shape[1] if mean else 1)
+        return beta * found if times_beta else found
+
+    return gradient
+
+
+FRAME_GRADIENT = FunctionExercise(
+    chapter=CHAPTER,
+    name="frame_gradient",
+    title="Derive what turns a frame up",
+    level=3,
+    task="Write `frame_gradient(z, beta, y)`: from the scores of the frames, (b, t, n), their "
+    "gates, (b, t), and the classes, (b,), to ∂L/∂β, (b, t), where L is the cross-entropy of each "
+    "clip, added up over the clips.",
+    hints=(
+        "First o: the mean over the frames of βₜ zₜ. How does one βₜ move o?",
+        "∂o/∂βₜ = zₜ / T, a vector of n numbers. It meets ∂L/∂o by a scalar product.",
+        "For cross-entropy ∂L/∂o is softmax(o) minus the one-hot target: "
+        "`o.softmax(dim=1) - F.one_hot(y, n)`.",
+        "`torch.einsum('bn,btn->bt', error, z) / t`, with `error` in z's type.",
+    ),
+    explanation="A frame whose scores point away from the error is turned up. The gate of a "
+    "frame that is shut gets nothing of it: the ReLU passes no gradient there.",
+    reference=_by_autograd,
+    alternatives=(_frame_gradient(),),
+    cases=(
+        Case("plain", _scored(3, 4, 5)),
+        Case("one clip, two classes", _scored(1, 6, 2)),
+        Case("many frames", _scored(2, 20, 4)),
+    ),
+    tolerance=Tolerance(relative=1e-6, absolute=1e-9),
+    misconceptions=(
+        Misconception(
+            "a missing 1/T",
+            "o is the mean over T frames, so one gate moves it by zₜ/T.",
+            _frame_gradient(mean=False),
+        ),
+        Misconception(
+            "a turned sign",
+            "Yours is y minus ŷ, the direction in which the loss falls. The gradient is the other "
+            "way.",
+            _frame_gradient(sign=-1),
+        ),
+        Misconception(
+            "scores without their gates",
+            "You compute ŷ from the plain mean of zₜ. The prediction is made with the gates that "
+            "there are.",
+            _frame_gradient(weighted=False),
+        ),
+        Misconception(
+            "a missing target",
+            "You left out y: the gradient would turn every confident frame down, right or wrong.",
+            _frame_gradient(target=False),
+        ),
+        Misconception(
+            "a missing softmax",
+            "o holds scores, not probabilities: take `o.softmax(dim=1)` before y is subtracted.",
+            _frame_gradient(squashed=False),
+        ),
+        Misconception(
+            "a prediction for each frame",
+            "There is one prediction a clip, from the sum over its frames, and one error.",
+            _frame_gradient(by_frame=True),
+        ),
+        Misconception(
+            "a gradient multiplied by the gate",
+            "βₜ zₜ has the derivative zₜ by βₜ: no βₜ is left.",
+            _frame_gradient(times_beta=True),
+        ),
+    ),
+)
