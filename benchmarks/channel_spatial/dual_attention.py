@@ -1,0 +1,47 @@
+"""DANet's position branch: blocks of rows or a fused kernel, against the whole map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attncourse.channel_spatial import PositionAttention
+from benchmarks.case import Case, Form
+
+
+def textbook(module: nn.Module, shape: tuple[int, ...]) -> Form:
+    """The map of all pairs of positions, then a product with it."""
+
+    def form(x: Tensor) -> Tensor:
+        s = module.g(x)
+        gathered = torch.bmm(module.value(x).flatten(2), s.transpose(1, 2))
+        return module.alpha * gathered.view_as(x) + x
+
+    return form
+
+
+def block(form: str) -> object:
+    """A maker of the branch in one of its exact forms, with its scale opened."""
+
+    def make(shape: tuple[int, ...]) -> nn.Module:
+        made = PositionAttention(shape[1], form=form)
+        nn.init.constant_(made.alpha, 0.3)
+        return made
+
+    return make
+
+
+CASES = tuple(
+    Case(
+        chapter="channel_spatial/dual_attention",
+        name=f"Position attention, form={form!r}",
+        sizes={f"256 × {s} × {s}": (1, 256, s, s) for s in (12, 24, 48)},
+        module=block(form),
+        others={"textbook": textbook},
+        grows=lambda shape: shape[2] * shape[3],
+        exponents={"ours": 2.0, "textbook": 2.0},
+        floors={"textbook": (None, 2.5)},
+        tolerance=1e-9,
+    )
+    for form in ("blocks", "fused")
+)
