@@ -171,7 +171,7 @@ class Concatenation(_Embedded):
         return concatenation_read(*self._scores(x, keys), project(keys, value))
 
     def _scores(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha (b, n) and beta (b, m): w meets theta and phi before the features do."""
+        """One alpha a query and one beta a key: w meets theta and phi before the features do."""
         of_query, of_key = self.score.weight.chunk(2, dim=1)
         return _score(x, of_query, self.theta), _score(keys, of_key, self.phi)
 
