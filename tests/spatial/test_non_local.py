@@ -516,6 +516,7 @@ SPECIMEN = Specimen(
         ({"channels": 8, "mode": "dot_product", "scale": True}, "scale=True does not suit"),
     ),
     wrong=wrong,
+    sizes=((2, 4, 3), (1, 2, 2), (3, 1, 1), (2, 1, 3), (1, 5, 2)),  # the reference has n² steps
 )
 
 # ---------------------------------------------------------------- tests of its own
