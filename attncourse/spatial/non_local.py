@@ -250,4 +250,5 @@ CARD = Card(
     macs=multiply_adds,
     macs_formula="2NC² + N²C",
     memory="3NC/2, never N²",
+    growth="CN",
 )
