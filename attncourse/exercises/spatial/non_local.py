@@ -211,7 +211,7 @@ QUIZ = Quiz(
                 Option("That of φ.",
                        "It adds θ_iᵀb to the whole row i, and a softmax ignores such a shift.",
                        right=True),
-                Option("Neither of the two.", "One of them shifts whole rows. Which one?"),
+                Option("Neither of the two.", "One of the two shifts whole rows of logits."),
                 Option("Both.", "Only a shift of a whole row is ignored."),
             ),
         ),

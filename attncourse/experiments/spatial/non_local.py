@@ -75,16 +75,17 @@ TWIN = _twins(
 )
 
 TWO_PAIRS = _twins(
-    "two_pairs", "Does one map for all stop at 1/2 with two pairs?", 2, CONTEXT, NON_LOCAL
+    "two_pairs", "Does one map for all stop at 1/2 with two pairs?", 2, NO_BLOCK, CONTEXT, NON_LOCAL
 )
 SIX_PAIRS = _twins(
-    "six_pairs", "Does one map for all stop at 1/6 with six pairs?", 6, CONTEXT, NON_LOCAL
+    "six_pairs", "Does one map for all stop at 1/6 with six pairs?", 6, NO_BLOCK, CONTEXT, NON_LOCAL
 )
 
 FORMS = _twins(
     "forms",
     "Do the four pairwise functions learn the twin task equally fast?",
     3,
+    NO_BLOCK,
     NON_LOCAL,
     Variant(
         "scaled",
@@ -108,6 +109,12 @@ DIGITS = Experiment(
             "plain",
             lambda: SmallResNet(widths=(17, 35, 68)),
             "the block's parameters, no block",
+        ),
+        Variant(
+            "frozen queries",
+            "ablation",
+            lambda: SmallResNet(attention=lambda channels: FrozenQueries(channels, norm=True)),
+            "the block, but nobody asks anything",
         ),
         Variant(
             "non-local",

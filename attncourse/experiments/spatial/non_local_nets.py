@@ -78,8 +78,8 @@ class SharedContext(nn.Module):
 class FrozenQueries(NonLocal):
     """A non-local block whose theta is zero and stays zero: nobody asks anything."""
 
-    def __init__(self, channels: int, **options: object) -> None:
-        super().__init__(channels, norm=False, **options)  # type: ignore[arg-type]
+    def __init__(self, channels: int, *, norm: bool = False) -> None:
+        super().__init__(channels, norm=norm)
         for parameter in self.pairwise.theta.parameters():
             nn.init.zeros_(parameter)
             parameter.requires_grad_(False)
