@@ -38,6 +38,8 @@ Paper, authors' code and default here:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -104,7 +106,7 @@ class NonLocal(Attention):
             )
         self.channels, self.reduction, self.hidden_channels = channels, reduction, hidden
         self.mode, self.scale, self.subsample = mode, scale, subsample
-        factory = {"device": device, "dtype": dtype}
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.pairwise = MODES[mode](channels, hidden, scale, **factory)
         self.value = nn.Linear(channels, hidden, **factory)
         self.out = nn.Linear(hidden, channels, **factory)
@@ -114,6 +116,7 @@ class NonLocal(Attention):
     def reset_parameters(self) -> None:
         """Draw all layers anew from PyTorch's default, and make the block the identity."""
         for layer in (*self.pairwise.children(), self.value, self.out):
+            assert isinstance(layer, nn.Linear)
             layer.reset_parameters()
         if self.norm is not None:
             self.norm.reset_parameters()

@@ -43,8 +43,8 @@ def softmax_read(
     PyTorch's CPU kernel is fused for four axes, one width of q, k and v, and a last axis of
     stride 1; anything else makes it build the matrix without a word.
     """
-    heads = (t.contiguous()[:, None] for t in (q, k, v))
-    return F.scaled_dot_product_attention(*heads, scale=scale)[:, 0]
+    q, k, v = (t.contiguous()[:, None] for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
 
 
 def dot_product_weights(

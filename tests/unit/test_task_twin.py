@@ -1,4 +1,5 @@
 """Find your twin: the colour stands at the source alone, and only the identity leads there."""
+
 from __future__ import annotations
 
 import pytest

@@ -59,14 +59,12 @@ class SharedContext(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.score = nn.Conv2d(channels, 1, 1)
-        self.transform = nn.Sequential(
-            nn.Linear(channels, channels), nn.LayerNorm(channels), nn.ReLU(),
-            nn.Linear(channels, channels),
-        )  # fmt: skip
+        first, last = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        self.transform = nn.Sequential(first, nn.LayerNorm(channels), nn.ReLU(), last)
         nn.init.kaiming_normal_(self.score.weight, nonlinearity="relu")
-        nn.init.zeros_(self.score.bias)
-        nn.init.zeros_(self.transform[3].weight)
-        nn.init.zeros_(self.transform[3].bias)
+        for start in (self.score.bias, last.weight, last.bias):
+            assert start is not None
+            nn.init.zeros_(start)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add a function of a weighted mean over all positions to x."""
@@ -80,6 +78,7 @@ class FrozenQueries(NonLocal):
 
     def __init__(self, channels: int, *, norm: bool = False) -> None:
         super().__init__(channels, norm=norm)
-        for parameter in self.pairwise.theta.parameters():
+        theta = self.pairwise.get_submodule("theta")
+        for parameter in theta.parameters():
             nn.init.zeros_(parameter)
             parameter.requires_grad_(False)
