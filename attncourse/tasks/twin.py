@@ -1,0 +1,125 @@
+"""Find your twin: recall of a colour by an identity, on a grid.
+
+Every image shows K pairs of cells.  A *source* carries a random identity and a random colour; its
+twin, the *query*, carries the same identity and a flag, but no colour.  All other cells are
+empty.  The answer is the colour that belongs at each query.
+
+==========  =========================================================================
+channels    hold
+==========  =========================================================================
+0 to 3      the identity, a random unit vector
+4 to 6      the colour, uniform from -1 to 1; zero at the query
+7           the flag: 1 at queries
+==========  =========================================================================
+
+Where the pair stands says nothing, so that no fixed offset helps: a query has to be compared
+with every other cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncourse.tasks.base import seeded
+
+#: Channels of the input and of the colour, and the width of an identity.
+CHANNELS, COLOURS, IDENTITY = 8, 3, 4
+#: Variance of a colour that is uniform from -1 to 1.
+VARIANCE = 1 / 3
+_TEST_SEED = 2_018
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Images with ``pairs`` pairs of cells.
+
+    Attributes:
+        pairs: number K of pairs in an image.
+        side: rows and columns of the grid.
+        test_size: number of fixed test images.
+
+    Raises:
+        ValueError: if the pairs do not fit on the grid.
+
+    Examples:
+        >>> x, y = Twins().train_batch(seed=0, step=0, size=64)
+        >>> x.shape, y.shape  # identity, colour, flag; colour, flag
+        (torch.Size([64, 8, 8, 8]), torch.Size([64, 4, 8, 8]))
+    """
+
+    pairs: int = 3
+    side: int = 8
+    test_size: int = 1_024
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.pairs <= self.side**2 // 2:
+            raise ValueError(
+                f"pairs={self.pairs} does not fit a grid of {self.side} x {self.side}: "
+                f"choose a number from 1 to {self.side**2 // 2}"
+            )
+
+    @property
+    def classes(self) -> int:
+        """None: a colour is three numbers."""
+        return 0
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """``size`` images (size, 8, side, side) and what belongs at their queries."""
+        x, y, _ = self.draw(size, seeded(seed, step, 3))
+        return x, y
+
+    def test_set(self) -> tuple[Tensor, Tensor]:
+        """The fixed test images and what belongs at their queries."""
+        x, y, _ = self.test_cases()
+        return x, y
+
+    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The test set with the cells of every pair; see :meth:`draw`."""
+        return self.draw(self.test_size, seeded(_TEST_SEED))
+
+    def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw images.
+
+        Returns:
+            the images, (size, 8, side, side); the answers, (size, 4, side, side), which hold the
+            colour and the flag at queries and zero elsewhere; and the cells, (size, 2, pairs):
+            where each source and its query stand, counted in reading order.
+        """
+        count = self.side**2
+        cells = torch.rand(size, count, generator=generator).argsort(dim=1)[:, : 2 * self.pairs]
+        identity = torch.randn(size, self.pairs, IDENTITY, generator=generator)
+        identity = F.normalize(identity, dim=2)
+        colour = 2 * torch.rand(size, self.pairs, COLOURS, generator=generator) - 1
+        flag = torch.ones(size, self.pairs, 1)
+        source = torch.cat([identity, colour, 0 * flag], dim=2)
+        query = torch.cat([identity, 0 * colour, flag], dim=2)
+        x = _placed(torch.cat([source, query], dim=1), cells, count)
+        y = _placed(torch.cat([colour, flag], dim=2), cells[:, self.pairs :], count)
+        grid = (self.side, self.side)
+        return x.unflatten(2, grid), y.unflatten(2, grid), cells.unflatten(1, (2, self.pairs))
+
+
+def _placed(values: Tensor, cells: Tensor, count: int) -> Tensor:
+    """(b, k, c) written into the cells (b, k) of empty images, (b, c, count)."""
+    empty = torch.zeros(*values.shape[::2], count)
+    return empty.scatter(2, cells[:, None, :].expand(-1, values.shape[2], -1), values.mT)
+
+
+def colour_loss(outputs: Tensor, answers: Tensor) -> Tensor:
+    """Mean squared error over the queries alone; (b, 3, h, w) and (b, 4, h, w) -> a number."""
+    colour, flag = answers.split([COLOURS, 1], dim=1)
+    return (flag * (outputs - colour).square()).sum() / (COLOURS * flag.sum())
+
+
+@torch.no_grad()
+def explained(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Share R² of the colours' variance that the model explains, 1 at best, 0 for saying 0."""
+    training = model.training
+    device = next(model.parameters()).device
+    outputs = model.eval()(x.to(device)).cpu()
+    model.train(training)
+    return 1 - float(colour_loss(outputs, y)) / VARIANCE

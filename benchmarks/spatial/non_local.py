@@ -1,0 +1,81 @@
+"""The non-local block: fused, in the other order or sorted, against the map of all pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncourse.spatial import NonLocal
+from attncourse.spatial.non_local import tokens
+from attncourse.spatial.non_local_pairwise import project
+from benchmarks.case import Case, Form
+from benchmarks.explicit import explicit
+
+
+def pairs_of_vectors(module: nn.Module, shape: tuple[int, ...]) -> Form:
+    """Equation (6) as it is written: every theta beside every phi, then a 1 x 1 convolution."""
+
+    def form(x: Tensor) -> Tensor:
+        t, n = tokens(x), shape[2] * shape[3]
+        theta = project(t, module.pairwise.theta).mT[:, :, :, None].expand(-1, -1, -1, n)
+        phi = project(t, module.pairwise.phi).mT[:, :, None, :].expand(-1, -1, n, -1)
+        kernel = module.pairwise.score.weight[:, :, None, None]
+        weights = F.relu(F.conv2d(torch.cat([theta, phi], dim=1), kernel))[:, 0] / n
+        return module.f(weights, x)
+
+    return form
+
+
+def block(mode: str) -> Callable[[tuple[int, ...]], nn.Module]:
+    """A maker of the block in one of its forms, opened."""
+
+    def make(shape: tuple[int, ...]) -> nn.Module:
+        made = NonLocal(shape[1], mode=mode, norm=False)
+        nn.init.normal_(made.out.weight, std=0.1)
+        return made
+
+    return make
+
+
+def positions(shape: tuple[int, ...]) -> float:
+    """What the derivation counts."""
+    return shape[2] * shape[3]
+
+
+CASES = (
+    Case(
+        chapter="spatial/non_local",
+        name="Concatenation",
+        sizes={f"64 × {s} × {s}": (1, 64, s, s) for s in (7, 14, 28)},
+        module=block("concatenation"),
+        others={"textbook": pairs_of_vectors},
+        grows=positions,
+        exponents={"ours": 1.0, "textbook": 2.0},
+        floors={"textbook": (20, 20)},
+    ),
+    Case(
+        chapter="spatial/non_local",
+        name="Dot product",
+        sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+        module=block("dot_product"),
+        others={"textbook": explicit},
+        grows=positions,
+        exponents={"ours": 1.0, "textbook": 2.0},
+        floors={"textbook": (3, 3)},
+    ),
+    Case(
+        chapter="spatial/non_local",
+        name="Embedded Gaussian",
+        sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+        module=block("embedded_gaussian"),
+        others={"textbook": explicit},
+        grows=positions,
+        exponents={"ours": 2.0, "textbook": 2.0},
+        # In time a training step is near 1: fused, the logits are computed once more.
+        floors={"textbook": (0.8, 4)},
+        tolerance=1e-9,
+    ),
+)
