@@ -43,6 +43,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Run a mechanism's experiments over several seeds and record them."""
     from attncourse.experiments import all_experiments, experiments_of, record
+    from attncourse.training.parallel import is_main
 
     if bool(options.chapter) == options.all:
         print("name one chapter, such as channel/squeeze_excitation, or give --all")
@@ -64,7 +65,8 @@ def _run(options: argparse.Namespace) -> int:
             experiments = tuple(chosen)
         out = Path(options.out) / f"{chapter}.json"
         record(chapter, experiments, range(options.seeds), out, full=options.full)
-        print(f"recorded in {out}")
+        if is_main():
+            print(f"recorded in {out}")
     return 0
 
 

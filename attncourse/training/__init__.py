@@ -1,7 +1,7 @@
 """One training loop, on Accelerate: the same call on a CPU, a GPU or many of them."""
 
 from attncourse.training.checkpoint import Checkpoint
-from attncourse.training.loop import Budget, Run, accuracy, fit
+from attncourse.training.loop import Budget, Run, accuracy, default_accelerator, fit
 from attncourse.training.progress import progress_bar
 from attncourse.training.seeds import seed_everything
 
@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoint",
     "Run",
     "accuracy",
+    "default_accelerator",
     "fit",
     "progress_bar",
     "seed_everything",
