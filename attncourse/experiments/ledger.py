@@ -85,11 +85,12 @@ class Ledger:
             found[experiment] = {**frame, "runs": []}
         entry = found[experiment]
         kept = [r for r in entry["runs"] if _key(r) != _key(row)]
-        place = {v.name: i for i, v in enumerate(self._experiments[experiment].variants)}
+        variants = self._experiments[experiment].variants if experiment in self._experiments else ()
+        place = {variant.name: index for index, variant in enumerate(variants)}
         entry["runs"] = sorted(
             [*kept, row], key=lambda run: (place.get(run["variant"], len(place)), run["seed"])
         )
-        order = sorted(found, key=lambda name: self._place[name])
+        order = sorted(found, key=lambda name: self._place.get(name, len(self._place)))
         self.results.experiments = {name: found[name] for name in order}
 
     def save(self) -> None:
