@@ -133,6 +133,8 @@ def everything(folder):
 
 def killed(folder):
     accelerator = default_accelerator()
+    if parallel.rank() == 0:  # let it find out by itself, before the launcher ends it
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def end():
         if parallel.rank() == 1:

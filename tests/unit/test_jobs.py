@@ -26,7 +26,7 @@ from attncourse.experiments import (
 from attncourse.measure import one_thread
 from tests.unit import grid
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 
 
 def quiet(line):

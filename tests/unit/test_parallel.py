@@ -18,6 +18,7 @@ from tests.unit.parallel_script import EVEN, UNEVEN, Stop, Stops, trained, weigh
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="gloo's launcher needs Unix"),
     pytest.mark.timeout(60),
+    pytest.mark.slow,
 ]
 
 
