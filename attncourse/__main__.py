@@ -1,4 +1,4 @@
-"""The command line: ``python -m attncourse list | doctor | run | progress``."""
+"""The command line: ``python -m attncourse list | doctor | run | merge | progress``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attncourse.experiments import Experiment
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -43,6 +47,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Run a mechanism's experiments over several seeds and record them."""
     from attncourse.experiments import all_experiments, experiments_of, record
+    from attncourse.training.parallel import is_main
 
     if bool(options.chapter) == options.all:
         print("name one chapter, such as channel/squeeze_excitation, or give --all")
@@ -54,17 +59,81 @@ def _run(options: argparse.Namespace) -> int:
     except KeyError as error:
         print(error.args[0])
         return 2
-    for chapter, experiments in wanted.items():
-        if options.experiment:
-            chosen = [e for e in experiments if e.name == options.experiment]
+    if options.experiment:
+        for chapter, experiments in wanted.items():
+            chosen = tuple(e for e in experiments if e.name == options.experiment)
             if not chosen:
                 names = ", ".join(e.name for e in experiments)
                 print(f"{chapter} has no experiment {options.experiment!r}; it has: {names}")
                 return 2
-            experiments = tuple(chosen)
-        out = Path(options.out) / f"{chapter}.json"
-        record(chapter, experiments, range(options.seeds), out, full=options.full)
-        print(f"recorded in {out}")
+            wanted[chapter] = chosen
+    try:
+        if options.jobs or options.shard:
+            return _run_in_jobs(wanted, options)
+        for chapter, experiments in wanted.items():
+            out = Path(options.out) / f"{chapter}.json"
+            record(chapter, experiments, range(options.seeds), out, full=options.full)
+            if is_main():
+                print(f"recorded in {out}")
+    except KeyboardInterrupt:
+        print("\nstopped: finished runs are recorded, and the same command goes on from there")
+        return 130
+    return 0
+
+
+def _run_in_jobs(wanted: dict[str, tuple[Experiment, ...]], options: argparse.Namespace) -> int:
+    """Run a grid, or a share of it, in processes of its own; the status is 1 if a run failed."""
+    from attncourse.experiments import (
+        Ledger,
+        ShardLedger,
+        cells_of,
+        cells_of_shard,
+        record_in_jobs,
+        shard_folder,
+    )
+    from attncourse.training.parallel import launched
+
+    if launched():
+        print("accelerate launch trains one run on many processes, --jobs and --shard run many "
+              "at once: choose one of the two")  # fmt: skip
+        return 2
+    out = Path(options.out)
+    cells = [
+        cell
+        for chapter, experiments in wanted.items()
+        for cell in cells_of(chapter, experiments, range(options.seeds))
+    ]
+    ledgers: dict[str, Ledger] = {}
+    if options.shard:
+        folder = shard_folder(out, *options.shard)
+        folder.mkdir(parents=True, exist_ok=True)  # there even if it has nothing to run
+        cells = cells_of_shard(cells, *options.shard)
+        for chapter, experiments in wanted.items():
+            name = f"{chapter}.json"
+            ledgers[chapter] = ShardLedger(chapter, experiments, folder / name, out / name)
+    else:
+        for chapter, experiments in wanted.items():
+            ledgers[chapter] = Ledger(chapter, experiments, out / f"{chapter}.json")
+    failed = record_in_jobs(cells, ledgers, options.jobs or 1, full=options.full)
+    for chapter in dict.fromkeys(cell.chapter for cell in cells):
+        print(f"recorded in {ledgers[chapter].out}")
+    if failed:
+        print(f"\n{len(failed)} of {len(cells)} runs failed; the same command tries them again:")
+        for cell, reason in failed.items():
+            print(f"\n{cell}\n{reason.rstrip()}")
+        return 1
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Take the runs of all shards over into the results files."""
+    from attncourse.experiments import merge
+
+    try:
+        print(f"{merge(Path(options.out))} runs taken over")
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        print(error.args[0])
+        return 1
     return 0
 
 
@@ -95,7 +164,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--seeds", type=_positive, default=5, help="how many seeds (default 5)")
     run.add_argument("--full", action="store_true", help="the budget for a GPU")
     run.add_argument("--out", default="book/results", help="folder of the results files")
+    run.add_argument(
+        "--jobs", type=_positive, metavar="N",
+        help="N runs at a time, each in a process with one thread; a failure does not end the rest",
+    )  # fmt: skip
+    run.add_argument(
+        "--shard", type=_shard, metavar="I/N",
+        help="run only share I of N, into a folder of its own; see merge",
+    )  # fmt: skip
     run.set_defaults(function=_run)
+
+    merging = commands.add_parser("merge", help=_merge.__doc__)
+    merging.add_argument("--out", default="book/results", help="folder of the results files")
+    merging.set_defaults(function=_merge)
 
     progress = commands.add_parser("progress", help=_progress.__doc__)
     progress.set_defaults(function=_progress)
@@ -112,6 +193,13 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
     return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} must be I/N with I from 1 to N, such as 1/4")
+    return int(index), int(count)
 
 
 if __name__ == "__main__":

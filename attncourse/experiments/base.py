@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.tasks import Task
 from attncourse.training import Budget, Run, accuracy, fit, seed_everything
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 ROLES = ("plain", "mechanism", "ablation")
 
@@ -80,6 +84,7 @@ class Experiment:
         budget: Budget | None = None,
         task: Task | None = None,
         checkpoint: Path | None = None,
+        accelerator: Accelerator | None = None,
     ) -> tuple[Run, float]:
         """Train one variant with one seed.
 
@@ -89,6 +94,7 @@ class Experiment:
             budget: in place of ``quick``.
             task: in place of a new one, to load data once for many runs.
             checkpoint: file to resume from.
+            accelerator: to override the choice of device.
 
         Returns:
             the run and its score on the test set.
@@ -104,5 +110,6 @@ class Experiment:
             loss=self.loss,
             checkpoint=checkpoint,
             title=f"{variant}, seed {seed}",
+            accelerator=accelerator,
         )
         return run, self.score(run.model, *task.test_set())

@@ -8,14 +8,18 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from attncourse.experiments.base import Experiment
+from attncourse.experiments.ledger import Cell, Ledger, cells_of
 from attncourse.experiments.results import Results
 from attncourse.tasks import Task
-from attncourse.training import Budget, seed_everything
+from attncourse.training import Budget, default_accelerator, parallel, seed_everything
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def record(
@@ -42,48 +46,73 @@ def record(
 
     Returns:
         all results, old and new.
+
+    Raises:
+        ValueError: if ``out`` is not a results file of this chapter.
+        Exception: whatever a run raises; the runs before it are recorded.
     """
-    results = Results.load(out, chapter)
+    accelerator = default_accelerator() if parallel.launched() else None
+    # Under ``accelerate launch`` every process comes here; the main one reads, writes and speaks.
+    ledger = Ledger(
+        chapter, experiments, out, parallel.from_main(lambda: Results.load(out, chapter))
+    )
     for experiment in experiments:
         budget = experiment.full if full else experiment.quick
-        task = experiment.task()
-        frame = {
-            "question": experiment.question,
-            "data": experiment.data,
-            "task": repr(task),
-            "budget": asdict(budget),
-            "metric": experiment.metric,
-        }
-        entry = results.experiments.get(experiment.name)
-        if entry is None or any(entry.get(key) != value for key, value in frame.items()):
-            entry = results.experiments[experiment.name] = {**frame, "runs": []}
-        for seed in seeds:
-            for variant in experiment.variants:
-                start = fingerprint(experiment, variant.name, task, seed, budget)
-                if _done(entry, variant.name, seed, start):
-                    say(f"{experiment.name}: {variant.name}, seed {seed}: recorded already")
-                    continue
-                row = _one(experiment, variant.name, seed, budget, task, start)
-                kept = [r for r in entry["runs"] if (r["variant"], r["seed"]) != row["_key"]]
-                row.pop("_key")
-                entry["runs"] = _ordered(experiment, [*kept, row])
-                results.save(out)
-                say(
-                    f"{experiment.name}: {variant.name}, seed {seed}: {experiment.metric} "
-                    f"{row['score']:.4f} in {row['seconds']:.0f} s on {row['device']}"
-                )
-    return results
+        task = parallel.one_after_another(experiment.task)
+        frame = frame_for(experiment, task, budget)
+        for cell in cells_of(chapter, [experiment], seeds):
+            known = ledger.known(experiment.name, cell.variant, cell.seed)
+            row = run_cell(experiment, cell, budget, task, known, accelerator)
+            if row is not None:
+                ledger.enter(experiment.name, frame, row)
+                if parallel.is_main():
+                    ledger.save()
+            if parallel.is_main():
+                say(told(cell, experiment.metric, row))
+    return ledger.results
 
 
-def _one(
-    experiment: Experiment, variant: str, seed: int, budget: Budget, task: Task, start: str
-) -> dict[str, Any]:
-    run, value = experiment.run(variant, seed, budget=budget, task=task)
+def frame_for(experiment: Experiment, task: Task, budget: Budget) -> dict[str, Any]:
+    """What all recorded runs of an experiment must have in common."""
     return {
-        "_key": (variant, seed),
-        "variant": variant,
-        "role": experiment.variant(variant).role,
-        "seed": seed,
+        "question": experiment.question,
+        "data": experiment.data,
+        "task": repr(task),
+        "budget": asdict(budget),
+        "metric": experiment.metric,
+    }
+
+
+def run_cell(
+    experiment: Experiment,
+    cell: Cell,
+    budget: Budget,
+    task: Task,
+    known: dict[str, Any] | None,
+    accelerator: Accelerator | None = None,
+) -> dict[str, Any] | None:
+    """Run one cell, or return ``None`` if ``known`` is the same run.
+
+    Args:
+        experiment: the cell's experiment.
+        cell: which variant and seed.
+        budget: what the run may spend.
+        task: the experiment's task.
+        known: frame and start of the recorded run, as :meth:`Ledger.known` gives them.
+        accelerator: of the processes that train together, if there are several.
+    """
+    start = parallel.from_main(
+        lambda: fingerprint(experiment, cell.variant, task, cell.seed, budget)
+    )
+    if known == {"frame": frame_for(experiment, task, budget), "start": start}:
+        return None
+    run, value = experiment.run(
+        cell.variant, cell.seed, budget=budget, task=task, accelerator=accelerator
+    )
+    return {
+        "variant": cell.variant,
+        "role": experiment.variant(cell.variant).role,
+        "seed": cell.seed,
         "score": value,
         "final_loss": sum(run.losses[-20:]) / len(run.losses[-20:]),
         "parameters": sum(p.numel() for p in run.model.parameters()),
@@ -95,16 +124,12 @@ def _one(
     }
 
 
-def _done(entry: dict[str, Any], variant: str, seed: int, start: str) -> bool:
-    return any(
-        (run["variant"], run["seed"], run["start"]) == (variant, seed, start)
-        for run in entry["runs"]
-    )
-
-
-def _ordered(experiment: Experiment, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    place = {variant.name: index for index, variant in enumerate(experiment.variants)}
-    return sorted(runs, key=lambda run: (place.get(run["variant"], len(place)), run["seed"]))
+def told(cell: Cell, metric: str, row: dict[str, Any] | None) -> str:
+    """The line that reports a cell."""
+    name = f"{cell.experiment}: {cell.variant}, seed {cell.seed}"
+    if row is None:
+        return f"{name}: recorded already"
+    return f"{name}: {metric} {row['score']:.4f} in {row['seconds']:.0f} s on {row['device']}"
 
 
 def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, budget: Budget) -> str:

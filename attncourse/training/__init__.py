@@ -1,7 +1,8 @@
 """One training loop, on Accelerate: the same call on a CPU, a GPU or many of them."""
 
 from attncourse.training.checkpoint import Checkpoint
-from attncourse.training.loop import Budget, Run, accuracy, fit
+from attncourse.training.cost import gpu_hours
+from attncourse.training.loop import Budget, Run, accuracy, default_accelerator, fit
 from attncourse.training.progress import progress_bar
 from attncourse.training.seeds import seed_everything
 
@@ -10,7 +11,9 @@ __all__ = [
     "Checkpoint",
     "Run",
     "accuracy",
+    "default_accelerator",
     "fit",
+    "gpu_hours",
     "progress_bar",
     "seed_everything",
 ]

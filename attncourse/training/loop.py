@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attncourse.training import parallel
 from attncourse.training.checkpoint import Checkpoint
 from attncourse.training.progress import progress_bar
 
@@ -85,14 +87,15 @@ def fit(
     """Train ``model`` on ``task`` with Adam under a one-cycle schedule.
 
     Runs where Accelerate puts it: a GPU if there is one (in bfloat16 where it can), else the
-    CPU, and on many processes under ``accelerate launch``.
+    CPU, and on many processes under ``accelerate launch``.  Many processes share each batch and
+    take the same steps as one would; only randomness inside the model, such as dropout, differs.
 
     Args:
         model: the network, freshly built; seed before building it.
         task: gives the batch of every ``(seed, step)``.
         budget: steps, batch size, peak learning rate.
         seed: seed of the batches and of any randomness inside the model.
-        loss: (outputs, targets) -> scalar.
+        loss: (outputs, targets) -> scalar, a mean over the examples.
         checkpoint: file to save to and, if it is there, to resume from.
         save_every: steps between two saves.
         title: text of the progress bar.
@@ -100,7 +103,9 @@ def fit(
 
     Raises:
         ValueError: if the checkpoint is damaged or belongs to another run.
+        ValueError: if the batch has fewer examples than there are processes.
         FloatingPointError: if the loss stops being a finite number.
+        RuntimeError: if another process ends, or the processes found different checkpoints.
     """
     accelerator = accelerator or default_accelerator()
     torch.manual_seed(seed)
@@ -119,64 +124,86 @@ def fit(
     if store and (record := store.load(bare, optimizer, schedule)):
         losses = record["losses"]
 
+    parallel.agree(
+        "the step to start from", len(losses),
+        "keep the checkpoint in a folder that all machines share", accelerator.device,
+    )  # fmt: skip
+
     started = time.perf_counter()
     model.train()
-    rank, world = accelerator.process_index, accelerator.num_processes
     steps = range(len(losses), budget.steps)
-    for step in progress_bar(steps, title=title, total=budget.steps, start=len(losses)):
-        x, y = task.train_batch(seed, step, budget.batch_size)
-        x, y = x[rank::world].to(accelerator.device), y[rank::world].to(accelerator.device)
-        optimizer.zero_grad()
-        with accelerator.autocast():
-            value = loss(model(x), y)
-        accelerator.backward(value)
-        if budget.clip is not None:
-            accelerator.clip_grad_norm_(model.parameters(), budget.clip)
-        optimizer.step()
-        schedule.step()
-        losses.append(float(accelerator.reduce(value.detach(), "mean")))
-        if losses[-1] != losses[-1] or losses[-1] in (float("inf"), float("-inf")):
-            raise FloatingPointError(
-                f"the loss became {losses[-1]} at step {step}: lower learning_rate="
-                f"{budget.learning_rate}, or look for NaN in the inputs"
-            )
-        if store and ((step + 1) % save_every == 0 or step + 1 == budget.steps):
-            accelerator.wait_for_everyone()
-            if accelerator.is_main_process:
-                store.save(bare, optimizer, schedule, {"losses": losses})
-    return Run(bare.eval(), losses, time.perf_counter() - started, device_name(accelerator.device))
+    with parallel.shared_statistics(bare), parallel.lost_process_is_named(lambda: len(losses)):
+        for step in progress_bar(steps, title=title, total=budget.steps, start=len(losses)):
+            parallel.reseed(seed, step)
+            x, y = task.train_batch(seed, step, budget.batch_size)
+            part = len(parallel.share(y)) * accelerator.num_processes / len(y)  # 1 if even
+            x, y = (parallel.share(t).to(accelerator.device) for t in (x, y))
+            optimizer.zero_grad()
+            with accelerator.autocast():
+                value = loss(model(x), y) * part
+            accelerator.backward(value)
+            if budget.clip is not None:
+                accelerator.clip_grad_norm_(model.parameters(), budget.clip)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(accelerator.reduce(value.detach(), "mean")))
+            if not math.isfinite(losses[-1]):
+                raise FloatingPointError(
+                    f"the loss became {losses[-1]} at step {step}: lower learning_rate="
+                    f"{budget.learning_rate}, or look for NaN in the inputs"
+                )
+            if store and ((step + 1) % save_every == 0 or step + 1 == budget.steps):
+                accelerator.wait_for_everyone()
+                if accelerator.is_main_process:
+                    store.save(bare, optimizer, schedule, {"losses": losses})
+    seconds = time.perf_counter() - started
+    return Run(bare.eval(), losses, seconds, device_name(accelerator.device))
 
 
 def default_accelerator() -> Accelerator:
     """A GPU with bfloat16 where it has it, else the CPU in float32."""
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
     gpu = torch.cuda.is_available()
     precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
-    return Accelerator(cpu=not gpu, mixed_precision=precision)
+    handlers = []
+    if parallel.launched():
+        # A mechanism may leave a parameter without a gradient in some steps.  Where none does,
+        # torch warns once in each process that it looked for such parameters in vain.
+        handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
+    return Accelerator(cpu=not gpu, mixed_precision=precision, kwargs_handlers=handlers)
 
 
 def device_name(device: torch.device) -> str:
-    """The GPU's own name, or how many processor threads torch uses."""
+    """The GPU's own name, or how many processor threads torch uses; ``2 x`` for two processes."""
+    times = f"{parallel.world_size()} x " if parallel.world_size() > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+        return times + torch.cuda.get_device_name(device)
+    return f"{times}CPU, {torch.get_num_threads()} threads"
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> float:
-    """Share of correct answers, from 0 to 1, in eval mode; the model's mode is put back."""
+    """Share of correct answers, from 0 to 1, in eval mode; the model's mode is put back.
+
+    Under ``accelerate launch`` every process must call it: each answers its part of the
+    examples, and all get the share of the whole.
+    """
     device = next(model.parameters()).device
     training = model.training
+    own = slice(parallel.rank(), None, parallel.world_size())
     model.eval()
     try:
         correct = sum(
             int((model(inputs.to(device)).argmax(dim=1).cpu() == labels).sum())
-            for inputs, labels in zip(x.split(batch_size), y.split(batch_size), strict=True)
+            for inputs, labels in zip(
+                x[own].split(batch_size), y[own].split(batch_size), strict=True
+            )
+            if len(labels)
         )
     finally:
         model.train(training)
-    return correct / len(y)
+    return parallel.total(correct, device=device)[0] / len(y)
 
 
 def _identity(model: nn.Module, task: Batches, budget: Budget, seed: int) -> dict[str, object]:

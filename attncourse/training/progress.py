@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from attncourse.training.parallel import is_main
+
 #: Set to "off" by the tools that execute notebooks, so that no bar lands in stored outputs.
 SWITCH = "ATTNCOURSE_PROGRESS"
 
@@ -14,12 +16,12 @@ def progress_bar(steps: Iterable[int], *, title: str, total: int, start: int = 0
     """Wrap ``steps`` in a tqdm bar: a widget in a notebook, a line in a terminal.
 
     The bar is off where the environment variable ``ATTNCOURSE_PROGRESS`` is ``off``, and where
-    standard error is a file or a pipe.
+    standard error is a file or a pipe.  Of several processes only the main one shows it.
     """
     from tqdm.auto import tqdm
 
     watched = _in_a_notebook() or sys.stderr.isatty()
-    off = os.environ.get(SWITCH, "").lower() == "off" or not watched
+    off = os.environ.get(SWITCH, "").lower() == "off" or not watched or not is_main()
     return tqdm(steps, desc=title, total=total, initial=start, leave=False, disable=off)
 
 

@@ -87,7 +87,7 @@ def test_the_cell_leaves_the_hosts_packages_as_they_are(versions, package, tmp_p
     here, changed = re.subn(r"git\+https://[^\"]+", package.as_posix(), cell)
     assert changed == 1
     report = tmp_path / "report.json"
-    told = {"PIP_DRY_RUN": "1", "PIP_REPORT": str(report), "PIP_CONSTRAINT": ""}
+    told = {"PYTHONPATH": "", "PIP_DRY_RUN": "1", "PIP_REPORT": str(report), "PIP_CONSTRAINT": ""}
     done = subprocess.run(
         [python, "-c", here], env=os.environ | told, cwd=tmp_path, capture_output=True, text=True,
         check=False,
