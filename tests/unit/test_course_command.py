@@ -130,3 +130,24 @@ def test_each_notebook_is_timed_and_none_is_left_out(monkeypatch, capsys, one, t
     monkeypatch.setattr(run_notebooks, "call", call)
     assert run_notebooks.main(["channel/squeeze_excitation"]) == status
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("alone", "status"), [(40, 0), (70, 1)])
+def test_a_notebook_that_was_late_beside_others_runs_once_more_alone(
+    monkeypatch, capsys, alone, status
+):
+    jobs = []
+
+    def call(*arguments, env=None):
+        report = next(str(a) for a in arguments if str(a).startswith("--junitxml="))
+        jobs.append(arguments[arguments.index("-n") + 1])
+        taken = 90 if jobs[-1] == "2" else alone
+        with open(report.removeprefix("--junitxml="), "w") as out:
+            file = "book/channel/squeeze_excitation.ipynb"
+            out.write(REPORT.format(file=file, one=taken, two=0))
+        return 0
+
+    monkeypatch.setattr(run_notebooks, "call", call)
+    assert run_notebooks.main(["channel/squeeze_excitation"]) == status
+    assert jobs == ["2", "1"]
+    assert "took 90.0 s beside others" in capsys.readouterr().out
