@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attncourse.temporal import TemporalSelfAttention
+from attncourse.temporal import GlobalLocalTemporal, TemporalSelfAttention
 
 
 class ClipNet(nn.Module):
@@ -106,3 +106,10 @@ class OneQuery(TemporalSelfAttention):
     def attend(self, x: Tensor) -> Tensor:
         """No fast path."""
         return self.f(self.g(x), x)
+
+
+def one_query_for_all(channels: int) -> GlobalLocalTemporal:
+    """GLTR in whose attention every frame asks the same, learned question."""
+    block = GlobalLocalTemporal(channels)
+    block.attention = OneQuery(block.out_channels)
+    return block
