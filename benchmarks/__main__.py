@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("chapter", nargs="*", help="such as spatial/non_local; all if none")
     parser.add_argument("--repeats", type=int, default=7, help="samples of each form (default 7)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--compiled", action="store_true", help="also the gain under torch.compile: slow to prepare"
+    )
     parser.add_argument("--out", type=Path, default=None, help="the file to write")
     options = parser.parse_args(arguments)
     known = {case.chapter for case in CASES}
@@ -56,7 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     on_cpu = options.device == "cpu"
     out = options.out or (TABLE if on_cpu else TABLE.with_name("benchmarks-gpu.json"))
     chosen = [case for case in CASES if not options.chapter or case.chapter in options.chapter]
-    rows = [row(c, repeats=options.repeats, device=options.device, log=print) for c in chosen]
+    rows = [
+        row(
+            case, repeats=options.repeats, device=options.device, log=print,
+            with_compiler=options.compiled,
+        )
+        for case in chosen
+    ]  # fmt: skip
     kept = []
     if options.chapter and out.exists():
         there = json.loads(out.read_text(encoding="utf-8"))["rows"]

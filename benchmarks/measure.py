@@ -69,7 +69,30 @@ def slope(points: Iterable[tuple[float, float]]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in logs) / below
 
 
-def row(case: Case, *, repeats: int = 7, device: str = "cpu", log: Any = None) -> dict[str, Any]:
+def compiled(case: Case, shape: tuple[int, ...], *, device: str = "cpu") -> float | None:
+    """How many times faster a training step is under ``torch.compile``; None without a compiler.
+
+    The time of compiling itself is not counted.
+    """
+    forms, x = forms_of(case, shape, device=device)
+    torch._dynamo.reset()
+    try:
+        fast = training_step(torch.compile(forms["ours"], dynamic=False), x)
+        timed = compare({"eager": training_step(forms["ours"], x), "compiled": fast}, device=device)
+    except torch._dynamo.exc.TorchDynamoException as error:
+        print(f"not compiled here: {str(error).splitlines()[0]}")
+        return None
+    return timed["eager"] / timed["compiled"]
+
+
+def row(
+    case: Case,
+    *,
+    repeats: int = 7,
+    device: str = "cpu",
+    log: Any = None,
+    with_compiler: bool = False,
+) -> dict[str, Any]:
     """All that is measured of one case, as plain data."""
     sizes = []
     for label, shape in case.sizes.items():
@@ -83,10 +106,13 @@ def row(case: Case, *, repeats: int = 7, device: str = "cpu", log: Any = None) -
         form: round(slope((s["grows"], s["forms"][form]["seconds"]) for s in sizes[-2:]), 2)
         for form in sizes[0]["forms"]
     }
+    middle = list(case.sizes)[1]
+    gain = compiled(case, case.sizes[middle], device=device) if with_compiler else None
     return {
         "chapter": case.chapter,
         "name": case.name,
         "sizes": sizes,
+        "compiled": {"label": middle, "gain": round(gain, 2)} if gain else None,
         "slopes": slopes,
         "predicted": dict(case.exponents),
         "floors": {form: list(pair) for form, pair in case.floors.items()},

@@ -85,6 +85,7 @@ def test_a_row_is_plain_data_with_slopes():
     made = row(CASES[0], repeats=3)
     assert json.loads(json.dumps(made)) == made
     assert set(made["slopes"]) == set(made["sizes"][0]["forms"])
+    assert made["compiled"] is None, "compiling is for those who ask"
 
 
 def test_calls_that_make_no_sense_are_refused(capsys):

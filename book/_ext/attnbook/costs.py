@@ -108,9 +108,16 @@ def row_html(row: dict[str, Any], href: str) -> str:
         + (f" (predicted {row['predicted'][form]:g})" if form in row["predicted"] else "")
         for form in row["slopes"]
     )
+    gain = row.get("compiled")
+    compiled = (
+        f" Under <code>torch.compile</code> a step at {escape(gain['label'])} is "
+        f"{gain['gain']:.2f} times as fast."
+        if gain
+        else ""
+    )
     return (
         f'<div class="ac-cost-row"><p><a href="{escape(href)}">{escape(row["name"])}</a>. '
-        f"Slope of the time between the two larger sizes: {escape(slopes)}.</p>"
+        f"Slope of the time between the two larger sizes: {escape(slopes)}.{compiled}</p>"
         f'<div class="ac-cost-charts">{chart(row, "seconds")}{chart(row, "bytes")}</div>'
         '<details><summary>The numbers</summary><div class="pst-scrollable-table-container">'
         '<table class="table"><thead><tr><th scope="col">input</th><th scope="col">form</th>'
