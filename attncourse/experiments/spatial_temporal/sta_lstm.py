@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,6 +29,9 @@ from attncourse.tasks import Task
 from attncourse.tasks.cued_joint import JOINTS, CuedJoint
 from attncourse.tasks.skeletons import Folds, msr_action3d_task, utkinect_folds
 from attncourse.training import Budget, Run
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Build = Callable[[], SpatioTemporalLSTM]
 
@@ -51,6 +54,7 @@ class FoldedExperiment(Experiment):
         budget: Budget | None = None,
         task: Task | None = None,
         checkpoint: Path | None = None,
+        accelerator: Accelerator | None = None,
     ) -> tuple[Run, float]:
         """Train one network a fold; the run is the last one's, with the time of all."""
         folds = task or self.task()
@@ -58,7 +62,9 @@ class FoldedExperiment(Experiment):
             raise TypeError(f"task is a {type(folds).__name__}: this experiment takes Folds")
         right, count, seconds = 0.0, 0, 0.0
         for fold in folds.folds:
-            run, score = super().run(variant, seed, budget=budget, task=fold)
+            run, score = super().run(
+                variant, seed, budget=budget, task=fold, accelerator=accelerator
+            )
             clips = len(fold.test_labels)
             right, count, seconds = right + score * clips, count + clips, seconds + run.seconds
         return Run(run.model, run.losses, seconds, run.device), right / count
