@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -31,3 +32,28 @@ def seeded(*numbers: int) -> torch.Generator:
     """A generator whose stream is fixed by ``numbers`` and unrelated to that of any others."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) >> 1)
+
+
+def epoch_batch(count: int, size: int, what: str, seed: int, step: int, *stream: int) -> Tensor:
+    """Which of ``count`` examples make up batch ``step``; an epoch's last, short batch is left out.
+
+    Args:
+        count: examples in an epoch.
+        size: examples in the batch.
+        what: what they are called, for the message.
+        seed: of the run.
+        step: number of the batch.
+        stream: tells this use of the seed from others of the same task.
+
+    Raises:
+        ValueError: if an epoch has too few examples for one batch.
+    """
+    if size > count:
+        raise ValueError(f"size={size} exceeds the {count} {what}: use a smaller one")
+    epoch, place = divmod(step, count // size)
+    return _order(count, seed, epoch, *stream)[place * size : (place + 1) * size]
+
+
+@lru_cache(maxsize=8)
+def _order(count: int, *numbers: int) -> Tensor:
+    return torch.randperm(count, generator=seeded(*numbers))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attncourse.tasks.base import seeded
-from attncourse.tasks.images import digits
+from attncourse.tasks.images import digits_of
 
 _TEST_SEED = 2_400
 _DIGIT, _CUE = 8, 4
@@ -72,8 +72,7 @@ class CueAndLook:
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw examples, labels and corners; corner 2 r + k lies at row end r, column end k."""
-        train_x, train_y, test_x, test_y = digits()
-        images, labels = (train_x, train_y) if train else (test_x, test_y)
+        images, labels = digits_of(train)
         chosen = torch.randint(len(labels), (size, 4), generator=generator)
         corner = torch.randint(4, (size,), generator=generator)
         x = torch.zeros(size, 1, self.side, self.side)

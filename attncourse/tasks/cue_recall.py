@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from attncourse.tasks.base import seeded
-from attncourse.tasks.images import digits
+from attncourse.tasks.images import digits_of
 
 SIDE = 10
 _DIGIT = 8
@@ -87,8 +87,7 @@ class CueRecall:
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw clips, labels and the places of the frames that match the cue."""
-        train_x, train_y, test_x, test_y = digits()
-        images, labels = (train_x, train_y) if train else (test_x, test_y)
+        images, labels = digits_of(train)
         shown = self.frames - 1
         pick = torch.randint(len(labels), (size, shown), generator=generator)
         place = torch.randint(shown, (size, 1), generator=generator)

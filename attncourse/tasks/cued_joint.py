@@ -17,7 +17,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import epoch_batch, seeded
 
 #: Name of each joint -> where it rests, (x, y); the figure looks at us, so its left is our right.
 REST: dict[str, tuple[float, float]] = {
@@ -106,12 +106,8 @@ class CuedJoint:
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """A batch of the seed's training clips, drawn without replacement within an epoch."""
-        if size > self.clips:
-            raise ValueError(f"size={size} exceeds the {self.clips} clips: use a smaller one")
+        chosen = epoch_batch(self.clips, size, "clips", seed, step, 2)
         cases = _training_clips(self, seed)
-        epoch, place = divmod(step, self.clips // size)
-        order = torch.randperm(self.clips, generator=seeded(seed, epoch, 2))
-        chosen = order[place * size : (place + 1) * size]
         return cases.x[chosen], cases.y[chosen]
 
     def test_set(self) -> tuple[Tensor, Tensor]:

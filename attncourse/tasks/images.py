@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from attncourse.datasets import ImageData, fashion_mnist
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import epoch_batch, seeded
 
 #: Digits kept for testing, of 1,797: a fixed share of one fixed shuffle.
 DIGITS_TEST = 397
@@ -37,21 +37,12 @@ class ImageTask:
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Inputs and labels of batch ``step``; an epoch's last, short batch is left out."""
-        count = len(self.train_labels)
-        if size > count:
-            raise ValueError(f"size={size} exceeds the {count} training images: use a smaller one")
-        epoch, place = divmod(step, count // size)
-        order = _order(count, seed, epoch)[place * size : (place + 1) * size]
-        return self.train_images[order], self.train_labels[order]
+        chosen = epoch_batch(len(self.train_labels), size, "training images", seed, step)
+        return self.train_images[chosen], self.train_labels[chosen]
 
     def test_set(self) -> tuple[Tensor, Tensor]:
         """All test images and labels."""
         return self.test_images, self.test_labels
-
-
-@lru_cache(maxsize=4)
-def _order(count: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(count, generator=seeded(seed, epoch))
 
 
 @cache
@@ -70,6 +61,12 @@ def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     order = torch.randperm(len(y), generator=seeded(1797))
     x, y = x[order], y[order]
     return x[:-DIGITS_TEST], y[:-DIGITS_TEST], x[-DIGITS_TEST:], y[-DIGITS_TEST:]
+
+
+def digits_of(train: bool) -> tuple[Tensor, Tensor]:
+    """Images and labels of the digits' training part, or of their test part."""
+    train_x, train_y, test_x, test_y = digits()
+    return (train_x, train_y) if train else (test_x, test_y)
 
 
 def digits_task() -> ImageTask:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attncourse.tasks.base import seeded
-from attncourse.tasks.images import digits
+from attncourse.tasks.images import digits, digits_of
 
 _TEST_SEED, _SOURCE = 7_000, 8
 
@@ -97,8 +97,7 @@ class ObjectScale:
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        train_x, train_y, test_x, test_y = digits()
-        images, labels = (train_x, train_y) if train else (test_x, test_y)
+        images, labels = digits_of(train)
         chosen = torch.randint(len(labels), (size,), generator=generator)
         sides = torch.randint(self.smallest, self.largest + 1, (size,), generator=generator)
         room = (self.canvas - sides + 1).float()

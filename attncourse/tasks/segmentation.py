@@ -8,14 +8,13 @@ task's ``ignore_index`` count for nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from attncourse.datasets import SegmentationData
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import epoch_batch, seeded
 
 
 def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
@@ -78,11 +77,7 @@ class SegmentationTask:
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Scenes and labels of batch ``step``; an epoch's last, short batch is left out."""
-        count = len(self.train_labels)
-        if size > count:
-            raise ValueError(f"size={size} exceeds the {count} training scenes: use a smaller one")
-        epoch, place = divmod(step, count // size)
-        chosen = _order(count, seed, epoch)[place * size : (place + 1) * size]
+        chosen = epoch_batch(len(self.train_labels), size, "training scenes", seed, step)
         x, y = self.train_images[chosen], self.train_labels[chosen]
         mirrored = torch.rand(size, generator=seeded(seed, step, 1)) < 0.5
         x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
@@ -97,11 +92,6 @@ class SegmentationTask:
         counts = torch.bincount(self.train_labels.flatten(), minlength=self.classes + 1)
         counts = counts[: self.classes].double()
         return counts / counts.sum()
-
-
-@lru_cache(maxsize=4)
-def _order(count: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(count, generator=seeded(seed, epoch))
 
 
 def segmentation_task(data: SegmentationData, factor: int = 1) -> SegmentationTask:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attncourse.datasets import SkeletonData, msr_action3d, utkinect
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import epoch_batch, seeded
 
 #: Frames that a training clip may be shifted by.
 SHIFT = 2
@@ -47,12 +47,7 @@ class SkeletonTask:
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Training clips, drawn without replacement within an epoch, each changed a little."""
-        count = len(self.train_labels)
-        if size > count:
-            raise ValueError(f"size={size} exceeds the {count} training clips: use a smaller one")
-        epoch, place = divmod(step, count // size)
-        order = torch.randperm(count, generator=seeded(seed, epoch, 1))
-        chosen = order[place * size : (place + 1) * size]
+        chosen = epoch_batch(len(self.train_labels), size, "training clips", seed, step, 1)
         x = self._changed(self.train_clips[chosen], seeded(seed, step, 2))
         return self._standard(x), self.train_labels[chosen]
 

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from attncourse.tasks.base import seeded
-from attncourse.tasks.images import digits
+from attncourse.tasks.images import digits_of
 
 #: Row -> default strength of its cue.
 ROWS: dict[str, float] = {"mean": 0.5, "std": 0.4, "dct": 0.7, "cov": 0.8, "code": math.sqrt(2)}
@@ -98,8 +98,7 @@ class StatisticLadder:
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw examples, labels and hidden bits from ``generator``."""
-        train_x, train_y, test_x, test_y = digits()
-        images, labels = (train_x, train_y) if train else (test_x, test_y)
+        images, labels = digits_of(train)
         a, b = torch.randint(len(labels), (2, size), generator=generator)
         bit = torch.randint(2, (size,), generator=generator)
         cue = self.cue(bit, generator)
