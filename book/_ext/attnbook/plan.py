@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from sphinx.util.docutils import SphinxDirective
 
 #: Folder of the chapters, relative to the root of the sources.
 BOOK = "book"
@@ -71,3 +73,21 @@ def find(plan: tuple[Category, ...], docname: str) -> tuple[Category, Chapter] |
             if chapter.docname == docname:
                 return category, chapter
     return None
+
+
+def written(directive: SphinxDirective) -> Iterator[tuple[Chapter, Path, str]]:
+    """Each chapter that is there: itself, its notebook, and its address from the present page.
+
+    The page is built anew when the plan, the table of contents or one of the notebooks changes.
+    """
+    env, config = directive.env, directive.config
+    root = Path(env.srcdir)
+    env.note_dependency(str(root / config.attnbook_plan))
+    env.note_dependency(str(root / config.external_toc_path))
+    for category in read(root / config.attnbook_plan):
+        for chapter in category.chapters:
+            if chapter.docname in env.found_docs:
+                notebook = env.doc2path(chapter.docname)
+                env.note_dependency(notebook)
+                uri = env.app.builder.get_relative_uri(env.docname, chapter.docname)
+                yield chapter, Path(notebook), uri

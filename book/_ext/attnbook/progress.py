@@ -55,16 +55,8 @@ class ProgressTable(SphinxDirective):
     """One row for each chapter that is there."""
 
     def run(self) -> list[nodes.Node]:
-        env = self.env
-        root = Path(env.srcdir)
-        env.note_dependency(str(root / self.config.attnbook_plan))
-        env.note_dependency(str(root / self.config.external_toc_path))
-        rows = []
-        for category in plans.read(root / self.config.attnbook_plan):
-            for chapter in category.chapters:
-                if chapter.docname in env.found_docs:
-                    notebook = env.doc2path(chapter.docname)
-                    env.note_dependency(notebook)
-                    href = env.app.builder.get_relative_uri(env.docname, chapter.docname)
-                    rows.append((chapter.title, href, *contents(Path(notebook))))
+        rows = [
+            (chapter.title, href, *contents(notebook))
+            for chapter, notebook, href in plans.written(self)
+        ]
         return [nodes.raw("", table_html(rows), format="html")]

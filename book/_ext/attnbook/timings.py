@@ -58,20 +58,10 @@ class ChapterTimings(SphinxDirective):
     """One row for each notebook of the book."""
 
     def run(self) -> list[nodes.Node]:
-        env = self.env
-        root = Path(env.srcdir)
-        env.note_dependency(str(root / self.config.attnbook_plan))
-        env.note_dependency(str(root / self.config.external_toc_path))
         rows = []
-        for category in plans.read(root / self.config.attnbook_plan):
-            for chapter in category.chapters:
-                if chapter.docname not in env.found_docs:
-                    continue
-                notebook = env.doc2path(chapter.docname)
-                env.note_dependency(notebook)
-                uri = env.app.builder.get_relative_uri(env.docname, chapter.docname)
-                link = nodes.reference("", chapter.title, refuri=uri, internal=True)
-                rows.append([link, *(nodes.Text(cell) for cell in row(stamp_of(Path(notebook))))])
+        for chapter, notebook, uri in plans.written(self):
+            link = nodes.reference("", chapter.title, refuri=uri, internal=True)
+            rows.append([link, *(nodes.Text(cell) for cell in row(stamp_of(notebook)))])
         if not rows:
             return [nodes.paragraph(text="No chapter is published yet.")]
         return [table(("chapter", "ran in", "device", "with"), rows)]
