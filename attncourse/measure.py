@@ -1,12 +1,14 @@
 """Count, weigh and time a function fairly.
 
-Three measurements, each with its convention stated once, here:
+Four measurements, each with its convention stated once, here:
 
 * :func:`count_macs`: multiply-adds.  A matrix product or convolution counts one for every
   multiplication it adds up; a sum or mean over positions counts one for each element read; a
   product of two tensors counts one for each element written; a bilinear reading counts four
   for each element written; a fused LSTM counts the products inside.  Activations, biases,
   normalisation and plain additions are not counted, as is usual in the field.
+* :func:`count_products`: multiply-adds of the matrix products and convolutions alone, with those
+  of the way back; what a matrix unit has to do at least.
 * :func:`peak_bytes`: the largest sum of live tensor storages while the function runs.  It is
   exact and repeatable, because it looks at the tensors and not at the allocator.
 * :func:`compare`: time, interleaved so that a busy machine slows every candidate alike, as
@@ -59,7 +61,7 @@ class _MacCounter(TorchDispatchMode):
             self.total += 4 * out.numel()
         elif packet is _aten.mkldnn_rnn_layer:  # one LSTM layer; its output is (t, b, units)
             units = out[0].shape[2]
-            self.total += out[0][..., 0].numel() * (args[1].numel() + args[2].numel() + 3 * units)
+            self.total += _inside_lstm(args, out[0]) + out[0][..., 0].numel() * 3 * units
         elif packet in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
             self.total += out.numel()
         return out
@@ -102,6 +104,47 @@ class _StorageWatch(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         self.watch(out)
         return out
+
+
+class _ProductCounter(TorchDispatchMode):
+    """Matrix products and convolutions, on the way there and on the way back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        packet = func._overloadpacket
+        if packet in flop_registry:
+            self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
+        elif packet is _aten.mkldnn_rnn_layer:
+            self.total += _inside_lstm(args, out[0])
+        elif packet is _aten.mkldnn_rnn_layer_backward:  # to the inputs and to the weights
+            self.total += 2 * _inside_lstm(args, args[_RNN_OUTPUT])
+        return out
+
+
+#: Place of the forward pass's output among the arguments of a fused LSTM's backward pass.
+_RNN_OUTPUT = 7
+
+
+def _inside_lstm(args: tuple[Any, ...], output: Tensor) -> int:
+    """Multiply-adds of the products in one LSTM layer: inputs and states times weights."""
+    return output[..., 0].numel() * (args[1].numel() + args[2].numel())
+
+
+def count_products(function: Callable[[], object]) -> int:
+    """Multiply-adds of the matrix products and convolutions in ``function()``, backward included.
+
+    Fused attention is made to run its plain form while being counted, so that what it computes
+    twice to save memory is not counted twice.
+    """
+    with sdpa_kernel(SDPBackend.MATH), _ProductCounter() as counter:
+        function()
+    return counter.total
 
 
 def peak_bytes(function: Callable[[], object]) -> int:
@@ -151,6 +194,7 @@ def compare(
     repeats: int = 9,
     warmup: int = 2,
     device: torch.device | str = "cpu",
+    keep_freed: bool = True,
 ) -> dict[str, Timing]:
     """Time the candidates in turns and return each one's median.
 
@@ -159,6 +203,8 @@ def compare(
         repeats: timed samples of each; at least 3.
         warmup: untimed rounds before; at least 1.
         device: where the work happens; on a GPU its own events are the clock.
+        keep_freed: keep freed memory for the next call, from now on and for the whole process;
+            without, large tensors may get fresh pages from the system each time.
 
     Raises:
         ValueError: if there is nothing to compare or too few repeats for a median.
@@ -169,7 +215,8 @@ def compare(
         raise ValueError(f"warmup={warmup} would time the first, slow call: use >= 1")
     if repeats < 3:
         raise ValueError(f"repeats={repeats} is too few for a median and its spread: use >= 3")
-    _keep_freed_memory()
+    if keep_freed:
+        _keep_freed_memory()
     clock = _gpu_seconds if torch.device(device).type == "cuda" else _cpu_seconds
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     with one_thread():

@@ -59,9 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     on_cpu = options.device == "cpu"
     out = options.out or (TABLE if on_cpu else TABLE.with_name("benchmarks-gpu.json"))
     chosen = [case for case in CASES if not options.chapter or case.chapter in options.chapter]
+    roof = roofline(options.device)
     rows = [
         row(
-            case, repeats=options.repeats, device=options.device, log=print,
+            case, roof=roof, repeats=options.repeats, device=options.device, log=print,
             with_compiler=options.compiled,
         )
         for case in chosen
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     both = [r for r in [*kept, *rows] if (r["chapter"], r["name"]) in place]
     table = {
         "machine": machine(options.device),
-        "roofline": roofline(options.device),
+        "roofline": roof,
         "rows": sorted(both, key=lambda r: place[r["chapter"], r["name"]]),
     }
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -21,13 +21,14 @@ class Case:
         module: shape -> the package's module for it; called for every size.
         others: name -> a function that makes another form out of the package's module, with
             the same weights where it has weights, so that the values can be compared.
-        same: whether the other forms give the same values; timm's modules with their own
-            initial weights do not.
         grows: the size that the derivation speaks of: shape -> number.
         exponents: ``{"ours": ..., "textbook": ...}``, the powers of it that the derivation
             predicts for the time at large sizes.
         floors: form -> (least ratio of times, least ratio of memories) at the largest size,
             form over ours; None where nothing is promised.
+        fresh_floors: form -> least ratio of times at the largest size where every tensor above
+            32 MB gets fresh memory from the system, as a process on Linux has it by default;
+            only for cases with such tensors.
         ceilings: form -> greatest ratio of times, where ours is held to be no faster either.
         tolerance: of the comparison of values, in float64.
     """
@@ -37,9 +38,9 @@ class Case:
     sizes: Mapping[str, tuple[int, ...]]
     module: Callable[[tuple[int, ...]], nn.Module]
     others: Mapping[str, Callable[[nn.Module, tuple[int, ...]], Form]]
-    same: bool = True
     grows: Callable[[tuple[int, ...]], float]
     exponents: Mapping[str, float] = field(default_factory=dict)
     floors: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    fresh_floors: Mapping[str, float] = field(default_factory=dict)
     ceilings: Mapping[str, float] = field(default_factory=dict)
     tolerance: float = 1e-10

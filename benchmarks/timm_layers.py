@@ -1,7 +1,8 @@
 """Modules of timm where timm is installed, also without torchvision.
 
 ``import timm`` needs torchvision, which has no CPU build on every system.  A single file of
-``timm.layers`` often does not: it is loaded beside an empty package of that name.
+``timm.layers`` does without: it is loaded beside empty packages of those names, in which one
+class that no layer here makes use of is only named.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 
 def layer(file: str, name: str) -> Any:
     """A class of ``timm.layers.<file>``, or None where it cannot be had."""
     if find_spec("timm") is None:
         return None
-    before = {key: value for key, value in sys.modules.items() if key.split(".")[0] == "timm"}
+    before = {key: value for key, value in sys.modules.items() if _is_ours(key)}
     try:
         try:
             return getattr(import_module(f"timm.layers.{file}"), name)
@@ -28,6 +31,9 @@ def layer(file: str, name: str) -> Any:
                 empty = ModuleType(package)
                 empty.__path__ = [folder]
                 sys.modules[package] = empty
+            for package in ("torchvision", "torchvision.ops", "torchvision.ops.misc"):
+                sys.modules[package] = ModuleType(package)
+            sys.modules["torchvision.ops.misc"].FrozenBatchNorm2d = nn.Module  # type: ignore[attr-defined]
             return getattr(import_module(f"timm.layers.{file}"), name)
     except ImportError:
         return None
@@ -36,6 +42,17 @@ def layer(file: str, name: str) -> Any:
         sys.modules.update(before)
 
 
+def take_over(theirs: nn.Module, ours: nn.Module) -> None:
+    """Give a layer of timm the weights of ours: a linear layer is a 1 x 1 convolution."""
+    pairs = zip(theirs.parameters(), ours.parameters(), strict=True)
+    for own, given in pairs:
+        own.data = given.detach().reshape(own.shape).clone()
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("timm", "torchvision")
+
+
 def _forget() -> None:
-    for key in [key for key in sys.modules if key.split(".")[0] == "timm"]:
+    for key in [key for key in sys.modules if _is_ours(key)]:
         del sys.modules[key]

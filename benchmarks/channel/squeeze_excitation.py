@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from attncourse.channel import SqueezeExcitation
 from benchmarks.case import Case, Form
-from benchmarks.timm_layers import layer
+from benchmarks.timm_layers import layer, take_over
 
 
 def textbook(module: nn.Module, shape: tuple[int, ...]) -> Form:
@@ -24,10 +23,11 @@ SE_OF_TIMM = layer("squeeze_excite", "SEModule")
 
 
 def of_timm(module: nn.Module, shape: tuple[int, ...]) -> Form:
-    """A module of the same width, with weights of its own."""
-    del module
-    torch.manual_seed(0)
-    return SE_OF_TIMM(shape[1], rd_channels=shape[1] // 16)
+    """The same two layers as 1 x 1 convolutions, on the same weights."""
+    made = SE_OF_TIMM(shape[1], rd_channels=module.hidden_channels).to(module.reduce.weight)
+    for theirs, ours in ((made.fc1, module.reduce), (made.fc2, module.expand)):
+        take_over(theirs, ours)
+    return made
 
 
 CASES = (
@@ -49,7 +49,6 @@ CASES = (
             sizes={f"256 × {s} × {s}": (4, 256, s, s) for s in (14, 28, 56)},
             module=lambda shape: SqueezeExcitation(shape[1]),
             others={"timm": of_timm},
-            same=False,
             grows=lambda shape: shape[2] * shape[3],
             exponents={"ours": 1.0, "timm": 1.0},
             floors={"timm": (0.9, None)},

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import torch
 
 from attncourse.catalog import CARDS
 from benchmarks import __main__ as command
+from benchmarks.case import Case
 from benchmarks.cases import CASES
-from benchmarks.measure import broken, forms_of, peak_bytes, row, slope, training_step
+from benchmarks.measure import (
+    broken,
+    forms_of,
+    least_seconds,
+    least_work,
+    peak_bytes,
+    row,
+    slope,
+    training_step,
+    with_fresh_memory,
+)
+from benchmarks.roofline import roofline
 
 IDS = [f"{case.chapter}: {case.name}" for case in CASES]
 TABLE = json.loads(command.TABLE.read_text(encoding="utf-8"))
@@ -22,7 +35,7 @@ def test_every_mechanism_has_a_case():
     assert all(len(case.sizes) == 3 for case in CASES)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.same], ids=lambda c: c.chapter)
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.chapter)
 def test_all_forms_give_the_same_values_and_gradients(case):
     shape = next(iter(case.sizes.values()))
     forms, x = forms_of(case, shape, dtype=torch.float64)
@@ -73,19 +86,75 @@ def test_a_broken_floor_and_ceiling_are_named():
     made = {
         "chapter": "spatial/x", "name": "x", "sizes": [{"forms": costs}],
         "floors": {"textbook": [2, None]}, "ceilings": {"textbook": 1.1},
+        "fresh": {"ours": 2.0, "textbook": 2.5}, "fresh_floors": {"textbook": 1.3},
     }  # fmt: skip
-    one, two = broken(made)
+    one, two, three = broken(made)
     assert one == "spatial/x, x: textbook / ours in seconds is 1.50, floor 2"
     assert "at most 1.1" in two
-    made["floors"] = {"textbook": [1.5, 2]}
-    assert "bytes is 1.00, floor 2" in broken(made)[0]
+    assert "seconds with fresh memory is 1.25, floor 1.3" in three
+    made |= {"floors": {"textbook": [1.5, 2]}, "ceilings": {}, "fresh_floors": {"textbook": 1.2}}
+    assert broken(made) == ["spatial/x, x: textbook / ours in bytes is 1.00, floor 2"]
+    made["fresh"] = None
+    assert len(broken(made)) == 1, "other systems have no such measurement"
+
+
+class Twice(torch.nn.Module):
+    """Two products with one square matrix: the work is known."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(width, width))
+
+    def forward(self, x):
+        return x @ self.weight @ self.weight
+
+
+def test_the_least_work_is_counted():
+    case = Case(
+        chapter="spatial/x", name="x", sizes={"8 x 16": (8, 16)}, module=lambda shape: Twice(16),
+        others={"squared": lambda module, shape: lambda x: x @ (module.weight @ module.weight)},
+        grows=lambda shape: shape[0],
+    )  # fmt: skip
+    work = least_work(case, (8, 16))
+    # There and back to x for each of two products; squaring first costs 16^3 and saves one pair.
+    assert work["products"] == min(4 * 8 * 16 * 16, 16**3 + 2 * 8 * 16 * 16)
+    assert work["bytes"] == 4 * (4 * 8 * 16 + 16 * 16)
+    roof = {"bytes_per_second": 100.0, "multiply_adds_per_second": 1000.0}
+    assert least_seconds({"products": 500, "bytes": 10}, roof) == {"products": 0.5, "bytes": 0.1}
+
+
+def test_no_recorded_step_beats_what_the_machine_can_do():
+    """Only where the tensors outgrow the caches, from which copies are faster than from memory."""
+    for r in TABLE["rows"]:
+        largest = r["sizes"][-1]
+        bound = max(least_seconds(largest["least"], r["roofline"]).values())
+        for form, cost in largest["forms"].items():
+            assert cost["seconds"] > bound, (r["name"], form)
+
+
+def test_the_roofline_is_of_this_machine():
+    roof = roofline()
+    assert roof["bytes_per_second"] > 1e8
+    assert roof["multiply_adds_per_second"] > 1e8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does it differ")
+def test_fresh_memory_is_measured_in_a_process_of_its_own():
+    case = CASES[0]
+    shape = next(iter(case.sizes.values()))
+    timed = with_fresh_memory(case, shape, repeats=3)
+    assert set(timed) == {"ours", *case.others}
+    assert all(seconds > 0 for seconds in timed.values())
 
 
 def test_a_row_is_plain_data_with_slopes():
-    made = row(CASES[0], repeats=3)
+    roof = {"bytes_per_second": 1e10, "multiply_adds_per_second": 1e10}
+    made = row(CASES[0], roof=roof, repeats=3)
     assert json.loads(json.dumps(made)) == made
     assert set(made["slopes"]) == set(made["sizes"][0]["forms"])
+    assert made["roofline"] == roof
     assert made["compiled"] is None, "compiling is for those who ask"
+    assert made["fresh"] is None, "only where tensors are large enough for it to be certain"
 
 
 def test_calls_that_make_no_sense_are_refused(capsys):

@@ -61,6 +61,7 @@ def _connect(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("attnbook_plan", "attncourse/plan.toml", "env")
     app.add_config_value("attnbook_catalog", "book/_data/catalog.json", "env")
+    app.add_config_value("attnbook_benchmarks", "book/_data/benchmarks.json", "env")
     app.add_config_value("attnbook_constraints", "constraints.txt", "env")
     app.connect("config-inited", _configure, priority=400)
     app.add_search_language(search.CourseSearch)
@@ -75,6 +76,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("progress-table", progress.ProgressTable)
     app.add_directive("comparison", comparison.Comparison)
     app.add_directive("benchmarks", costs.Benchmarks)
+    app.add_directive("distances", costs.Distances)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
     app.connect("builder-inited", _connect)

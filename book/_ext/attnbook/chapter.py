@@ -16,6 +16,7 @@ from urllib.parse import quote
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from attnbook import costs
 from attnbook import plan as plans
 from attnbook.plan import BOOK, Address, Category, Chapter
 
@@ -219,7 +220,11 @@ def on_page(
         class_path=record.get("class", ""),
         source=f"{repository}/blob/{branch}/attncourse/{here.path}.py" if repository else "",
     )
-    context["body"] = place(context["body"], strip_html(category, here, address), facts_html(facts))
+    body = place(context["body"], strip_html(category, here, address), facts_html(facts))
+    if table := costs.read(root / app.config.attnbook_benchmarks):
+        page = builder.get_relative_uri(pagename, f"{BOOK}/costs")
+        body = costs.in_chapter(body, table, here.path, page)
+    context["body"] = body
 
 
 def _records(catalog: Path) -> list[dict[str, Any]]:

@@ -1,9 +1,15 @@
-"""``{benchmarks}``: what was measured, drawn over what the derivation predicts."""
+"""``{benchmarks}``: what was measured, drawn over what the derivation predicts.
+
+The same rows stand at the end of a chapter's section on cost, and ``{distances}`` lists how far
+every module is from the least that the machine could take.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +21,11 @@ from attnbook.plan import BOOK
 
 _WIDE, _HIGH, _EDGE, _NAMES = 340, 190, 34, 58
 _CLASSES = {"ours": "ac-mech", "textbook": "ac-plain"}
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A table of measurements, or ``None`` if there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def milliseconds(seconds: float) -> str:
@@ -85,8 +96,67 @@ def _unit(value: float, what: str) -> str:
     return f"{milliseconds(value)} ms" if what == "seconds" else f"{megabytes(value)} MB"
 
 
-def row_html(row: dict[str, Any], href: str) -> str:
-    """One case: two charts and the numbers behind them."""
+def _compiled_text(row: dict[str, Any]) -> str:
+    gain = row.get("compiled")
+    if not gain:
+        return ""
+    return (
+        f" Under <code>torch.compile</code> a step at {escape(gain['label'])} is "
+        f"{gain['gain']:.2f} times as fast."
+    )
+
+
+def _fresh_text(row: dict[str, Any]) -> str:
+    """The ratios where tensors above 32 MB get fresh memory each time, if that was measured."""
+    fresh, kept = row.get("fresh"), row["sizes"][-1]["forms"]
+    if not fresh:
+        return ""
+    parts = [
+        f"{escape(form)} takes {fresh[form] / fresh['ours']:.2f} times as long as ours, "
+        f"not {kept[form]['seconds'] / kept['ours']['seconds']:.2f}"
+        for form in kept
+        if form != "ours"
+    ]
+    return (
+        f" At {escape(row['sizes'][-1]['label'])}, where tensors above 32 MB get fresh memory "
+        f"each time, {'; '.join(parts)}."
+    )
+
+
+def distance(row: dict[str, Any]) -> tuple[float, float, str]:
+    """Seconds at the largest size, the least seconds, and which of the two bounds that is."""
+    largest, roof = row["sizes"][-1], row["roofline"]
+    products = largest["least"]["products"] / roof["multiply_adds_per_second"]
+    moved = largest["least"]["bytes"] / roof["bytes_per_second"]
+    ours = largest["forms"]["ours"]["seconds"]
+    return (ours, products, "products") if products > moved else (ours, moved, "memory")
+
+
+def distances_html(rows: Sequence[tuple[dict[str, Any], str]]) -> str:
+    """A table of (row, address of its chapter), the nearest to its bound first."""
+    found = [(distance(row), row, href) for row, href in rows]
+    found.sort(key=lambda entry: entry[0][0] / entry[0][1])
+    most = max(ours / least for (ours, least, _), _, _ in found)
+    body = ""
+    for (ours, least, bound), row, href in found:
+        times = ours / least
+        wide = 100 * math.log(max(times, 1)) / math.log(max(most, 2))
+        body += (
+            f'<tr><th scope="row"><a href="{escape(href)}">{escape(row["name"])}</a>, '
+            f"{escape(row['sizes'][-1]['label'])}</th><td>{bound}</td>"
+            f"<td>{milliseconds(least)}</td><td>{milliseconds(ours)}</td>"
+            f'<td>{times:.1f}<span class="ac-bar" style="--ac-wide:{wide:.0f}%"></span></td></tr>'
+        )
+    return (
+        '<div class="pst-scrollable-table-container"><table class="table ac-distances"><thead><tr>'
+        '<th scope="col">module, at its largest size</th><th scope="col">bound by</th>'
+        '<th scope="col">least, ms</th><th scope="col">ours, ms</th>'
+        f'<th scope="col">ours / least</th></tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def row_html(row: dict[str, Any], href: str = "") -> str:
+    """One case: two charts and the numbers behind them, with a link where ``href`` is given."""
     body = ""
     for size in row["sizes"]:
         ours = size["forms"]["ours"]
@@ -108,16 +178,12 @@ def row_html(row: dict[str, Any], href: str) -> str:
         + (f" (predicted {row['predicted'][form]:g})" if form in row["predicted"] else "")
         for form in row["slopes"]
     )
-    gain = row.get("compiled")
-    compiled = (
-        f" Under <code>torch.compile</code> a step at {escape(gain['label'])} is "
-        f"{gain['gain']:.2f} times as fast."
-        if gain
-        else ""
-    )
+    name = escape(row["name"])
+    title = f'<a href="{escape(href)}">{name}</a>' if href else f"<strong>{name}</strong>"
     return (
-        f'<div class="ac-cost-row"><p><a href="{escape(href)}">{escape(row["name"])}</a>. '
-        f"Slope of the time between the two larger sizes: {escape(slopes)}.{compiled}</p>"
+        f'<div class="ac-cost-row"><p>{title}. '
+        f"Slope of the time between the two larger sizes: {escape(slopes)}."
+        f"{_fresh_text(row)}{_compiled_text(row)}</p>"
         f'<div class="ac-cost-charts">{chart(row, "seconds")}{chart(row, "bytes")}</div>'
         '<details><summary>The numbers</summary><div class="pst-scrollable-table-container">'
         '<table class="table"><thead><tr><th scope="col">input</th><th scope="col">form</th>'
@@ -127,27 +193,80 @@ def row_html(row: dict[str, Any], href: str) -> str:
     )
 
 
-class Benchmarks(SphinxDirective):
-    """All rows of a table that ``python -m benchmarks`` wrote."""
+def taken_text(table: dict[str, Any]) -> str:
+    """On what, and with what, a table was measured."""
+    machine = table["machine"]
+    return (
+        f"Measured on {machine['device']}, {machine['system']}, Python {machine['python']}, "
+        f"torch {machine['torch']}."
+    )
+
+
+def one_case_a_module(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the rows that repeat a module beside somebody else's."""
+    return [row for row in rows if "timm" not in row["sizes"][0]["forms"]]
+
+
+_COST = re.compile(r'(</section>\s*)(?=<section id="what-goes-wrong">)')
+
+
+def in_chapter(body: str, table: dict[str, Any], chapter: str, href: str) -> str:
+    """The chapter's ``body`` with its rows at the end of the section on cost."""
+    rows = [row_html(row) for row in table["rows"] if row["chapter"] == chapter]
+    if not rows:
+        return body
+    block = (
+        '<div class="ac-recorded-cost"><p><strong>Recorded beside other forms.</strong> '
+        f"{escape(taken_text(table))} "
+        f'How to read it: <a href="{escape(href)}">What attention costs</a>.</p>'
+        f"{''.join(rows)}</div>"
+    )
+    return _COST.sub(lambda found: block + found[1], body, count=1)
+
+
+class _OfTable(SphinxDirective):
+    """A directive that shows something of a table that ``python -m benchmarks`` wrote."""
 
     required_arguments = 1
+    missing = "Nothing was measured on such a machine yet."
 
     def run(self) -> list[nodes.Node]:
-        env = self.env
-        path = Path(env.srcdir) / self.arguments[0]
-        env.note_dependency(str(path))
-        if not path.exists():
-            return [nodes.paragraph(text="Nothing was measured on such a machine yet.")]
-        table = json.loads(path.read_text(encoding="utf-8"))
-        machine, roof = table["machine"], table["roofline"]
-        taken = (
-            f"Measured on {machine['device']}, {machine['system']}, Python {machine['python']}, "
-            f"torch {machine['torch']}. In the same run the machine copied "
-            f"{roof['bytes_per_second'] / 1e9:.1f} GB and multiplied "
-            f"{roof['multiply_adds_per_second'] / 1e9:.1f} billion pairs a second."
+        path = Path(self.env.srcdir) / self.arguments[0]
+        self.env.note_dependency(str(path))
+        if (table := read(path)) is None:
+            return [nodes.paragraph(text=self.missing)] if self.missing else []
+        return self.shown(table)
+
+    def address(self, row: dict[str, Any]) -> str:
+        """Of the row's chapter, from the present page."""
+        return self.env.app.builder.get_relative_uri(self.env.docname, f"{BOOK}/{row['chapter']}")
+
+    def shown(self, table: dict[str, Any]) -> list[nodes.Node]:
+        raise NotImplementedError
+
+
+class Benchmarks(_OfTable):
+    """All rows."""
+
+    def shown(self, table: dict[str, Any]) -> list[nodes.Node]:
+        html = "".join(row_html(row, self.address(row)) for row in table["rows"])
+        return [nodes.paragraph(text=taken_text(table)), nodes.raw("", html, format="html")]
+
+
+class Distances(_OfTable):
+    """How far each module is from what the machine can do."""
+
+    missing = ""
+
+    def shown(self, table: dict[str, Any]) -> list[nodes.Node]:
+        roof = table["roofline"]
+        can = (
+            f"{table['machine']['device']} copied {roof['bytes_per_second'] / 1e9:,.1f} GB and "
+            f"multiplied {roof['multiply_adds_per_second'] / 1e9:,.1f} billion pairs a second, in "
+            f"float32 and in the same run."
         )
-        html = "".join(
-            row_html(row, env.app.builder.get_relative_uri(env.docname, f"{BOOK}/{row['chapter']}"))
-            for row in table["rows"]
-        )
-        return [nodes.paragraph(text=taken), nodes.raw("", html, format="html")]
+        rows = [(row, self.address(row)) for row in one_case_a_module(table["rows"])]
+        return [
+            nodes.paragraph(text=can),
+            nodes.raw("", distances_html(rows), format="html"),
+        ]
