@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from attncourse.experiments import Experiment
 
 
+#: Where the recorded runs of a checkout are.
+RESULTS = "book/results"
+
+
 def _list(options: argparse.Namespace) -> int:
     """Print the course's chapters, or the cards as data."""
     if options.json:
@@ -46,15 +50,26 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Run a mechanism's experiments over several seeds and record them."""
-    from attncourse.experiments import all_experiments, experiments_of, record
+    from attncourse.experiments import (
+        all_experiments,
+        every_experiment_of,
+        experiments_of,
+        record,
+    )
     from attncourse.training.parallel import is_main
 
     if bool(options.chapter) == options.all:
         print("name one chapter, such as channel/squeeze_excitation, or give --all")
         return 2
+    if options.steps and Path(options.out).resolve() == Path(RESULTS).resolve():
+        print(f"--steps cuts the runs short, and {RESULTS} holds whole ones: name another --out")
+        return 2
     try:
+        find = every_experiment_of if options.full else experiments_of
         wanted = (
-            all_experiments() if options.all else {options.chapter: experiments_of(options.chapter)}
+            all_experiments(large=options.full)
+            if options.all
+            else {options.chapter: find(options.chapter)}
         )
     except KeyError as error:
         print(error.args[0])
@@ -72,7 +87,10 @@ def _run(options: argparse.Namespace) -> int:
             return _run_in_jobs(wanted, options)
         for chapter, experiments in wanted.items():
             out = Path(options.out) / f"{chapter}.json"
-            record(chapter, experiments, range(options.seeds), out, full=options.full)
+            record(
+                chapter, experiments, range(options.seeds), out,
+                full=options.full, steps=options.steps,
+            )  # fmt: skip
             if is_main():
                 print(f"recorded in {out}")
     except KeyboardInterrupt:
@@ -114,7 +132,9 @@ def _run_in_jobs(wanted: dict[str, tuple[Experiment, ...]], options: argparse.Na
     else:
         for chapter, experiments in wanted.items():
             ledgers[chapter] = Ledger(chapter, experiments, out / f"{chapter}.json")
-    failed = record_in_jobs(cells, ledgers, options.jobs or 1, full=options.full)
+    failed = record_in_jobs(
+        cells, ledgers, options.jobs or 1, full=options.full, steps=options.steps
+    )
     for chapter in dict.fromkeys(cell.chapter for cell in cells):
         print(f"recorded in {ledgers[chapter].out}")
     if failed:
@@ -162,8 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--all", action="store_true", help="every chapter's experiments")
     run.add_argument("--experiment", help="only this one of the chapter's experiments")
     run.add_argument("--seeds", type=_positive, default=5, help="how many seeds (default 5)")
-    run.add_argument("--full", action="store_true", help="the budget for a GPU")
-    run.add_argument("--out", default="book/results", help="folder of the results files")
+    run.add_argument(
+        "--full", action="store_true",
+        help="the budget for a GPU, and the experiments that want one",
+    )  # fmt: skip
+    run.add_argument(
+        "--steps", type=_positive, help="at most so many steps a run, for a trial; needs --out"
+    )
+    run.add_argument("--out", default=RESULTS, help=f"folder of the results files ({RESULTS})")
     run.add_argument(
         "--jobs", type=_positive, metavar="N",
         help="N runs at a time, each in a process with one thread; a failure does not end the rest",
@@ -175,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.set_defaults(function=_run)
 
     merging = commands.add_parser("merge", help=_merge.__doc__)
-    merging.add_argument("--out", default="book/results", help="folder of the results files")
+    merging.add_argument("--out", default=RESULTS, help="folder of the results files")
     merging.set_defaults(function=_merge)
 
     progress = commands.add_parser("progress", help=_progress.__doc__)

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"--repeats {options.repeats}: a median and its spread need at least 3")
         return 2
     on_cpu = options.device == "cpu"
-    out = options.out or (TABLE if on_cpu else TABLE.with_name("benchmarks-gpu.json"))
+    out = options.out or (TABLE if on_cpu else TABLE.parent / "gpu" / "benchmarks.json")
     chosen = [case for case in CASES if not options.chapter or case.chapter in options.chapter]
     roof = roofline(options.device)
     rows = [

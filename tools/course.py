@@ -7,6 +7,7 @@
     python tools/course.py lab                  # environment, then JupyterLab
     python tools/course.py execute CHAPTER      # run a notebook anew and store its outputs
     python tools/course.py bench [CHAPTER]      # time and memory beside the textbook forms
+    python tools/course.py gpu [CHAPTER]        # benchmarks, chapters, full experiments on a GPU
     python tools/course.py clean                # forget environment and builds
 
 Only the standard library is needed to start; everything else goes into ``.venv``.  ``make book``
@@ -227,6 +228,13 @@ def cmd_bench(options: argparse.Namespace) -> int:
     return call(python(), "-m", "benchmarks", *chapters)
 
 
+def cmd_gpu(options: argparse.Namespace) -> int:
+    """Measure and record everything on a GPU; --trial does it on the processor, tiny."""
+    if not options.here:
+        environment("all")
+    return call(sys.executable if options.here else python(), "tools/gpu.py", *options.rest)
+
+
 def _takeaway(options: argparse.Namespace) -> int:
     environment("all" if options.command == "print" else "book")
     if options.command != "epub" and (status := book()):
@@ -272,6 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("lab", cmd_lab),
         ("execute", cmd_execute),
         ("bench", cmd_bench),
+        ("gpu", cmd_gpu),
         ("archive", cmd_archive),
         ("print", cmd_print),
         ("epub", cmd_epub),
@@ -285,7 +294,12 @@ def main(arguments: list[str] | None = None) -> int:
             sub.add_argument("--always", action="store_true", help="even if nothing changed")
         if name == "serve":
             sub.add_argument("--port", type=int, default=PORT)
-    options = parser.parse_args(arguments)
+        if name == "gpu":
+            sub.add_argument("--here", action="store_true", help="without .venv: this very Python")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "gpu":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest  # what tools/gpu.py understands
     return options.function(options)
 
 

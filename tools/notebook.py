@@ -6,6 +6,7 @@ The ``.ipynb`` with its outputs is the one source of a chapter.  Every change go
     python tools/notebook.py write   channel/squeeze_excitation   # text back, ids and outputs kept
     python tools/notebook.py execute channel/squeeze_excitation   # run, normalise, stamp
     python tools/notebook.py check                                # every chapter, every rule
+    python tools/notebook.py time --out times.json                # run, and keep only the times
 
 ``text`` and ``write`` use jupytext's MyST Markdown.  A cell whose source changed loses its
 outputs, so that no stale picture survives; ``execute`` fills them again.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import hashlib
+import json
 import os
 import platform
 import re
@@ -294,6 +296,35 @@ def _execute(names: list[str]) -> int:
     return 0
 
 
+def record_times(names: list[str], out: Path) -> int:
+    """Execute notebooks as they are, leave them untouched, and write how long each took.
+
+    A notebook that ``out`` has already, unchanged and on the same device, is not executed again.
+    """
+    times = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    failed = 0
+    for name in names:
+        notebook = read(notebook_path(name))
+        here = stamp(notebook, 0.0)
+        known = times.get(name, {})
+        if all(known.get(key) == here[key] for key in ("device", "source_sha256")):
+            print(f"{name}: {known['seconds']} s on {known['device']}, timed already")
+            continue
+        try:
+            facts = execute(notebook_path(name)).metadata["attncourse"]
+        except Exception as error:
+            print(f"{name}: FAILED: {str(error).strip().splitlines()[-1]}")
+            failed += 1
+            continue
+        times[name] = facts
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = out.with_suffix(".part")
+        part.write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, out)
+        print(f"{name}: {facts['seconds']} s on {facts['device']}", flush=True)
+    return 1 if failed else 0
+
+
 def _check(names: list[str]) -> int:
     problems = 0
     for name in names or chapters():
@@ -308,16 +339,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 if all went well."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     commands = {"text": _text, "write": _write, "execute": _execute, "check": _check}
-    parser.add_argument("command", choices=commands)
+    parser.add_argument("command", choices=[*commands, "time"])
     parser.add_argument(
         "chapter", nargs="*", help="such as channel/squeeze_excitation; all if none"
     )
+    parser.add_argument("--out", type=Path, help="of 'time': the file to write")
     options = parser.parse_args(arguments)
+    if (options.command == "time") != (options.out is not None):
+        parser.error("'time' needs --out FILE, and nothing else takes it")
     names = [n.removeprefix("book/").removesuffix(".ipynb") for n in options.chapter]
-    if not names and options.command in ("text", "execute"):
+    if not names and options.command in ("text", "execute", "time"):
         names = chapters()
     if not names and options.command == "write":
         names = [p.relative_to(TEXT).with_suffix("").as_posix() for p in TEXT.rglob("*.md")]
+    if options.command == "time":
+        return record_times(names, options.out)
     return commands[options.command](names)
 
 

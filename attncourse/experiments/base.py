@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,11 @@ class Experiment:
     loss: Callable[..., Tensor] = F.cross_entropy
     score: Callable[[nn.Module, Tensor, Tensor], float] = accuracy
     metric: str = "test accuracy"
+
+    def budget(self, *, full: bool = False, steps: int | None = None) -> Budget:
+        """What a run may spend: ``full`` or ``quick``, and at most ``steps`` steps of it."""
+        chosen = self.full if full else self.quick
+        return chosen if steps is None else replace(chosen, steps=min(steps, chosen.steps))
 
     def variant(self, name: str) -> Variant:
         """The variant called ``name``."""

@@ -16,14 +16,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 from attncourse.experiments.base import Experiment
 from attncourse.experiments.ledger import Cell, Ledger
-from attncourse.experiments.register import experiments_of
+from attncourse.experiments.register import every_experiment_of
 from attncourse.experiments.runner import frame_for, run_cell, told
 
 Find = Callable[[str], Sequence[Experiment]]
+
+
+class Spend(NamedTuple):
+    """Which budget the runs get, and at most how many steps of it."""
+
+    full: bool
+    steps: int | None
 
 
 @dataclass
@@ -42,7 +49,8 @@ def record_in_jobs(
     jobs: int,
     *,
     full: bool = False,
-    find: Find = experiments_of,
+    steps: int | None = None,
+    find: Find = every_experiment_of,
     say: Callable[[str], None] = print,
 ) -> dict[Cell, str]:
     """Run every missing cell and write its results file after each.
@@ -52,6 +60,7 @@ def record_in_jobs(
         ledgers: chapter -> its results, being filled.
         jobs: how many processes; each gets one thread, and a GPU in turn where there are any.
         full: use the budget for a GPU.
+        steps: at most so many steps a run, for a trial.
         find: chapter -> experiments, importable by name in a new process.
         say: gets one line for each run.
 
@@ -65,8 +74,9 @@ def record_in_jobs(
     if jobs < 1:
         raise ValueError(f"jobs={jobs} must be at least 1: name how many processes may run")
     waiting, failed, workers = deque(cells), {}, []
+    spend = Spend(full, steps)
     try:
-        workers = [_start(number, find, full) for number in range(min(jobs, len(cells)))]
+        workers = [_start(number, find, spend) for number in range(min(jobs, len(cells)))]
         for worker in workers:
             _give(worker, waiting, ledgers)
         while busy := {w.pipe: w for w in workers if w.cell is not None}:
@@ -82,7 +92,7 @@ def record_in_jobs(
                     worker.pipe.close()
                     workers.remove(worker)
                     if waiting:
-                        worker = _start(worker.number, find, full)
+                        worker = _start(worker.number, find, spend)
                         workers.append(worker)
                 if failure:
                     failed[cell] = failure
@@ -104,10 +114,10 @@ def record_in_jobs(
     return failed
 
 
-def _start(number: int, find: Find, full: bool) -> _Worker:
+def _start(number: int, find: Find, spend: Spend) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, number, find, full), daemon=True)
+    process = context.Process(target=_work, args=(theirs, number, find, spend), daemon=True)
     with _deaf_to_interrupts():
         process.start()
     theirs.close()  # so that the end of the worker is the end of the pipe
@@ -147,7 +157,7 @@ def _end_of(code: int | None) -> str:
     return f"its process ended with exit status {code}"
 
 
-def _work(pipe: Connection, number: int, find: Find, full: bool) -> None:
+def _work(pipe: Connection, number: int, find: Find, spend: Spend) -> None:
     """The life of a worker: take a cell, run it, send the outcome, until the pipe is closed."""
     import torch
 
@@ -170,7 +180,7 @@ def _work(pipe: Connection, number: int, find: Find, full: bool) -> None:
                 experiment = next(e for e in find(cell.chapter) if e.name == cell.experiment)
                 last = (key, experiment, experiment.task())
             _, experiment, task = last
-            budget = experiment.full if full else experiment.quick
+            budget = experiment.budget(**spend._asdict())
             row = run_cell(experiment, cell, budget, task, known)
             pipe.send(("", experiment.metric, frame_for(experiment, task, budget), row))
         except Exception:

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 
 from attncourse.catalog import CARDS
 from attncourse.experiments.base import Experiment
 
 
 def experiments_of(chapter: str) -> tuple[Experiment, ...]:
-    """The experiments of ``category/mechanism``.
+    """The experiments of ``category/mechanism`` that the chapter is about.
 
     Raises:
         KeyError: if the course has no such chapter; the message lists what exists.
     """
+    return _module(chapter).EXPERIMENTS
+
+
+def every_experiment_of(chapter: str) -> tuple[Experiment, ...]:
+    """The same and the large ones, which only ``--full`` runs: they want a GPU.
+
+    Raises:
+        KeyError: as above.
+    """
+    module = _module(chapter)
+    return (*module.EXPERIMENTS, *getattr(module, "LARGE", ()))
+
+
+def all_experiments(*, large: bool = False) -> dict[str, tuple[Experiment, ...]]:
+    """Chapter path -> experiments, in the order of the course; with the large ones or without."""
+    find = every_experiment_of if large else experiments_of
+    return {card.chapter: find(card.chapter) for card in CARDS}
+
+
+def _module(chapter: str) -> ModuleType:
     known = [card.chapter for card in CARDS]
     if chapter not in known:
         raise KeyError(f"no experiments for {chapter!r}; the course has: {', '.join(known)}")
-    module = importlib.import_module(f"attncourse.experiments.{chapter.replace('/', '.')}")
-    return module.EXPERIMENTS
-
-
-def all_experiments() -> dict[str, tuple[Experiment, ...]]:
-    """Chapter path -> experiments, in the order of the course."""
-    return {card.chapter: experiments_of(card.chapter) for card in CARDS}
+    return importlib.import_module(f"attncourse.experiments.{chapter.replace('/', '.')}")

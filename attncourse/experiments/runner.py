@@ -29,6 +29,7 @@ def record(
     out: Path,
     *,
     full: bool = False,
+    steps: int | None = None,
     say: Callable[[str], None] = print,
 ) -> Results:
     """Run every missing (experiment, variant, seed) and write ``out`` after each.
@@ -42,6 +43,7 @@ def record(
         seeds: the seeds; each variant gets all of them.
         out: the results file.
         full: use the budget for a GPU.
+        steps: at most so many steps a run, for a trial.
         say: gets one line for each run.
 
     Returns:
@@ -57,7 +59,7 @@ def record(
         chapter, experiments, out, parallel.from_main(lambda: Results.load(out, chapter))
     )
     for experiment in experiments:
-        budget = experiment.full if full else experiment.quick
+        budget = experiment.budget(full=full, steps=steps)
         task = parallel.one_after_another(experiment.task)
         frame = frame_for(experiment, task, budget)
         for cell in cells_of(chapter, [experiment], seeds):

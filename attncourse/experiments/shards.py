@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attncourse.experiments.base import Experiment
 from attncourse.experiments.ledger import Cell, Ledger, frame_of
-from attncourse.experiments.register import experiments_of
+from attncourse.experiments.register import every_experiment_of
 from attncourse.experiments.results import Results
 
 FOLDER = "shards"
@@ -63,7 +63,7 @@ class ShardLedger(Ledger):
 def merge(
     out: Path,
     *,
-    find: Callable[[str], Sequence[Experiment]] = experiments_of,
+    find: Callable[[str], Sequence[Experiment]] = every_experiment_of,
     say: Callable[[str], None] = print,
 ) -> int:
     """Take the runs of all shards over into the results files, then delete the shards.

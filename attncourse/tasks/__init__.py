@@ -5,7 +5,14 @@ repeated and split over processes without any other state.  Tasks know nothing o
 """
 
 from attncourse.tasks.base import Task, seeded
-from attncourse.tasks.images import ImageTask, digits, digits_task, fashion_mnist_task, image_task
+from attncourse.tasks.images import (
+    ImageTask,
+    cifar10_task,
+    digits,
+    digits_task,
+    fashion_mnist_task,
+    image_task,
+)
 from attncourse.tasks.statistic_ladder import ROWS, StatisticLadder
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "ImageTask",
     "StatisticLadder",
     "Task",
+    "cifar10_task",
     "digits",
     "digits_task",
     "fashion_mnist_task",

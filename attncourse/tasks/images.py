@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
-from attncourse.datasets import ImageData, fashion_mnist
+from attncourse.datasets import ImageData, cifar10, fashion_mnist
 from attncourse.tasks.base import epoch_batch, seeded
 
 #: Digits kept for testing, of 1,797: a fixed share of one fixed shuffle.
@@ -45,6 +47,38 @@ class ImageTask:
         return self.test_images, self.test_labels
 
 
+#: Tells the draw of the moves from that of the batches.
+_MOVES = 1
+
+
+def moved_and_mirrored(
+    x: Float[Tensor, "b c h w"], reach: int, generator: torch.Generator
+) -> Float[Tensor, "b c h w"]:
+    """Each image moved by up to ``reach`` pixels along each side, half of them mirrored."""
+    count, _, height, width = x.shape
+    top, left = torch.randint(0, 2 * reach + 1, (2, count), generator=generator)
+    mirrored = torch.rand(count, generator=generator) < 0.5
+    windows = F.pad(x, [reach] * 4).unfold(2, height, 1).unfold(3, width, 1)
+    moved = windows[torch.arange(count), :, top, left]
+    return torch.where(mirrored[:, None, None, None], moved.flip(3), moved)
+
+
+@dataclass(frozen=True)
+class MovedImageTask(ImageTask):
+    """The same, with every training image moved and half of them mirrored anew in each batch.
+
+    Attributes:
+        reach: most pixels along each side.
+    """
+
+    reach: int = 4
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of batch ``step``; the moves, too, are fixed by seed and step."""
+        images, labels = super().train_batch(seed, step, size)
+        return moved_and_mirrored(images, self.reach, seeded(seed, step, _MOVES)), labels
+
+
 @cache
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """scikit-learn's handwritten digits: real, 8 x 8, shipped with the library.
@@ -77,6 +111,11 @@ def digits_task() -> ImageTask:
 def fashion_mnist_task() -> ImageTask:
     """Ten-way classification of garments, 28 x 28; needs the data (see ``attncourse.datasets``)."""
     return image_task(fashion_mnist())
+
+
+def cifar10_task() -> ImageTask:
+    """Ten-way classification of photographs, 32 x 32, moved and mirrored; needs the data."""
+    return MovedImageTask(**vars(image_task(cifar10())))
 
 
 def image_task(data: ImageData) -> ImageTask:

@@ -10,7 +10,7 @@ CASES = (
     Case(
         chapter="spatial_temporal/sta_lstm",
         name="STA-LSTM",
-        sizes={f"{t} frames of 20 joints": (8, t, 20, 3) for t in (10, 20, 40)},
+        sizes={f"{t} frames of 20 joints": (8, t, 20, 3) for t in (40, 160, 640)},
         module=lambda shape: SpatioTemporalLSTM(shape[2], 10, hidden=64, gate_hidden=32).eval(),
         others={"textbook": explicit},
         grows=lambda shape: shape[1],

@@ -14,7 +14,20 @@ pytest.importorskip("sphinx")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from attnbook import chapter, images, mathjax, mend, plan, search, taxonomy, timings, trim  # noqa: E402
+from attnbook import (  # noqa: E402
+    chapter,
+    costs,
+    gpu,
+    images,
+    mathjax,
+    mend,
+    plan,
+    search,
+    stamps,
+    taxonomy,
+    timings,
+    trim,
+)
 from docutils import nodes  # noqa: E402
 from sphinx.errors import ExtensionError  # noqa: E402
 
@@ -146,6 +159,18 @@ def test_the_facts_line_says_what_is_known() -> None:
     assert outline.links == ["https://c/x", "https://s"]
 
 
+def test_a_time_on_a_gpu_is_told_as_long_as_the_notebook_is_the_one_timed() -> None:
+    timed = STAMP | {"seconds": 9.2, "device": "a GPU"}
+    found = gpu.time_of({"channel/x": timed}, "channel/x", STAMP)
+    html = chapter.facts_html(chapter.Facts(12, STAMP, gpu=found))
+    assert "ran in 41 s on two CPU cores, in 9 s on a GPU" in html
+    assert "not timed" not in html
+    assert gpu.time_of({"channel/x": timed}, "channel/y", STAMP) is None
+    assert gpu.time_of({"channel/x": timed}, "channel/x", None) is None
+    changed = STAMP | {"source_sha256": "1" * 64}
+    assert gpu.time_of({"channel/x": timed}, "channel/x", changed) is None
+
+
 @pytest.mark.parametrize("stamp", [None, {}, {"device": "a GPU"}])
 def test_the_facts_line_invents_no_running_time(stamp: dict | None) -> None:
     html = chapter.facts_html(chapter.Facts(12, stamp))
@@ -154,8 +179,8 @@ def test_the_facts_line_invents_no_running_time(stamp: dict | None) -> None:
 
 
 def test_one_thread_is_not_many() -> None:
-    assert chapter.device({"device": "CPU, 1 threads"}) == "CPU, 1 thread"
-    assert chapter.device({"device": "CPU, 11 threads"}) == "CPU, 11 threads"
+    assert stamps.device({"device": "CPU, 1 threads"}) == "CPU, 1 thread"
+    assert stamps.device({"device": "CPU, 11 threads"}) == "CPU, 11 threads"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +188,7 @@ def test_one_thread_is_not_many() -> None:
     [(0.2, "1 s"), (41.3, "41 s"), (59.6, "1 min"), (60, "1 min"), (105, "1 min 45 s")],
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert chapter.duration(seconds) == text
+    assert stamps.duration(seconds) == text
 
 
 def test_reading_time_grows_with_words_formulas_and_code() -> None:
@@ -270,11 +295,101 @@ def test_an_unknown_category_of_the_map_is_refused() -> None:
 
 def test_a_stamp_is_read_from_the_notebook(tmp_path: Path) -> None:
     notebook = tmp_path / "n.ipynb"
-    assert chapter.stamp_of(notebook) is None
+    assert stamps.stamp_of(notebook) is None
     notebook.write_text(json.dumps({"metadata": {}}))
-    assert chapter.stamp_of(notebook) is None
+    assert stamps.stamp_of(notebook) is None
     notebook.write_text(json.dumps({"metadata": {"attncourse": STAMP}}))
-    assert chapter.stamp_of(notebook) == STAMP
+    assert stamps.stamp_of(notebook) == STAMP
+
+
+# ---- cost --------------------------------------------------------------------------------------
+
+
+def cost_row(**changes: object) -> dict:
+    """A row of measurements in which everything is a round number."""
+    sizes = [
+        {
+            "label": f"{n} px", "shape": [n], "grows": n,
+            "forms": {
+                "ours": {"seconds": n * 1e-3, "spread": 1e-4, "bytes": n * 2**20},
+                "textbook": {"seconds": n * n * 1e-3, "spread": 1e-4, "bytes": n * n * 2**20},
+            },
+            "least": {"products": n * 10**6, "bytes": n * 10**5},
+        }
+        for n in (10, 20, 40)
+    ]  # fmt: skip
+    return {
+        "chapter": "spatial/x", "name": "X", "sizes": sizes, "compiled": None,
+        "roofline": {"bytes_per_second": 1e9, "multiply_adds_per_second": 2e9},
+        "slopes": {"ours": 1.0, "textbook": 2.0}, "predicted": {"textbook": 2.0},
+        "fresh": None,
+    } | changes  # fmt: skip
+
+
+COSTS = {
+    "machine": {"device": "a machine", "system": "S", "python": "3.11", "torch": "2.13"},
+    "roofline": cost_row()["roofline"],
+    "rows": [cost_row()],
+}
+
+
+def test_a_distance_is_from_the_nearer_bound() -> None:
+    """40 million products at 2 billion a second are 20 ms; 4 million bytes at 10^9, 4 ms."""
+    assert costs.distance(cost_row()) == (pytest.approx(0.04), pytest.approx(0.02), "products")
+    slow = cost_row(roofline={"bytes_per_second": 1e8, "multiply_adds_per_second": 2e9})
+    assert costs.distance(slow) == (pytest.approx(0.04), pytest.approx(0.04), "memory")
+    html = costs.distances_html([(cost_row(), "x.html"), (slow | {"name": "Y"}, "y.html")])
+    outline = Outline(html)
+    assert outline.links == ["y.html", "x.html"], "the nearest to its bound first"
+    assert {"1.0", "2.0", "products", "memory"} <= set(outline.text)
+
+
+def test_a_row_tells_slopes_gain_and_fresh_memory() -> None:
+    text = " ".join(Outline(costs.row_html(cost_row(), "x.html")).text)
+    assert "ours 1.00, textbook 2.00 (predicted 2)" in text
+    assert "compile" not in text
+    assert "fresh" not in text
+    fresh, gain = {"ours": 0.05, "textbook": 0.1}, {"label": "20 px", "gain": 1.5}
+    html = costs.row_html(cost_row(fresh=fresh, compiled=gain))
+    text = " ".join(Outline(html).text)
+    assert "textbook takes 2.00 times as long as ours, not 40.00" in text
+    assert "a step at 20 px is 1.50 times as fast" in text
+    assert "<a " not in html
+
+
+def test_a_chapter_shows_its_own_rows_at_the_end_of_its_costs() -> None:
+    body = (
+        '<section id="what-it-costs"><h2>What it costs</h2><p>text</p></section>\n'
+        '<section id="what-goes-wrong"><h2>What goes wrong</h2></section>'
+    )
+    shown = costs.in_chapter(body, COSTS, "spatial/x", "../costs.html")
+    outline = Outline(shown)
+    assert outline.links == ["../costs.html"]
+    assert shown.index("text") < shown.index("ac-recorded-cost") < shown.index("what-goes-wrong")
+    assert costs.in_chapter(body, COSTS, "spatial/y", "../costs.html") == body
+
+
+def test_modules_are_listed_once() -> None:
+    beside = cost_row()
+    beside["sizes"][0]["forms"]["timm"] = beside["sizes"][0]["forms"]["ours"]
+    assert costs.one_case_a_module([cost_row(), beside]) == [cost_row()]
+
+
+# ---- what was recorded on a GPU ----------------------------------------------------------------
+
+
+def test_what_was_recorded_on_a_gpu_is_summarised(tmp_path: Path) -> None:
+    assert gpu.summaries(tmp_path) == []
+    assert gpu.chapter_times(tmp_path) == {}
+    run = {"variant": "SE", "device": "a GPU"}
+    summary = {"SE": {"mean": 0.9, "low": 0.85, "high": 0.95, "seeds": 10}}
+    entry = {"budget": {"steps": 9360}, "runs": [run], "summary": summary}
+    path = tmp_path / gpu.RECORD / "results" / "channel" / "x.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"chapter": "channel/x", "experiments": {"e": entry}}))
+    assert gpu.summaries(tmp_path) == [
+        ("channel/x", "e", "SE", "0.900 [0.850, 0.950], 10 seeds", "9,360 steps on a GPU")
+    ]
 
 
 def test_launch_links_lead_to_the_notebook() -> None:

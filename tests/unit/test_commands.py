@@ -108,6 +108,8 @@ def test_run_records_where_it_is_told(tmp_path, monkeypatch, capsys):
         (["run", "channel/squeeze_excitation", "--all"], "name one chapter"),
         (["run", "channel/nothing"], "the course has: channel/squeeze_excitation"),
         (["run", "channel/squeeze_excitation", "--experiment", "x"], "it has: which_stream"),
+        (["run", "--all", "--steps", "1"], "name another --out"),
+        (["run", "--all", "--steps", "1", "--out", "./book/results/"], "name another --out"),
     ],
 )
 def test_calls_that_make_no_sense_say_what_would(call, words, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -17,6 +18,7 @@ from attncourse.experiments import (
     Variant,
     all_experiments,
     difference,
+    every_experiment_of,
     experiments_of,
     published,
     record,
@@ -245,6 +247,41 @@ def test_published_results_are_those_of_the_experiments(chapter):
             fresh = summarise(list(results.values(e.name, v.name).values()))
             assert stored["mean"] == pytest.approx(fresh.mean)
             assert (stored["low"], stored["high"]) == pytest.approx((fresh.low, fresh.high))
+
+
+@pytest.mark.parametrize("chapter", [card.chapter for card in CARDS])
+def test_large_experiments_are_run_in_full_only(chapter):
+    small, every = experiments_of(chapter), every_experiment_of(chapter)
+    assert every[: len(small)] == small
+    assert all_experiments(large=True)[chapter] == every
+    assert len({e.name for e in every}) == len(every)
+    for e in every[len(small) :]:
+        roles = [v.role for v in e.variants]
+        assert roles[0] == "plain"
+        assert {"mechanism", "ablation"} <= set(roles)
+        assert e.full.steps > e.quick.steps
+
+
+@pytest.mark.parametrize("chapter", ["channel/squeeze_excitation", "spatial/non_local"])
+def test_networks_for_photographs_are_of_one_size(chapter):
+    """The wider plain network has the mechanism's parameters, to one in a hundred of them."""
+    (e,) = [e for e in every_experiment_of(chapter) if e.name == "cifar10"]
+    x = torch.randn(2, 3, 32, 32)
+    sizes = {}
+    for v in e.variants:
+        network = v.build()
+        assert network(x).shape == (2, 10), v.name
+        sizes[v.name] = sum(p.numel() for p in network.parameters())
+    mechanism = sizes[e.variants[-1].name]
+    assert abs(sizes["wider"] - mechanism) < 0.03 * (mechanism - sizes["plain"])
+
+
+def test_a_budget_is_cut_and_never_grown():
+    e = experiment()
+    assert e.budget() == e.quick
+    assert e.budget(full=True) == e.full
+    assert e.budget(full=True, steps=1) == dataclasses.replace(e.full, steps=1)
+    assert e.budget(steps=10**6) == e.quick
 
 
 def test_published_runs_can_be_had_again():

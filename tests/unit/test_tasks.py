@@ -11,6 +11,7 @@ import torch
 from attncourse.datasets import ImageData
 from attncourse.tasks import ROWS, ImageTask, StatisticLadder, Task, digits, digits_task, image_task
 from attncourse.tasks.base import seeded
+from attncourse.tasks.images import MovedImageTask
 
 
 @pytest.mark.parametrize("task", [StatisticLadder(row) for row in ROWS] + [digits_task()])
@@ -52,6 +53,31 @@ def test_an_epoch_shows_every_image_once():
     assert not torch.equal(*epochs)
     with pytest.raises(ValueError, match="size=13 exceeds the 12 training images"):
         task.train_batch(0, 0, 13)
+
+
+def test_moved_images_show_the_same_picture_elsewhere():
+    """A picture of single bright pixels: each stays one pixel, at most ``reach`` away."""
+    count, side, reach = 400, 9, 2
+    images = torch.zeros(count, 2, side, side)
+    images[:, :, 4, 3] = 1
+    task = MovedImageTask(
+        images, torch.arange(count), images[:1], torch.zeros(1).long(), classes=count,
+        source="pixels", reach=reach,
+    )  # fmt: skip
+    x, y = task.train_batch(3, 5, count)
+    assert x.shape == images.shape
+    assert sorted(y.tolist()) == list(range(count)), "labels go with their images"
+    assert torch.equal(x[:, 0], x[:, 1]), "all channels move together"
+    n, row, column = x[:, 0].nonzero().T
+    assert n.tolist() == list(range(count))
+    assert set(row.tolist()) == set(range(4 - reach, 5 + reach))
+    as_is, mirrored = set(range(3 - reach, 4 + reach)), set(range(5 - reach, 6 + reach))
+    assert set(column.tolist()) == as_is | mirrored
+    again, _ = task.train_batch(3, 5, count)
+    assert torch.equal(x, again)
+    other, _ = task.train_batch(4, 5, count)
+    assert not torch.equal(x, other)
+    assert torch.equal(task.test_set()[0], images[:1]), "test images stay where they are"
 
 
 def test_labels_follow_the_bit_and_the_digits():

@@ -1,8 +1,8 @@
-"""Three experiments on Squeeze-and-Excitation: one built for it, two that were not.
+"""Experiments on Squeeze-and-Excitation: one built for it, three that were not.
 
 ``which_stream`` is the mean row of the statistic ladder, where a gate is the only way to the
 answer.  ``digits`` and ``fashion_mnist`` are plain classification, where nothing was arranged
-in the mechanism's favour.
+in the mechanism's favour; ``cifar10`` is the same with photographs, and wants a GPU.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from attncourse.backbones import SmallResNet, TwoStreams
 from attncourse.channel import SqueezeExcitation
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.controls import Added, StaticGate
+from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
 from attncourse.tasks import StatisticLadder, Task, digits_task, fashion_mnist_task
 from attncourse.training import Budget
 
@@ -105,4 +106,23 @@ FASHION_MNIST = _classification(
     data="Fashion-MNIST, 60,000 for training, 10,000 for testing",
 )
 
+CIFAR10 = photographs(
+    "Does SE help a residual network to tell photographs apart?",
+    Variant("plain", "plain", photograph_net, "no gate"),
+    Variant(
+        "wider",
+        "plain",
+        lambda: photograph_net(widths=(*WIDTHS[:3], 527)),
+        "SE's parameters, no gate",
+    ),
+    Variant(
+        "static gate",
+        "ablation",
+        lambda: photograph_net(StaticGate),
+        "gates that do not look at the image",
+    ),
+    Variant("SE", "mechanism", lambda: photograph_net(_gate), "the mechanism"),
+)
+
 EXPERIMENTS = (WHICH_STREAM, DIGITS, FASHION_MNIST)
+LARGE = (CIFAR10,)

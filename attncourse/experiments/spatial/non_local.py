@@ -2,7 +2,8 @@
 
 ``find_your_twin`` needs what a query-dependent map alone gives.  ``two_pairs`` and ``six_pairs``
 move the ceiling 1/K of one map for all.  ``forms`` trains the other pairwise functions with the
-same budget.  ``digits`` is plain classification, where nothing was arranged.
+same budget.  ``digits`` is plain classification, where nothing was arranged; so is ``cifar10``,
+which wants a GPU.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import nn
 
 from attncourse.backbones import SmallResNet
 from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
 from attncourse.experiments.spatial.non_local_nets import (
     FrozenQueries,
     PixelNet,
@@ -128,4 +130,33 @@ DIGITS = Experiment(
     data="scikit-learn digits, 1,400 for training, 397 for testing",
 )
 
+
+def _on_third_map(block: Callable[[int], nn.Module]) -> Callable[[], SmallResNet]:
+    """One block in the network: on the third of four maps, 8 x 8."""
+
+    def third(width: int) -> nn.Module:
+        return block(width) if width == WIDTHS[2] else nn.Identity()
+
+    return lambda: photograph_net(third)
+
+
+CIFAR10 = photographs(
+    "Does a non-local block help a residual network to tell photographs apart?",
+    Variant("plain", "plain", photograph_net, "no block"),
+    Variant(
+        "wider",
+        "plain",
+        lambda: photograph_net(widths=(*WIDTHS[:3], 523)),
+        "the block's parameters, no block",
+    ),
+    Variant(
+        "global context",
+        "ablation",
+        _on_third_map(SharedContext),
+        "one learned map for all queries",
+    ),
+    Variant("non-local", "mechanism", _on_third_map(NonLocal), "the mechanism"),
+)
+
 EXPERIMENTS = (TWIN, TWO_PAIRS, SIX_PAIRS, FORMS, DIGITS)
+LARGE = (CIFAR10,)

@@ -17,6 +17,7 @@ from attnbook import (
     comparison,
     costs,
     epub,
+    gpu,
     images,
     mathjax,
     mend,
@@ -77,6 +78,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("comparison", comparison.Comparison)
     app.add_directive("benchmarks", costs.Benchmarks)
     app.add_directive("distances", costs.Distances)
+    app.add_directive("gpu-chapters", gpu.GpuChapters)
+    app.add_directive("gpu-experiments", gpu.GpuExperiments)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
     app.connect("builder-inited", _connect)

@@ -16,9 +16,10 @@ from urllib.parse import quote
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from attnbook import costs
+from attnbook import costs, gpu
 from attnbook import plan as plans
 from attnbook.plan import BOOK, Address, Category, Chapter
+from attnbook.stamps import device, duration, stamp_of
 
 # A reader of mathematics takes longer than a reader of prose: words a minute, and seconds for
 # each displayed formula and each line of code that the page shows.
@@ -63,12 +64,13 @@ class Facts:
     launch: tuple[tuple[str, str], ...] = ()
     class_path: str = ""
     source: str = ""
+    gpu: dict[str, Any] | None = None
 
 
 def facts_html(facts: Facts) -> str:
     """One line: reading time, measured running time, where to run it, what to import."""
     parts = [f"about {facts.minutes} min to read"]
-    ran = ran_text(facts.stamp)
+    ran = ran_text(facts.stamp, facts.gpu)
     if ran:
         parts += [escape(ran), "needs no GPU and no download"]
     parts += [f'<a href="{escape(url)}">open in {escape(name)}</a>' for name, url in facts.launch]
@@ -79,7 +81,7 @@ def facts_html(facts: Facts) -> str:
     return f'<ul class="ac-facts" aria-label="Facts about this chapter">{items}</ul>'
 
 
-def ran_text(stamp: dict[str, Any] | None) -> str:
+def ran_text(stamp: dict[str, Any] | None, gpu: dict[str, Any] | None = None) -> str:
     """``ran in 41 s on two CPU cores``, or nothing if the notebook carries no stamp.
 
     A time on a GPU is told where one was taken, and missed where not.
@@ -87,22 +89,11 @@ def ran_text(stamp: dict[str, Any] | None) -> str:
     if not stamp or "seconds" not in stamp:
         return ""
     where = f" on {device(stamp)}" if device(stamp) else ""
-    untimed = ", not timed on a GPU" if "CPU" in where else ""
-    return f"ran in {duration(float(stamp['seconds']))}{where}{untimed}"
-
-
-def device(stamp: dict[str, Any]) -> str:
-    """Where the notebook ran."""
-    return re.sub(r"\b1 threads\b", "1 thread", str(stamp.get("device", "")))
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader says them."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if gpu:
+        also = f", in {duration(float(gpu['seconds']))} on {device(gpu)}"
+    else:
+        also = ", not timed on a GPU" if "CPU" in where else ""
+    return f"ran in {duration(float(stamp['seconds']))}{where}{also}"
 
 
 def reading_minutes(words: int, formulas: int = 0, lines: int = 0) -> int:
@@ -136,14 +127,6 @@ def _is_passed_over(node: nodes.Node) -> bool:
     if isinstance(node, nodes.raw | nodes.comment):
         return True
     return isinstance(node, nodes.Element) and bool(_PASSED_OVER & set(node.get("classes", [])))
-
-
-def stamp_of(notebook: Path) -> dict[str, Any] | None:
-    """The ``attncourse`` stamp that the command which executed the notebook left in it."""
-    try:
-        return json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["attncourse"]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError):
-        return None
 
 
 def launch_links(options: dict[str, Any], path: str) -> tuple[tuple[str, str], ...]:
@@ -207,6 +190,7 @@ def on_page(
         return builder.get_relative_uri(pagename, docname) if docname in known else None
 
     notebook = Path(app.env.doc2path(pagename))
+    stamp = stamp_of(notebook)
     options = app.config.html_theme_options
     record = next(
         (r for r in _records(root / app.config.attnbook_catalog) if r["chapter"] == here.path), {}
@@ -215,7 +199,8 @@ def on_page(
     branch = options.get("repository_branch", "main")
     facts = Facts(
         minutes=reading_minutes(*measure(doctree)),
-        stamp=stamp_of(notebook),
+        stamp=stamp,
+        gpu=gpu.time_of(gpu.chapter_times(root), here.path, stamp),
         launch=launch_links(options, notebook.relative_to(root).as_posix()),
         class_path=record.get("class", ""),
         source=f"{repository}/blob/{branch}/attncourse/{here.path}.py" if repository else "",

@@ -143,15 +143,15 @@ def distances_html(rows: Sequence[tuple[dict[str, Any], str]]) -> str:
         wide = 100 * math.log(max(times, 1)) / math.log(max(most, 2))
         body += (
             f'<tr><th scope="row"><a href="{escape(href)}">{escape(row["name"])}</a>, '
-            f"{escape(row['sizes'][-1]['label'])}</th><td>{bound}</td>"
-            f"<td>{milliseconds(least)}</td><td>{milliseconds(ours)}</td>"
-            f'<td>{times:.1f}<span class="ac-bar" style="--ac-wide:{wide:.0f}%"></span></td></tr>'
+            f"{escape(row['sizes'][-1]['label'])}</th>"
+            f'<td>{times:.1f}<span class="ac-bar" style="--ac-wide:{wide:.0f}%"></span></td>'
+            f"<td>{bound}</td><td>{milliseconds(least)}</td><td>{milliseconds(ours)}</td></tr>"
         )
     return (
         '<div class="pst-scrollable-table-container"><table class="table ac-distances"><thead><tr>'
-        '<th scope="col">module, at its largest size</th><th scope="col">bound by</th>'
-        '<th scope="col">least, ms</th><th scope="col">ours, ms</th>'
-        f'<th scope="col">ours / least</th></tr></thead><tbody>{body}</tbody></table></div>'
+        '<th scope="col">module, at its largest size</th><th scope="col">ours / least</th>'
+        '<th scope="col">bound by</th><th scope="col">least, ms</th>'
+        f'<th scope="col">ours, ms</th></tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
@@ -228,7 +228,7 @@ class _OfTable(SphinxDirective):
     """A directive that shows something of a table that ``python -m benchmarks`` wrote."""
 
     required_arguments = 1
-    missing = "Nothing was measured on such a machine yet."
+    missing = "Nothing was measured on a GPU so far."
 
     def run(self) -> list[nodes.Node]:
         path = Path(self.env.srcdir) / self.arguments[0]
@@ -259,11 +259,13 @@ class Distances(_OfTable):
     missing = ""
 
     def shown(self, table: dict[str, Any]) -> list[nodes.Node]:
-        roof = table["roofline"]
+        roof, device = table["roofline"], table["machine"]["device"]
+        gigabytes, billions = (
+            f"{roof[key] / 1e9:,.1f}" for key in ("bytes_per_second", "multiply_adds_per_second")
+        )
         can = (
-            f"{table['machine']['device']} copied {roof['bytes_per_second'] / 1e9:,.1f} GB and "
-            f"multiplied {roof['multiply_adds_per_second'] / 1e9:,.1f} billion pairs a second, in "
-            f"float32 and in the same run."
+            f"In the same run the machine ({device}) copied {gigabytes} GB and multiplied "
+            f"{billions} billion pairs a second, in float32."
         )
         rows = [(row, self.address(row)) for row in one_case_a_module(table["rows"])]
         return [

@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook import plan as plans
-from attnbook.chapter import device, duration, stamp_of
+from attnbook.stamps import device, duration, stamp_of
 
 _PIN = re.compile(r"^\s*([A-Za-z0-9._-]+)\s*==\s*([^\s;#]+)")
 
