@@ -116,5 +116,8 @@ class Experiment:
             checkpoint=checkpoint,
             title=f"{variant}, seed {seed}",
             accelerator=accelerator,
+            stay=True,
         )
-        return run, self.score(run.model, *task.test_set())
+        score = self.score(run.model, *task.test_set())  # where it was trained: test sets are large
+        run.model.cpu()
+        return run, score

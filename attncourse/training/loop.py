@@ -60,7 +60,8 @@ class Run:
     """What came of a run.
 
     Attributes:
-        model: the trained network, in eval mode, on the device it was trained on.
+        model: the trained network, in eval mode and in its own precision, on the CPU unless
+            asked otherwise.
         losses: training loss of every step, from the first, resumed or not.
         seconds: time spent in this process.
         device: where it ran.
@@ -83,12 +84,15 @@ def fit(
     save_every: int = 100,
     title: str = "training",
     accelerator: Accelerator | None = None,
+    stay: bool = False,
 ) -> Run:
     """Train ``model`` on ``task`` with Adam under a one-cycle schedule.
 
-    Runs where Accelerate puts it: a GPU if there is one (in bfloat16 where it can), else the
-    CPU, and on many processes under ``accelerate launch``.  Many processes share each batch and
-    take the same steps as one would; only randomness inside the model, such as dropout, differs.
+    Runs where Accelerate puts it: a GPU if there is one, else the CPU, and on many processes
+    under ``accelerate launch``.  Many processes share each batch and take the same steps as one
+    would; only randomness inside the model, such as dropout, differs.  A network of a million
+    parameters or more is multiplied in bfloat16 on a GPU that has it; a smaller one is in float32
+    everywhere, because it gains no time and a GPU would then not tell what a processor tells.
 
     Args:
         model: the network, freshly built; seed before building it.
@@ -100,6 +104,7 @@ def fit(
         save_every: steps between two saves.
         title: text of the progress bar.
         accelerator: to override the choice of device.
+        stay: leave the trained model on the device where it was trained, as for a large test set.
 
     Raises:
         ValueError: if the checkpoint is damaged or belongs to another run.
@@ -107,6 +112,8 @@ def fit(
         FloatingPointError: if the loss stops being a finite number.
         RuntimeError: if another process ends, or the processes found different checkpoints.
     """
+    from accelerate.utils import convert_to_fp32
+
     accelerator = accelerator or default_accelerator()
     torch.manual_seed(seed)
     optimizer = torch.optim.AdamW(
@@ -115,8 +122,10 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=budget.learning_rate, total_steps=budget.steps
     )
+    own_forward = vars(model).get("forward")
     model, optimizer = accelerator.prepare(model, optimizer)
     bare = accelerator.unwrap_model(model)
+    half = _in_bfloat16(bare, accelerator.device)
     store = (
         Checkpoint(Path(checkpoint), _identity(bare, task, budget, seed)) if checkpoint else None
     )
@@ -139,8 +148,9 @@ def fit(
             part = len(parallel.share(y)) * accelerator.num_processes / len(y)  # 1 if even
             x, y = (parallel.share(t).to(accelerator.device) for t in (x, y))
             optimizer.zero_grad()
-            with accelerator.autocast():
-                value = loss(model(x), y) * part
+            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=half):
+                outputs = model(x)
+            value = loss(convert_to_fp32(outputs) if half else outputs, y) * part
             accelerator.backward(value)
             if budget.clip is not None:
                 accelerator.clip_grad_norm_(model.parameters(), budget.clip)
@@ -157,21 +167,40 @@ def fit(
                 if accelerator.is_main_process:
                     store.save(bare, optimizer, schedule, {"losses": losses})
     seconds = time.perf_counter() - started
-    return Run(bare.eval(), losses, seconds, device_name(accelerator.device))
+    _out_of_mixed_precision(bare, accelerator, own_forward)
+    bare = bare.eval() if stay else bare.eval().cpu()
+    return Run(bare, losses, seconds, device_name(accelerator.device))
+
+
+def _out_of_mixed_precision(
+    model: nn.Module, accelerator: Accelerator, own_forward: Callable[..., Tensor] | None
+) -> None:
+    """Undo what ``prepare`` did to ``forward``: a trained model computes in its own precision."""
+    accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    vars(model).pop("forward", None)
+    if own_forward is not None:
+        vars(model)["forward"] = own_forward
+
+
+#: Networks from this size on are multiplied in bfloat16 on a GPU.
+_LARGE = 1_000_000
+
+
+def _in_bfloat16(model: nn.Module, device: torch.device) -> bool:
+    large = sum(p.numel() for p in model.parameters()) >= _LARGE
+    return large and device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def default_accelerator() -> Accelerator:
-    """A GPU with bfloat16 where it has it, else the CPU in float32."""
+    """A GPU if there is one, else the CPU."""
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    gpu = torch.cuda.is_available()
-    precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "no"
     handlers = []
     if parallel.launched():
         # A mechanism may leave a parameter without a gradient in some steps.  Where none does,
         # torch warns once in each process that it looked for such parameters in vain.
         handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    return Accelerator(cpu=not gpu, mixed_precision=precision, kwargs_handlers=handlers)
+    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=handlers)
 
 
 def device_name(device: torch.device) -> str:
