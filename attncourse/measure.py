@@ -43,28 +43,54 @@ _SAMPLERS = {_aten.grid_sampler_2d, _aten.upsample_bilinear2d}
 _PRODUCTS = {_aten.mul, _aten.mul_, _aten.addcmul, _aten.addcmul_}
 
 
-class _MacCounter(TorchDispatchMode):
-    def __init__(self) -> None:
+_Count = Callable[[Any, tuple[Any, ...], dict, Any], int]
+
+
+class _Counter(TorchDispatchMode):
+    """Add up ``of(operator, args, kwargs, output)`` over every operator that runs."""
+
+    def __init__(self, of: _Count) -> None:
         super().__init__()
-        self.total = 0
+        self.total, self._of = 0, of
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        packet = func._overloadpacket
-        if packet in flop_registry:
-            self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
-        elif packet in _REDUCTIONS and isinstance(args[0], Tensor):
-            self.total += args[0].numel()
-        elif packet in _SAMPLERS:
-            self.total += 4 * out.numel()
-        elif packet is _aten.mkldnn_rnn_layer:  # one LSTM layer; its output is (t, b, units)
-            units = out[0].shape[2]
-            self.total += _inside_lstm(args, out[0]) + out[0][..., 0].numel() * 3 * units
-        elif packet in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
-            self.total += out.numel()
+        self.total += self._of(func._overloadpacket, args, kwargs or {}, out)
         return out
+
+
+def _products(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any) -> int:
+    """Multiply-adds of a matrix product or a convolution, on the way there or back."""
+    if operator in flop_registry:
+        return flop_registry[operator](*args, **kwargs, out_val=out) // 2
+    if operator is _aten.mkldnn_rnn_layer:
+        return _inside_lstm(args, out[0])
+    if operator is _aten.mkldnn_rnn_layer_backward:  # to the inputs and to the weights
+        return 2 * _inside_lstm(args, args[_RNN_OUTPUT])
+    return 0
+
+
+#: Place of the forward pass's output among the arguments of a fused LSTM's backward pass.
+_RNN_OUTPUT = 7
+
+
+def _inside_lstm(args: tuple[Any, ...], output: Tensor) -> int:
+    """Products in one LSTM layer: inputs and states times weights; its output is (t, b, units)."""
+    return output[..., 0].numel() * (args[1].numel() + args[2].numel())
+
+
+def _multiply_adds(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any) -> int:
+    """The same and what else the convention of this module counts."""
+    if operator in _REDUCTIONS and isinstance(args[0], Tensor):
+        return args[0].numel()
+    if operator in _SAMPLERS:
+        return 4 * out.numel()
+    if operator in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
+        return out.numel()
+    gates = 3 * out[0].numel() if operator is _aten.mkldnn_rnn_layer else 0
+    return _products(operator, args, kwargs, out) + gates
 
 
 def count_macs(function: Callable[..., object], *inputs: Tensor) -> int:
@@ -73,7 +99,7 @@ def count_macs(function: Callable[..., object], *inputs: Tensor) -> int:
     Fused attention hides its products from every counter, so it is made to run its plain form
     while being counted.
     """
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _MacCounter() as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _Counter(_multiply_adds) as counter:
         function(*inputs)
     return counter.total
 
@@ -106,43 +132,13 @@ class _StorageWatch(TorchDispatchMode):
         return out
 
 
-class _ProductCounter(TorchDispatchMode):
-    """Matrix products and convolutions, on the way there and on the way back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        packet = func._overloadpacket
-        if packet in flop_registry:
-            self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
-        elif packet is _aten.mkldnn_rnn_layer:
-            self.total += _inside_lstm(args, out[0])
-        elif packet is _aten.mkldnn_rnn_layer_backward:  # to the inputs and to the weights
-            self.total += 2 * _inside_lstm(args, args[_RNN_OUTPUT])
-        return out
-
-
-#: Place of the forward pass's output among the arguments of a fused LSTM's backward pass.
-_RNN_OUTPUT = 7
-
-
-def _inside_lstm(args: tuple[Any, ...], output: Tensor) -> int:
-    """Multiply-adds of the products in one LSTM layer: inputs and states times weights."""
-    return output[..., 0].numel() * (args[1].numel() + args[2].numel())
-
-
 def count_products(function: Callable[[], object]) -> int:
     """Multiply-adds of the matrix products and convolutions in ``function()``, backward included.
 
     Fused attention is made to run its plain form while being counted, so that what it computes
     twice to save memory is not counted twice.
     """
-    with sdpa_kernel(SDPBackend.MATH), _ProductCounter() as counter:
+    with sdpa_kernel(SDPBackend.MATH), _Counter(_products) as counter:
         function()
     return counter.total
 

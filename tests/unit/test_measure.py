@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attncourse.measure import Timing, compare, count_macs, one_thread, peak_bytes
+from attncourse.measure import Timing, compare, count_macs, count_products, one_thread, peak_bytes
 
 
 def test_macs_of_known_layers():
@@ -100,3 +100,30 @@ def test_one_thread_puts_the_number_back():
 
 def test_ratio_of_timings():
     assert Timing(3.0, 0.1, 5) / Timing(1.5, 0.1, 5) == 2.0
+
+
+def test_products_are_counted_there_and_back():
+    x = torch.randn(4, 3, requires_grad=True)
+    w = torch.randn(3, 5, requires_grad=True)
+    assert count_products(lambda: x @ w) == 4 * 3 * 5
+    assert count_products(lambda: torch.autograd.grad((x @ w).sum(), x)) == 2 * 4 * 3 * 5
+    assert count_products(lambda: torch.autograd.grad((x @ w).sum(), (x, w))) == 3 * 4 * 3 * 5
+    assert count_products(lambda: (x * 2).relu().mean()) == 0, "no product of matrices"
+
+
+def test_what_a_fused_kernel_computes_twice_counts_once():
+    """Attention: two products there, four back; the fused kernel takes five on the way back."""
+    q = torch.randn(1, 1, 16, 8, requires_grad=True)
+
+    def step():
+        y = torch.nn.functional.scaled_dot_product_attention(q, q, q)
+        return torch.autograd.grad(y.sum(), q)
+
+    assert count_products(step) == 6 * 16 * 16 * 8
+
+
+def test_the_products_of_an_lstm_are_counted():
+    lstm, x = torch.nn.LSTM(3, 5, batch_first=True), torch.randn(2, 7, 3, requires_grad=True)
+    there = 2 * 7 * 4 * 5 * (3 + 5)
+    assert count_products(lambda: lstm(x)[0]) == there
+    assert count_products(lambda: torch.autograd.grad(lstm(x)[0].sum(), x)) == 3 * there
