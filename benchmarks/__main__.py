@@ -26,13 +26,23 @@ TABLE = Path(__file__).parents[1] / "book" / "_data" / "benchmarks.json"
 
 def machine(device: str) -> dict[str, Any]:
     """What the numbers were taken on."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else "CPU, 1 thread"
+    on_gpu = device.startswith("cuda")
     return {
-        "device": name,
+        "device": torch.cuda.get_device_name() if on_gpu else f"{processor()}, 1 thread",
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
         "system": platform.system(),
     }
+
+
+def processor() -> str:
+    """The processor's own name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "CPU"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
     make gpu                                       # everything
     python tools/course.py gpu spatial/non_local   # one chapter
     python tools/course.py gpu --here              # with this Python's packages, without .venv
+    python tools/course.py gpu --only experiments  # or benchmarks, or chapters
     python tools/course.py gpu --trial CHAPTER     # on the processor, at a tiny budget
 
 It runs the benchmarks with the bandwidth and the matrix rate of the same run, executes every
@@ -23,6 +24,7 @@ from course import ROOT, call, say
 
 #: Where the page *On a GPU* looks.
 RECORD = ROOT / "book" / "_data" / "gpu"
+STEPS = ("benchmarks", "chapters", "experiments")
 TRIAL = ROOT / "build" / "gpu-trial"
 
 
@@ -38,7 +40,7 @@ def steps(options: argparse.Namespace, out: Path) -> list[tuple[str, list[str]]]
         bench += ["--device", "cuda", "--compiled"]
         train += ["--seeds", str(options.seeds)]
     times = str(out / "chapters.json")
-    return [
+    every = [
         ("benchmarks", bench),
         ("chapters", [py, "tools/notebook.py", "time", *chapters, "--out", times]),
         *(
@@ -46,6 +48,7 @@ def steps(options: argparse.Namespace, out: Path) -> list[tuple[str, list[str]]]
             for which in chapters or ["--all"]
         ),
     ]
+    return [(what, command) for what, command in every if what.split()[0] in options.only]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("chapter", nargs="*", help="such as spatial/non_local; all if none")
     parser.add_argument("--seeds", type=int, default=10, help="of each experiment (default 10)")
     parser.add_argument("--jobs", type=int, default=4, help="trainings at a time (default 4)")
+    parser.add_argument(
+        "--only", nargs="+", choices=STEPS, default=STEPS, metavar="STEP",
+        help=f"some of {', '.join(STEPS)}",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder to write to")
     parser.add_argument(
         "--trial", action="store_true",

@@ -157,6 +157,13 @@ def test_a_row_is_plain_data_with_slopes():
     assert made["fresh"] is None, "only where tensors are large enough for it to be certain"
 
 
+def test_the_machine_is_named():
+    here = command.machine("cpu")
+    assert here["device"].endswith(", 1 thread")
+    assert len(here["device"]) > len(", 1 thread")
+    assert set(here) == set(TABLE["machine"])
+
+
 def test_calls_that_make_no_sense_are_refused(capsys):
     assert command.main(["channel/nothing"]) == 2
     assert "no case for channel/nothing; there are: " in capsys.readouterr().out

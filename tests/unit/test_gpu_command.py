@@ -30,6 +30,15 @@ def test_on_a_gpu_all_three_steps_run_in_full(calls, monkeypatch, tmp_path):
     )
 
 
+def test_one_step_can_be_asked_for(calls, monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "has_gpu", lambda: True)
+    options = ["--out", str(tmp_path), "--only", "chapters", "experiments", "--jobs", "2"]
+    assert gpu.main(["channel/x", *options]) == 0
+    assert [command[1] for command in calls] == ["time", "attncourse"]
+    with pytest.raises(SystemExit):
+        gpu.main(["--only", "everything"])
+
+
 def test_a_failure_does_not_stop_the_rest(calls, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(gpu, "has_gpu", lambda: True)
 
