@@ -171,7 +171,10 @@ class NonLocal(Attention):
 
     def attend(self, x: Tensor) -> Tensor:
         """The same without A."""
-        return self._added(self.pairwise.read(tokens(x), self.keys(x), self.value), x)
+        queries, keys = tokens(x), self.keys(x)
+        if keys.shape == queries.shape:  # nothing was pooled: positions read themselves
+            keys = queries
+        return self._added(self.pairwise.read(queries, keys, self.value), x)
 
     def _added(self, y: Tensor, x: Tensor) -> Tensor:
         """Equation (2), from what was read, (b, n, d)."""

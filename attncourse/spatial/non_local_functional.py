@@ -6,7 +6,8 @@ r"""The pairwise functions of non-local networks on tokens, each twice: as writt
 =================  ==========================================================  ================
 form               how :math:`A V` is read                                     held besides V
 =================  ==========================================================  ================
-softmax            tile by tile with a running maximum and sum                 n d
+softmax            tile by tile with a running maximum and sum; if queries     n d
+                   are keys, on a processor, by ``non_local_symmetric``
 dot product        :math:`\theta\,(\phi^\top V) / m`, in the other order       d e
 concatenation      keys sorted by score, sums of the first k of them           m e
 =================  ==========================================================  ================

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attncourse.spatial import non_local_symmetric
 from attncourse.spatial.non_local_functional import (
     concatenation_read,
     concatenation_weights,
@@ -21,6 +22,7 @@ from attncourse.spatial.non_local_functional import (
     softmax_read,
     softmax_weights,
 )
+from attncourse.spatial.non_local_symmetric import symmetric_read
 
 
 def project(x: Float[Tensor, "b n c"], layer: nn.Linear) -> Float[Tensor, "b n d"]:
@@ -77,10 +79,14 @@ class Gaussian(Pairwise):
         return softmax_weights(x, keys, self._factor)
 
     def read(self, x: Tensor, keys: Tensor, value: nn.Linear) -> Tensor:
-        """Average the features first, project after: rows add up to 1, so both are the same.
+        """On a processor each pair once, where positions read themselves; else fused.
 
-        Queries, keys and values then have one width, which the fused kernel asks for.
+        The fused kernel asks for queries, keys and values of one width.  Rows add up to 1, so the
+        features are averaged first and projected after.
         """
+        if keys is x and _in_blocks(x):
+            with torch.autocast("cpu", enabled=False):
+                return symmetric_read(x, project(x, value), self._factor)
         keys = keys.contiguous()
         return project(softmax_read(x, keys, keys, self._factor), value)
 
@@ -95,8 +101,16 @@ class Gaussian(Pairwise):
 
     @staticmethod
     def multiply_adds(n: int, m: int, c: int, d: int) -> int:
-        """Logits, reading, projection of what was read."""
+        """Projection and reading; on a processor, where each pair is multiplied once."""
+        if n == m:
+            return n * c * d + non_local_symmetric.multiply_adds(n, c, d)
         return 2 * n * m * c + n * c * d
+
+
+def _in_blocks(x: Tensor) -> bool:
+    """Whether a loop over blocks is at home: GPUs and compilers have better kernels."""
+    wide = x.dtype in (torch.float32, torch.float64)
+    return wide and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class _Embedded(Pairwise):

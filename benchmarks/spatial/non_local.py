@@ -106,6 +106,17 @@ CASES = (
     ),
     Case(
         chapter="spatial/non_local",
+        name="Gaussian",
+        sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+        module=block("gaussian"),
+        others={"textbook": explicit},
+        grows=positions,
+        exponents={"ours": 2.0, "textbook": 2.0},
+        floors={"textbook": (1, 4)},
+        tolerance=1e-9,
+    ),
+    Case(
+        chapter="spatial/non_local",
         name="Embedded Gaussian",
         sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
         module=block("embedded_gaussian"),

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import nn
 
-from attncourse.measure import peak_bytes
-from attncourse.spatial import NonLocal
+from attncourse.measure import count_products, peak_bytes
+from attncourse.spatial import NonLocal, non_local_pairwise
 from attncourse.spatial.non_local import CARD, tokens
 from attncourse.spatial.non_local_functional import (
     concatenation_read,
@@ -22,6 +22,7 @@ from attncourse.spatial.non_local_functional import (
     softmax_weights,
 )
 from attncourse.spatial.non_local_pairwise import MODES, project
+from attncourse.spatial.non_local_symmetric import multiplied_pairs, symmetric_read
 from tests.contract.specimen import Specimen, built
 
 ARGUMENTS = {"channels": 6}
@@ -574,6 +575,90 @@ def test_either_order_is_the_same_product(n, m, d, seed):
     q, k, v = tensors(seed, (2, n, d), (2, m, d), (2, m, d))
     torch.testing.assert_close(dot_product_read(q, k, v), dot_product_weights(q, k) @ v)
     torch.testing.assert_close(softmax_read(q, k, v, 0.5), softmax_weights(q, k, 0.5) @ v)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 14), c=st.integers(1, 5), d=st.integers(1, 5), block=st.integers(1, 16),
+    scale=st.sampled_from((1.0, 0.3)), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_each_pair_once_is_the_same_reading(n, c, d, block, scale, seed):
+    x, v, direction = tensors(seed, (2, n, c), (2, n, d), (2, n, d))
+    inputs = x.requires_grad_(), v.requires_grad_()
+    slow = softmax_weights(x, x, scale) @ v
+    fast = symmetric_read(x, v, scale, block)
+    torch.testing.assert_close(fast, slow)
+    for one, other in zip(
+        torch.autograd.grad(slow, inputs, direction),
+        torch.autograd.grad(fast, inputs, direction),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_each_pair_once_has_the_gradients_of_finite_differences():
+    x, v = tensors(3, (2, 7, 3), (2, 7, 2))
+    read = lambda x, v: symmetric_read(x, v, 0.7, 3)  # noqa: E731
+    assert torch.autograd.gradcheck(read, (x.requires_grad_(), v.requires_grad_()))
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 30.0])
+def test_each_pair_once_stands_any_logits(spread):
+    """In float32 with blocks of the usual size: flat maps, and maps of almost one weight a row."""
+    x, v = (t.float() for t in tensors(0, (1, 600, 8), (1, 600, 4)))
+    x = (spread * x).requires_grad_()
+    fast, slow = symmetric_read(x, v), softmax_weights(x, x) @ v
+    torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5)
+    one, other = (torch.autograd.grad(y.sum(), x)[0] for y in (fast, slow))
+    torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3 * float(other.abs().max() + 1))
+
+
+def test_pairs_are_counted_once():
+    """A block with itself in full, two blocks in one order only."""
+    for n, block in ((1, 4), (4, 4), (5, 4), (11, 4), (600, 256)):
+        sizes = [min(block, n - start) for start in range(0, n, block)]
+        once = sum(a * b for i, a in enumerate(sizes) for b in sizes[i:])
+        assert multiplied_pairs(n, block) == once
+    assert multiplied_pairs(2304) < 0.56 * 2304**2
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype", "once"),
+    [
+        ({"mode": "gaussian"}, torch.float32, True),
+        ({"mode": "gaussian", "scale": True}, torch.float64, True),
+        ({"mode": "gaussian"}, torch.bfloat16, False),
+        ({"mode": "gaussian", "subsample": True}, torch.float32, False),
+        ({"mode": "embedded_gaussian"}, torch.float32, False),
+    ],
+)
+def test_who_reads_each_pair_once(options, dtype, once, monkeypatch):
+    """The plain Gaussian on a processor; not where queries are no keys, nor in half precision."""
+    calls = []
+    monkeypatch.setattr(
+        non_local_pairwise, "symmetric_read",
+        lambda *a: calls.append(len(a)) or symmetric_read(*a),
+    )  # fmt: skip
+    block = NonLocal(6, **options).to(dtype)
+    x = torch.randn(2, 6, 4, 5, dtype=dtype)
+    block(x)
+    assert bool(calls) == once
+    calls.clear()
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    block(x)
+    assert not calls, "a compiler gets the fused kernel"
+
+
+def test_the_plain_gaussian_needs_less_than_its_textbook():
+    """Floors of the benchmark: memory exactly, products by count."""
+    block = NonLocal(64, mode="gaussian", norm=False)
+    x = torch.randn(1, 64, 40, 40, requires_grad=True)
+    textbook = lambda: block.f(block.g(x), x)  # noqa: E731
+    steps = [
+        lambda y=y: torch.autograd.grad(y().sum(), x) for y in (lambda: block(x), textbook)
+    ]  # fmt: skip
+    assert peak_bytes(steps[0]) < peak_bytes(steps[1]) / 4
+    assert count_products(steps[0]) < 0.85 * count_products(steps[1])
 
 
 def test_the_cheaper_order_depends_on_the_map():
