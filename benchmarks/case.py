@@ -22,6 +22,7 @@ class Case:
         others: name -> a function that makes another form out of the package's module, with
             the same weights where it has weights, so that the values can be compared.
         grows: the size that the derivation speaks of: shape -> number.
+        along: what that size counts, in a word.
         exponents: ``{"ours": ..., "textbook": ...}``, the powers of it that the derivation
             predicts for the time at large sizes.
         floors: form -> (least ratio of times, least ratio of memories) at the largest size,
@@ -39,6 +40,7 @@ class Case:
     module: Callable[[tuple[int, ...]], nn.Module]
     others: Mapping[str, Callable[[nn.Module, tuple[int, ...]], Form]]
     grows: Callable[[tuple[int, ...]], float]
+    along: str
     exponents: Mapping[str, float] = field(default_factory=dict)
     floors: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     fresh_floors: Mapping[str, float] = field(default_factory=dict)

@@ -179,6 +179,7 @@ def row(
     return {
         "chapter": case.chapter,
         "name": case.name,
+        "along": case.along,
         "sizes": sizes,
         "roofline": dict(roof),
         "fresh": fresh,

@@ -54,6 +54,7 @@ CASES = tuple(
         module=block(form),
         others={"textbook": textbook, "torch": of_torch},
         grows=lambda shape: shape[2] * shape[3],
+        along="positions",
         exponents={"ours": 2.0, "textbook": 2.0, "torch": 2.0},
         floors={"textbook": (None, 2.5), "torch": (None, 2.5)},
         tolerance=1e-9,

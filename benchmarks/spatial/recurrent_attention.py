@@ -54,6 +54,7 @@ CASES = (
         module=Sensor,
         others={"textbook": textbook},
         grows=lambda shape: shape[0],
+        along="images",
         # The gradient of each cut is as large as the batch that it was cut from.
         exponents={"ours": 1.0, "textbook": 2.0},
         floors={"textbook": (3.0, None)},

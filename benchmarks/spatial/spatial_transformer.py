@@ -37,6 +37,7 @@ CASES = (
         module=block,
         others={"textbook": explicit, "torch": of_torch},
         grows=lambda shape: shape[2] * shape[3],
+        along="positions",
         exponents={"ours": 1.0, "textbook": 1.0, "torch": 1.0},
         floors={"textbook": (1.1, 1.5), "torch": (0.9, 0.9)},
         tolerance=1e-9,

@@ -14,6 +14,7 @@ CASES = (
         module=lambda shape: SpatioTemporalLSTM(shape[2], 10, hidden=64, gate_hidden=32).eval(),
         others={"textbook": explicit},
         grows=lambda shape: shape[1],
+        along="frames",
         exponents={"ours": 1.0, "textbook": 1.0},
         tolerance=1e-9,
     ),

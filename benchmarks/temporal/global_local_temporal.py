@@ -41,6 +41,7 @@ CASES = (
         module=block,
         others={"textbook": explicit, "torch": of_torch},
         grows=lambda shape: shape[1],
+        along="frames",
         exponents={"ours": 2.0, "textbook": 2.0, "torch": 2.0},
         floors={"textbook": (1.0, 4.0), "torch": (1.0, 4.0)},
         tolerance=1e-9,

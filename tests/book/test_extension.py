@@ -319,7 +319,7 @@ def cost_row(**changes: object) -> dict:
         for n in (10, 20, 40)
     ]  # fmt: skip
     return {
-        "chapter": "spatial/x", "name": "X", "sizes": sizes, "compiled": None,
+        "chapter": "spatial/x", "name": "X", "along": "pixels", "sizes": sizes, "compiled": None,
         "roofline": {"bytes_per_second": 1e9, "multiply_adds_per_second": 2e9},
         "slopes": {"ours": 1.0, "textbook": 2.0}, "predicted": {"textbook": 2.0},
         "fresh": None,
@@ -347,6 +347,7 @@ def test_a_distance_is_from_the_nearer_bound() -> None:
 def test_a_row_tells_slopes_gain_and_fresh_memory() -> None:
     text = " ".join(Outline(costs.row_html(cost_row(), "x.html")).text)
     assert "ours 1.00, textbook 2.00 (predicted 2)" in text
+    assert text.count("pixels") == 2, "both axes say what they count"
     assert "compile" not in text
     assert "fresh" not in text
     fresh, gain = {"ours": 0.05, "textbook": 0.1}, {"label": "20 px", "gain": 1.5}

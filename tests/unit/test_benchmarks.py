@@ -72,6 +72,7 @@ def test_the_recorded_table_is_of_these_cases():
             if (case.chapter, case.name) == (r["chapter"], r["name"]):
                 shapes = [list(shape) for shape in case.sizes.values()]
                 assert [size["shape"] for size in r["sizes"]] == shapes
+                assert r["along"] == case.along
 
 
 @pytest.mark.parametrize("power", [0.5, 1, 2, 3])
@@ -113,7 +114,7 @@ def test_the_least_work_is_counted():
     case = Case(
         chapter="spatial/x", name="x", sizes={"8 x 16": (8, 16)}, module=lambda shape: Twice(16),
         others={"squared": lambda module, shape: lambda x: x @ (module.weight @ module.weight)},
-        grows=lambda shape: shape[0],
+        grows=lambda shape: shape[0], along="rows",
     )  # fmt: skip
     work = least_work(case, (8, 16))
     # There and back to x for each of two products; squaring first costs 16^3 and saves one pair.

@@ -86,9 +86,12 @@ def chart(row: dict[str, Any], what: str) -> str:
     )
     return (
         f'<svg class="ac-cost" viewBox="0 0 {_WIDE} {_HIGH}" role="img" '
-        f'aria-label="{unit.capitalize()} against size, both logarithmic: {escape(said)}.">'
+        f'aria-label="{unit.capitalize()} against {escape(row["along"])}, both logarithmic: '
+        f'{escape(said)}.">'
         f'<path class="ac-axis" d="M{_EDGE} {_EDGE - 14}V{_HIGH - _EDGE + 4}H{_WIDE - 8}"/>'
-        f'<text x="{_EDGE}" y="12">{unit}</text>{ticks}{drawn}</svg>'
+        f'<text x="{_EDGE}" y="12">{unit}</text>{ticks}'
+        f'<text x="{_WIDE - 8}" y="{_HIGH - 16}" text-anchor="end">{escape(row["along"])}</text>'
+        f"{drawn}</svg>"
     )
 
 
