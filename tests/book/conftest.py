@@ -111,6 +111,27 @@ class Visit:
         self.context.close()
 
 
+@pytest.fixture(scope="module")
+def stay(browser, site):
+    """Like ``visit``, but the page stays open for the next test that asks for the same one.
+
+    For tests that each touch a part of the page that is their own.
+    """
+    last = {}
+
+    def opened(path, **options):
+        if last.get("asked") != (path, options):
+            if last:
+                last["visit"].close()
+            last.update(asked=(path, options), visit=Visit(browser, site, **options))
+            last["visit"].open(path)
+        return last["visit"]
+
+    yield opened
+    if last:
+        last["visit"].close()
+
+
 @pytest.fixture
 def visit(browser, site):
     """A function that opens a page of the book; closed after the test."""

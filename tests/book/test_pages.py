@@ -245,9 +245,9 @@ def test_there_are_explorers():
 
 
 @pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
-def test_explorer_shows_the_array_s_numbers(name, identifier, visit):
+def test_explorer_shows_the_array_s_numbers(name, identifier, stay):
     """At sampled settings, what the page says equals what Python stored."""
-    page = visit(f"book/{name}.html").page
+    page = stay(f"book/{name}.html").page
     data = spec(page, identifier)
     figure = page.locator(f"#{identifier}")
     figure.scroll_into_view_if_needed()
@@ -304,8 +304,8 @@ def test_explorer_shows_the_array_s_numbers(name, identifier, visit):
 
 
 @pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
-def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, visit):
-    page = visit(f"book/{name}.html").page
+def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, stay):
+    page = stay(f"book/{name}.html").page
     figure = page.locator(f"#{identifier}")
     control = figure.locator("canvas[tabindex], input[type=range]").first
     control.focus()
@@ -321,8 +321,8 @@ def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, visit):
 
 
 @pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
-def test_explorer_reacts_to_a_finger(name, identifier, visit):
-    page = visit(f"book/{name}.html", width=390, touch=True).page
+def test_explorer_reacts_to_a_finger(name, identifier, stay):
+    page = stay(f"book/{name}.html", width=390, touch=True).page
     figure = page.locator(f"#{identifier}")
     control = figure.locator("canvas[tabindex], input[type=range]").first
     control.scroll_into_view_if_needed()
