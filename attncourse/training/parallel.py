@@ -80,9 +80,19 @@ def total(*numbers: int, device: torch.device | str = "cpu") -> list[int]:
     """Each number summed over all processes."""
     if world_size() == 1:
         return list(numbers)
-    sums = torch.tensor(numbers, dtype=torch.int64, device=device)
+    sums = torch.tensor(numbers, dtype=torch.int64, device=meeting_place(device))
     dist.all_reduce(sums)
     return sums.tolist()
+
+
+def meeting_place(device: torch.device | str) -> torch.device:
+    """Where numbers of all processes can be added up: ``device``, or a GPU if NCCL adds them.
+
+    A network that was trained on a GPU may be back on the CPU, which NCCL does not serve.
+    """
+    if dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(device)
 
 
 def agree(what: str, value: int, remedy: str, device: torch.device | str = "cpu") -> None:
@@ -93,7 +103,7 @@ def agree(what: str, value: int, remedy: str, device: torch.device | str = "cpu"
     """
     if world_size() == 1:
         return
-    low = torch.tensor([value, -value], device=device)
+    low = torch.tensor([value, -value], device=meeting_place(device))
     dist.all_reduce(low, op=dist.ReduceOp.MIN)
     least, most = int(low[0]), -int(low[1])
     if least != most:

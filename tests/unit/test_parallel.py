@@ -12,6 +12,7 @@ import time
 import pytest
 import torch
 
+from attncourse.training import parallel
 from tests.unit import parallel_script as script
 from tests.unit.parallel_script import EVEN, UNEVEN, Stop, Stops, trained, weights
 
@@ -72,6 +73,14 @@ def test_accuracy_counts_every_example_once(together):
     assert main["accuracy"] * len(y) == pytest.approx(round(main["accuracy"] * len(y)))
     assert main["accuracy of one"] == other["accuracy of one"]
     assert main["accuracy of one"] in (0.0, 1.0)
+
+
+def test_numbers_meet_where_the_backend_adds_them(monkeypatch):
+    """NCCL adds on GPUs only, also for a network that is back on the processor."""
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    for backend, place in (("gloo", "cpu"), ("nccl", "cuda:3")):
+        monkeypatch.setattr(parallel.dist, "get_backend", lambda backend=backend: backend)
+        assert str(parallel.meeting_place("cpu")) == place
 
 
 def test_a_parameter_without_a_gradient_is_no_error(together):
