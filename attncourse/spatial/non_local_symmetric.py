@@ -4,14 +4,16 @@ With :math:`S = s\,X X^\top`, :math:`P = \mathrm{softmax}(S)` and :math:`Y = P V
 cut into blocks.  The block :math:`S_{IJ}` serves the queries I with the keys J and, transposed,
 the queries J with the keys I.  Neither S nor P is ever held.
 
-=====================  =============================  ====================  ==================
-product                multiply-adds with the map     here                  where
-=====================  =============================  ====================  ==================
-:math:`S`              :math:`n^2 c`                  :math:`n^2 c / 2`     there and back
-:math:`P V`            :math:`n^2 d`                  the same              there
-gradient of V and P    :math:`2 n^2 d`                the same              back
-gradient of X          :math:`2 n^2 c`                :math:`n^2 c`         back
-=====================  =============================  ====================  ==================
+=============================  =============================  ====================
+product                        multiply-adds with the map     here
+=============================  =============================  ====================
+:math:`S`                      :math:`n^2 c`                  :math:`n^2 c / 2`
+:math:`P V`                    :math:`n^2 d`                  the same
+:math:`S` again, on the way    none: P was kept               :math:`n^2 c / 2`
+back
+gradients of V and P           :math:`2 n^2 d`                the same
+gradient of X                  :math:`2 n^2 c`                :math:`n^2 c`
+=============================  =============================  ====================
 
 The gradient of X is :math:`s\,(D + D^\top) X` with :math:`D = P \odot (G V^\top - \delta)`, where
 G is the gradient of Y and :math:`\delta_i = g_i^\top y_i`: a symmetric matrix again.
