@@ -135,7 +135,7 @@ def fit(
 
     parallel.agree(
         "the step to start from", len(losses),
-        "keep the checkpoint in a folder that all machines share", accelerator.device,
+        "keep the checkpoint in a folder that all machines share",
     )  # fmt: skip
 
     started = time.perf_counter()
@@ -232,7 +232,7 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> f
         )
     finally:
         model.train(training)
-    return parallel.total(correct, device=device)[0] / len(y)
+    return parallel.total(correct)[0] / len(y)
 
 
 def _identity(model: nn.Module, task: Batches, budget: Budget, seed: int) -> dict[str, object]:

@@ -76,26 +76,23 @@ def one_after_another(make: Callable[[], _Value]) -> _Value:
         return make()
 
 
-def total(*numbers: int, device: torch.device | str = "cpu") -> list[int]:
+def total(*numbers: int) -> list[int]:
     """Each number summed over all processes."""
     if world_size() == 1:
         return list(numbers)
-    sums = torch.tensor(numbers, dtype=torch.int64, device=meeting_place(device))
+    sums = torch.tensor(numbers, dtype=torch.int64, device=meeting_place())
     dist.all_reduce(sums)
     return sums.tolist()
 
 
-def meeting_place(device: torch.device | str) -> torch.device:
-    """Where numbers of all processes can be added up: ``device``, or a GPU if NCCL adds them.
-
-    A network that was trained on a GPU may be back on the CPU, which NCCL does not serve.
-    """
+def meeting_place() -> torch.device:
+    """Where numbers of all processes can be added up: NCCL serves GPUs only, gloo the CPU."""
     if dist.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
-    return torch.device(device)
+    return torch.device("cpu")
 
 
-def agree(what: str, value: int, remedy: str, device: torch.device | str = "cpu") -> None:
+def agree(what: str, value: int, remedy: str) -> None:
     """Make sure that all processes have the same ``value``.
 
     Raises:
@@ -103,7 +100,7 @@ def agree(what: str, value: int, remedy: str, device: torch.device | str = "cpu"
     """
     if world_size() == 1:
         return
-    low = torch.tensor([value, -value], device=meeting_place(device))
+    low = torch.tensor([value, -value], device=meeting_place())
     dist.all_reduce(low, op=dist.ReduceOp.MIN)
     least, most = int(low[0]), -int(low[1])
     if least != most:
