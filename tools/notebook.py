@@ -49,11 +49,16 @@ def save(notebook: NotebookNode, path: Path) -> bool:
     text = nbformat.writes(notebook, indent=1) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
+    _replace(path, text)
+    return True
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write ``path`` as a whole: whoever reads it sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".ipynb.part")
+    temporary = path.with_name(f"{path.name}.part")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     os.replace(temporary, path)
-    return True
 
 
 # ---------------------------------------------------------------- text and back
@@ -317,10 +322,7 @@ def record_times(names: list[str], out: Path) -> int:
             failed += 1
             continue
         times[name] = facts
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_suffix(".part")
-        part.write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, out)
+        _replace(out, json.dumps(times, indent=1) + "\n")
         print(f"{name}: {facts['seconds']} s on {facts['device']}", flush=True)
     return 1 if failed else 0
 
