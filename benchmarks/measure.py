@@ -79,14 +79,6 @@ def least_work(case: Case, shape: tuple[int, ...]) -> dict[str, int]:
     }
 
 
-def least_seconds(work: Mapping[str, int], roof: Mapping[str, float]) -> dict[str, float]:
-    """Seconds for ``products`` and for ``bytes`` on a machine; the greater one is the bound."""
-    return {
-        "products": work["products"] / roof["multiply_adds_per_second"],
-        "bytes": work["bytes"] / roof["bytes_per_second"],
-    }
-
-
 def with_fresh_memory(
     case: Case, shape: tuple[int, ...], *, repeats: int = 7
 ) -> dict[str, float] | None:

@@ -30,11 +30,13 @@ def of_timm(module: nn.Module, shape: tuple[int, ...]) -> Form:
     return made
 
 
+_SIZES = {f"256 × {s} × {s}": (4, 256, s, s) for s in (14, 28, 56)}
+
 CASES = (
     Case(
         chapter="channel/squeeze_excitation",
         name="Squeeze-and-Excitation",
-        sizes={f"256 × {s} × {s}": (4, 256, s, s) for s in (14, 28, 56)},
+        sizes=_SIZES,
         module=lambda shape: SqueezeExcitation(shape[1]),
         others={"textbook": textbook},
         grows=lambda shape: shape[2] * shape[3],
@@ -47,7 +49,7 @@ CASES = (
         Case(
             chapter="channel/squeeze_excitation",
             name="Squeeze-and-Excitation and timm's",
-            sizes={f"256 × {s} × {s}": (4, 256, s, s) for s in (14, 28, 56)},
+            sizes=_SIZES,
             module=lambda shape: SqueezeExcitation(shape[1]),
             others={"timm": of_timm},
             grows=lambda shape: shape[2] * shape[3],

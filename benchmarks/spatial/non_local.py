@@ -83,6 +83,8 @@ def positions(shape: tuple[int, ...]) -> float:
     return shape[2] * shape[3]
 
 
+_SIZES = {f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)}
+
 CASES = (
     Case(
         chapter="spatial/non_local",
@@ -98,7 +100,7 @@ CASES = (
     Case(
         chapter="spatial/non_local",
         name="Dot product",
-        sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+        sizes=_SIZES,
         module=block("dot_product"),
         others={"textbook": explicit},
         grows=positions,
@@ -109,7 +111,7 @@ CASES = (
     Case(
         chapter="spatial/non_local",
         name="Gaussian",
-        sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+        sizes=_SIZES,
         module=block("gaussian"),
         others={"textbook": explicit},
         grows=positions,
@@ -121,7 +123,7 @@ CASES = (
     Case(
         chapter="spatial/non_local",
         name="Embedded Gaussian",
-        sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+        sizes=_SIZES,
         module=block("embedded_gaussian"),
         others={"textbook": explicit, "torch": of_torch},
         grows=positions,
@@ -138,7 +140,7 @@ CASES = (
         Case(
             chapter="spatial/non_local",
             name="Embedded Gaussian and timm's",
-            sizes={f"256 × {s} × {s}": (2, 256, s, s) for s in (12, 24, 48)},
+            sizes=_SIZES,
             module=with_norm,
             others={"timm": of_timm},
             grows=positions,

@@ -344,6 +344,22 @@ def test_a_distance_is_from_the_nearer_bound() -> None:
     assert {"1.0", "2.0", "products", "memory"} <= set(outline.text)
 
 
+def test_the_bound_is_the_slower_of_products_and_bytes() -> None:
+    row = cost_row(roofline={"bytes_per_second": 100.0, "multiply_adds_per_second": 1000.0})
+    row["sizes"][-1]["least"] = {"products": 500, "bytes": 10}
+    assert costs.distance(row)[1:] == (0.5, "products")
+    row["sizes"][-1]["least"] = {"products": 0, "bytes": 10}
+    assert costs.distance(row)[1:] == (0.1, "memory")
+
+
+def test_no_recorded_step_beats_what_the_machine_can_do() -> None:
+    """Only where the tensors outgrow the caches, from which copies are faster than from memory."""
+    for row in costs.read(ROOT / "book" / "_data" / "benchmarks.json")["rows"]:
+        _, bound, _ = costs.distance(row)
+        for form, cost in row["sizes"][-1]["forms"].items():
+            assert cost["seconds"] > bound, (row["name"], form)
+
+
 def test_a_row_tells_slopes_gain_and_fresh_memory() -> None:
     text = " ".join(Outline(costs.row_html(cost_row(), "x.html")).text)
     assert "ours 1.00, textbook 2.00 (predicted 2)" in text
