@@ -1,4 +1,4 @@
-"""Attention mechanisms in computer vision, one module a mechanism.
+"""Attention mechanisms in computer vision, one module or package a mechanism.
 
 Every mechanism is an instance of the survey's formula ``y = f(g(x), x)``: ``g`` decides
 what, where, when or which to attend to, ``f`` applies that decision to ``x``.

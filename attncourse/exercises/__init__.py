@@ -1,8 +1,8 @@
 """Exercises that answer at once: right, not yet (and which mistake it looks like), or untouched.
 
-A chapter's exercises stand in ``exercises/<category>/<stem>.py`` as ``EXERCISES``, a tuple, and
-``QUIZ``.  They are found through the chapter's identity card; ``tests/exercises`` holds every one
-of them to its promises.  The kinds:
+A chapter's exercises stand in ``exercises/<category>/<stem>``, a file or a package of several, as
+``EXERCISES``, a tuple, and ``QUIZ``.  They are found through the chapter's identity card;
+``tests/exercises`` holds every one of them to its promises.  The kinds:
 
 =================  ==============================================================================
 FunctionExercise   a function, against a reference on fresh inputs; gradients too, if asked for

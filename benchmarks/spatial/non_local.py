@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attncourse.spatial import NonLocal
 from attncourse.spatial.non_local import tokens
-from attncourse.spatial.non_local_pairwise import project
+from attncourse.spatial.non_local.pairwise import project
 from benchmarks.case import Case, Form
 from benchmarks.explicit import explicit
 from benchmarks.timm_layers import layer, take_over

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.spatial.recurrent_attention_sensor import read_glimpse
+from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 from benchmarks.case import Case, Form
 
 SIZE, SCALES = 8, 3

@@ -16,6 +16,8 @@ from attncourse.exercises.register import exercises_of, quiz_of
 from attncourse.plan import CHAPTERS
 
 NAMES = rules.chapters()
+#: Folders of the package that hold a file or a package of every mechanism.
+WINGS = ("", "exercises", "experiments")
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda r: r.__name__)
@@ -33,11 +35,37 @@ def test_the_table_of_contents_is_the_set_of_notebooks():
 def test_every_mechanism_has_all_its_wings(repository):
     for card in CARDS:
         for place in (
-            f"book/{card.chapter}.ipynb", f"attncourse/{card.chapter}.py",
-            f"attncourse/exercises/{card.chapter}.py", f"attncourse/experiments/{card.chapter}.py",
-            f"tests/{card.category}/test_{card.stem}.py", f"book/results/{card.chapter}.json",
+            f"book/{card.chapter}.ipynb", f"book/results/{card.chapter}.json",
+            f"tests/{card.category}/test_{card.stem}.py",
         ):  # fmt: skip
             assert (repository / place).exists(), place
+        for wing in WINGS:
+            path = repository / "attncourse" / wing / card.chapter
+            assert path.is_dir() != path.with_suffix(".py").exists(), path
+
+
+def test_a_folder_of_a_wing_shows_its_mechanisms_and_nothing_else(repository):
+    planned = {c.path for c in CHAPTERS}
+    for wing in WINGS:
+        for category in {c.category for c in CHAPTERS}:
+            folder = repository / "attncourse" / wing / category
+            if not folder.is_dir():
+                continue
+            found = {p.stem for p in folder.iterdir() if p.suffix == ".py" or _is_package(p)}
+            assert {f"{category}/{name}" for name in found - {"__init__"}} <= planned
+
+
+def _is_package(path):
+    return (path / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_mechanism_of_one_file_is_that_file(repository, wing):
+    """A package holds more than one file beside its ``__init__``."""
+    for card in CARDS:
+        folder = repository / "attncourse" / wing / card.chapter
+        if folder.is_dir():
+            assert len(list(folder.rglob("*.py"))) > 2, folder
 
 
 def test_chapters_stand_in_the_order_of_the_plan():

@@ -635,3 +635,12 @@ def luminance(colour: str) -> float:
     channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_code_of_a_mechanism_is_a_file_or_a_folder():
+    assert chapter._source(ROOT, "channel/squeeze_excitation", "main") == (
+        "blob/main/attncourse/channel/squeeze_excitation.py"
+    )
+    assert chapter._source(ROOT, "spatial/non_local", "a/b") == (
+        "tree/a/b/attncourse/spatial/non_local"
+    )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from attncourse.branch import Highway
-from attncourse.branch.highway import carry, highway_reference
+from attncourse.branch.selective_kernel.highway import carry, highway_reference
 
 
 def example(seed=0, b=3, c=5):

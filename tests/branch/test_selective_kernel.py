@@ -20,7 +20,7 @@ from attncourse.branch.selective_kernel import (
     select,
     selective_kernel_reference,
 )
-from attncourse.branch.selective_kernel_cost import hidden_width
+from attncourse.branch.selective_kernel.cost import hidden_width
 from attncourse.measure import peak_bytes
 from tests.contract.specimen import Specimen, built
 

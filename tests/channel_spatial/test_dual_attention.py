@@ -11,12 +11,12 @@ from torch import nn
 
 from attncourse.channel_spatial import ChannelAttention, DualAttention, PositionAttention
 from attncourse.channel_spatial.dual_attention import CARD, dual_attention_reference
-from attncourse.channel_spatial.dual_attention_channel import (
+from attncourse.channel_spatial.dual_attention.channel import (
     channel_attention_reference,
     channel_map,
     gather_channels,
 )
-from attncourse.channel_spatial.dual_attention_position import (
+from attncourse.channel_spatial.dual_attention.position import (
     BLOCK,
     FORMS,
     gather_positions,

@@ -10,7 +10,7 @@ from attncourse.channel import SqueezeExcitation
 from attncourse.channel.squeeze_excitation import excite
 from attncourse.exercises import Status, check, register
 from attncourse.exercises.channel.squeeze_excitation import EXERCISES, LAST_STAGE, SQUEEZE_FOR_ROW
-from attncourse.exercises.channel.squeeze_excitation_code import BACKWARD
+from attncourse.exercises.channel.squeeze_excitation.code import BACKWARD
 from attncourse.exercises.ladder import SQUEEZES, SqueezedGate, ladder_accuracy
 from attncourse.tasks import StatisticLadder, seeded
 

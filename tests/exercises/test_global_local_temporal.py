@@ -12,7 +12,7 @@ from attncourse.exercises.temporal.global_local_temporal import (
     WHO_SEES,
     lag_accuracy,
 )
-from attncourse.exercises.temporal.global_local_temporal_code import QUERY_GRADIENT
+from attncourse.exercises.temporal.global_local_temporal.code import QUERY_GRADIENT
 from attncourse.tasks import seeded
 from attncourse.temporal import DilatedTemporalPyramid, GlobalLocalTemporal, TemporalSelfAttention
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from attncourse.exercises.foundations.building_blocks import LEAKY_SCALE, WHICH_ORDER
-from attncourse.exercises.foundations.building_blocks_backward import BN_BACKWARD
+from attncourse.exercises.foundations.building_blocks.backward import BN_BACKWARD
 from attncourse.measure import count_macs, peak_bytes
 from attncourse.tasks import ROWS, StatisticLadder
 

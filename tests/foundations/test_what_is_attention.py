@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 
 from attncourse.exercises.foundations.what_is_attention import score_spread
-from attncourse.exercises.foundations.what_is_attention_attend import ATTEND
-from attncourse.exercises.foundations.what_is_attention_probe import BLOCKS, PROBE
+from attncourse.exercises.foundations.what_is_attention.attend import ATTEND
+from attncourse.exercises.foundations.what_is_attention.probe import BLOCKS, PROBE
 from attncourse.exercises.register import exercises_of, quiz_of
 from attncourse.exercises.verdict import Status
 

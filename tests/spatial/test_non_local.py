@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from torch import nn
 
 from attncourse.measure import count_products, peak_bytes
-from attncourse.spatial import NonLocal, non_local_pairwise
-from attncourse.spatial.non_local import CARD, tokens
-from attncourse.spatial.non_local_functional import (
+from attncourse.spatial import NonLocal
+from attncourse.spatial.non_local import CARD, pairwise, tokens
+from attncourse.spatial.non_local.advanced.symmetric import multiplied_pairs, symmetric_read
+from attncourse.spatial.non_local.functional import (
     concatenation_read,
     concatenation_weights,
     dot_product_read,
@@ -21,8 +22,7 @@ from attncourse.spatial.non_local_functional import (
     softmax_read,
     softmax_weights,
 )
-from attncourse.spatial.non_local_pairwise import MODES, project
-from attncourse.spatial.non_local_symmetric import multiplied_pairs, symmetric_read
+from attncourse.spatial.non_local.pairwise import MODES, project
 from tests.contract.specimen import Specimen, built
 
 ARGUMENTS = {"channels": 6}
@@ -636,7 +636,7 @@ def test_who_reads_each_pair_once(options, dtype, once, monkeypatch):
     """The plain Gaussian on a processor; not where queries are no keys, nor in half precision."""
     calls = []
     monkeypatch.setattr(
-        non_local_pairwise, "symmetric_read",
+        pairwise, "symmetric_read",
         lambda *a: calls.append(len(a)) or symmetric_read(*a),
     )  # fmt: skip
     block = NonLocal(6, **options).to(dtype)

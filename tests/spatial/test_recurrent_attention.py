@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from attncourse.measure import count_macs, peak_bytes
 from attncourse.spatial import RecurrentAttention
 from attncourse.spatial.recurrent_attention import CARD, parameter_count
-from attncourse.spatial.recurrent_attention_policy import (
+from attncourse.spatial.recurrent_attention.policy import (
     Baseline,
     Glimpsed,
     expected_reward,
     hybrid_loss,
     log_density,
 )
-from attncourse.spatial.recurrent_attention_reference import recurrent_attention_reference
-from attncourse.spatial.recurrent_attention_sensor import (
+from attncourse.spatial.recurrent_attention.reference import recurrent_attention_reference
+from attncourse.spatial.recurrent_attention.sensor import (
     read_glimpse,
     read_glimpse_reference,
     window_centre,

@@ -12,13 +12,13 @@ from torch import nn
 from attncourse.measure import peak_bytes
 from attncourse.spatial import SpatialTransformer
 from attncourse.spatial.spatial_transformer import CARD, spatial_transformer_reference
-from attncourse.spatial.spatial_transformer_sampler import (
+from attncourse.spatial.spatial_transformer.sampler import (
     bilinear_sample,
     sample_reference,
     target_points,
     to_pixels,
 )
-from attncourse.spatial.spatial_transformer_warps import (
+from attncourse.spatial.spatial_transformer.warps import (
     Affine,
     Projective,
     Rotation,

@@ -19,14 +19,14 @@ from attncourse.spatial_temporal.sta_lstm import (
     joint_gates,
     weighted_readout,
 )
-from attncourse.spatial_temporal.sta_lstm_loss import (
+from attncourse.spatial_temporal.sta_lstm.loss import (
     frame_penalty,
     joint_penalty,
     reachable_joint_penalty,
     regularised_loss,
     weight_penalty,
 )
-from attncourse.spatial_temporal.sta_lstm_reference import sta_lstm_reference
+from attncourse.spatial_temporal.sta_lstm.reference import sta_lstm_reference
 from tests.contract.specimen import Specimen, built
 
 ARGUMENTS = {"joints": 4, "classes": 3, "hidden": 5, "gate_hidden": 4}

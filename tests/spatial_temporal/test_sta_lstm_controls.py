@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attncourse.experiments.spatial_temporal.sta_lstm import EXPERIMENTS, UTKINECT, loss
-from attncourse.experiments.spatial_temporal.sta_lstm_nets import (
+from attncourse.experiments.spatial_temporal.sta_lstm.nets import (
     TURNS,
     Exchanged,
     InTurns,
@@ -20,7 +20,7 @@ from attncourse.experiments.spatial_temporal.sta_lstm_nets import (
     turn,
 )
 from attncourse.spatial_temporal import SpatioTemporalLSTM
-from attncourse.spatial_temporal.sta_lstm_loss import joint_penalty
+from attncourse.spatial_temporal.sta_lstm.loss import joint_penalty
 from attncourse.tasks.cued_joint import CuedJoint
 from attncourse.tasks.skeletons import Folds, SkeletonTask
 from attncourse.training import Budget

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from attncourse.measure import peak_bytes
 from attncourse.temporal import DilatedTemporalPyramid, GlobalLocalTemporal, TemporalSelfAttention
 from attncourse.temporal.global_local_temporal import CARD, global_local_temporal_reference
-from attncourse.temporal.global_local_temporal_attention import temporal_weights, weigh_and_gather
-from attncourse.temporal.global_local_temporal_pyramid import (
+from attncourse.temporal.global_local_temporal.attention import temporal_weights, weigh_and_gather
+from attncourse.temporal.global_local_temporal.pyramid import (
     coupled_lags,
     pyramid,
     pyramid_reference,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from attncourse.branch import Highway
 from attncourse.exercises.branch.selective_kernel import GATE_BIAS, SELECTION_COUNT
-from attncourse.experiments.branch.selective_kernel_nets import (
+from attncourse.experiments.branch.selective_kernel.nets import (
     ConstantGate,
     DeepNet,
     EvenMixture,

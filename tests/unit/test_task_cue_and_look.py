@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attncourse.spatial.recurrent_attention_sensor import read_glimpse
+from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 from attncourse.tasks import Task, digits
 from attncourse.tasks.cue_and_look import CueAndLook, corner_locations
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.spatial import RecurrentAttention
-from attncourse.spatial.recurrent_attention_policy import Baseline, Glimpsed, hybrid_loss
+from attncourse.spatial.recurrent_attention.policy import Baseline, Glimpsed, hybrid_loss
 from attncourse.tasks.cue_and_look import CueAndLook
 from attncourse.training import Budget
 

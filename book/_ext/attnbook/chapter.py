@@ -203,13 +203,20 @@ def on_page(
         gpu=gpu.time_of(gpu.chapter_times(root), here.path, stamp),
         launch=launch_links(options, notebook.relative_to(root).as_posix()),
         class_path=record.get("class", ""),
-        source=f"{repository}/blob/{branch}/attncourse/{here.path}.py" if repository else "",
+        source=f"{repository}/{_source(root, here.path, branch)}" if repository else "",
     )
     body = place(context["body"], strip_html(category, here, address), facts_html(facts))
     if table := costs.read(root / app.config.attnbook_benchmarks):
         page = builder.get_relative_uri(pagename, f"{BOOK}/costs")
         body = costs.in_chapter(body, table, here.path, page)
     context["body"] = body
+
+
+def _source(root: Path, path: str, branch: str) -> str:
+    """Where a mechanism's code stands in the repository: one file, or a folder of its name."""
+    if (root / "attncourse" / path).is_dir():
+        return f"tree/{branch}/attncourse/{path}"
+    return f"blob/{branch}/attncourse/{path}.py"
 
 
 def _records(catalog: Path) -> list[dict[str, Any]]:

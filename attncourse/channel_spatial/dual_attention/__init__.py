@@ -1,0 +1,35 @@
+"""Dual attention network (DANet): ``module`` adds the branches of ``position`` and ``channel``."""
+
+from attncourse.channel_spatial.dual_attention.channel import (
+    ChannelAttention,
+    channel_attention_reference,
+    channel_multiply_adds,
+)
+from attncourse.channel_spatial.dual_attention.module import (
+    CARD,
+    DualAttention,
+    dual_attention_reference,
+    multiply_adds,
+    parameter_count,
+)
+from attncourse.channel_spatial.dual_attention.position import (
+    PositionAttention,
+    position_attention_reference,
+    position_multiply_adds,
+    position_parameters,
+)
+
+__all__ = [
+    "CARD",
+    "ChannelAttention",
+    "DualAttention",
+    "PositionAttention",
+    "channel_attention_reference",
+    "channel_multiply_adds",
+    "dual_attention_reference",
+    "multiply_adds",
+    "parameter_count",
+    "position_attention_reference",
+    "position_multiply_adds",
+    "position_parameters",
+]

@@ -1,0 +1,141 @@
+"""An exercise that asks for a function: scaled dot-product attention with a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.exercise import Misconception
+from attncourse.exercises.foundations.what_is_attention.softmax import CHAPTER, Draw
+from attncourse.exercises.function import Case, FunctionExercise
+
+
+def _attention_inputs(b: int, n: int, m: int, d: int, e: int) -> Draw:
+    """Draws with n >= m >= 4; every row and every column of the mask holds both values."""
+
+    def draw(generator: torch.Generator) -> dict[str, Tensor]:
+        def randn(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator)
+
+        mask = randn(b, n, m) > 0
+        row = torch.arange(n)
+        mask[:, row, row % m] = True
+        mask[:, row, (row + 1) % m] = False
+        return {"q": randn(b, n, d), "k": randn(b, m, d), "v": randn(b, m, e), "mask": mask}
+
+    return draw
+
+
+def _attend(
+    *,
+    scale: Callable[[Tensor], float] = lambda k: k.shape[-1] ** -0.5,
+    masked: Callable[[Tensor, Tensor], Tensor] = lambda s, mask: s.masked_fill(~mask, -torch.inf),
+    axis: int = -1,
+    after: Callable[[Tensor, Tensor], Tensor] = lambda p, mask: p,
+    apply: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
+) -> Callable[..., Tensor]:
+    """Masked scaled dot-product attention, with one step changed by each argument."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        weights = masked(scale(k) * q @ k.mT, mask).softmax(dim=axis)
+        return apply(after(weights, mask), v)
+
+    return attend
+
+
+ATTEND = FunctionExercise(
+    chapter=CHAPTER,
+    name="attend",
+    title="Attend, but only where you may",
+    level=2,
+    task="Write `attend(q, k, v, mask)`: scaled dot-product attention. q is (b, n, d), k "
+    "(b, m, d), v (b, m, e), and mask (b, n, m) is True where a query may attend; every query "
+    "may attend somewhere.",
+    hints=(
+        "Four steps: scores, mask, softmax, weighted sum. The scores of all pairs are one matrix "
+        "product; which axis of k must come last?",
+        "Divide `q @ k.mT` by the square root of d, the length of a key. A masked key must get "
+        "weight 0, and the others must still add up to 1: which score does that?",
+        "`s = (q @ k.mT / d**0.5).masked_fill(~mask, -torch.inf)`, then `s.softmax(dim=-1) @ v`.",
+    ),
+    explanation="`F.scaled_dot_product_attention(q, k, v, attn_mask=mask)` computes the same, and "
+    "on a GPU without holding the weights.",
+    reference=_attend(),
+    alternatives=(
+        _attend(masked=lambda s, mask: s.masked_fill(~mask, -1e9)),
+        lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, attn_mask=mask),
+        _attend(
+            masked=lambda s, mask: s,
+            after=lambda p, mask: p * mask / (p * mask).sum(dim=-1, keepdim=True),
+        ),
+    ),
+    cases=(
+        Case("plain", _attention_inputs(2, 6, 4, 5, 3)),
+        Case("as many keys as queries", _attention_inputs(3, 4, 4, 8, 2)),
+        Case("long keys", _attention_inputs(1, 6, 5, 64, 3)),
+        Case("values of one number", _attention_inputs(2, 5, 4, 9, 1)),
+    ),
+    gradients=("q", "k", "v"),
+    tolerance=Tolerance(relative=1e-4, absolute=1e-5),
+    misconceptions=(
+        Misconception(
+            "scores that are not scaled",
+            "The spread of q·k grows like √d. Divide the scores by it.",
+            _attend(scale=lambda k: 1.0),
+        ),
+        Misconception(
+            "a missing square root",
+            "The variance of q·k is d, so its spread is √d. Divided by d the scores nearly vanish.",
+            _attend(scale=lambda k: 1 / k.shape[-1]),
+        ),
+        Misconception(
+            "a scale from the number of keys",
+            "The sum in q·k runs over the d entries of a key, so √d is what it takes.",
+            _attend(scale=lambda k: k.shape[-2] ** -0.5),
+        ),
+        Misconception(
+            "a scale that multiplies",
+            "Divide by √d; multiplying spreads the scores even more.",
+            _attend(scale=lambda k: k.shape[-1] ** 0.5),
+        ),
+        Misconception(
+            "a softmax over the queries",
+            "Then the queries compete for each key. Each query shares one unit of weight among "
+            "the keys: `dim=-1`.",
+            _attend(axis=-2),
+        ),
+        Misconception(
+            "a mask read as 'ignore'",
+            "Here True means *attend*, as in `F.scaled_dot_product_attention`. In "
+            "`nn.MultiheadAttention` True means *ignore*. Put a ~ in front of the mask.",
+            _attend(masked=lambda s, mask: s.masked_fill(mask, -torch.inf)),
+        ),
+        Misconception(
+            "a mask after the softmax",
+            "The weights that are left no longer add up to 1. Mask the scores with -inf, before "
+            "the softmax.",
+            _attend(masked=lambda s, mask: s, after=lambda p, mask: p * mask),
+        ),
+        Misconception(
+            "a mask that multiplies the scores",
+            "A score of 0 still gets a weight, since exp(0) = 1. A forbidden key needs the score "
+            "-inf.",
+            _attend(masked=lambda s, mask: s * mask),
+        ),
+        Misconception(
+            "no mask at all",
+            "Keys where the mask is False must get weight 0.",
+            _attend(masked=lambda s, mask: s),
+        ),
+        Misconception(
+            "a product without its sum",
+            "You multiply weights and values but do not add up over the keys, so an axis is left "
+            "over. `weights @ v` does both.",
+            _attend(apply=lambda p, v: p[..., None] * v[:, None]),
+        ),
+    ),
+)

@@ -1,0 +1,104 @@
+"""Three experiments: what a gate does for depth, and what a choice of kernels does for scale.
+
+``depth`` trains fifty layers with and without a way around them.  ``scale`` asks whether a choice
+between two kernels helps to read digits of any size, ``attention_rise`` whether the choice then
+follows the size.  In all three the controls matter more than the plain network.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.branch.selective_kernel.nets import (
+    ConstantGate,
+    DeepNet,
+    EvenMixture,
+    PlainLayer,
+    Shuffled,
+    highway,
+    rise,
+    selective,
+)
+from attncourse.tasks import digits_task
+from attncourse.tasks.object_scale import ObjectScale
+from attncourse.training import Budget
+
+_DEPTH_BUDGET = Budget(steps=300, batch_size=64, learning_rate=2e-3)
+_SCALE_BUDGET = Budget(steps=300, batch_size=48, learning_rate=1e-2)
+_SCALE_DATA = "scikit-learn digits, enlarged to 8 to 20 pixels on a canvas of 24"
+
+DEPTH = Experiment(
+    name="depth",
+    question="Can fifty layers be trained, and is it the gate that trains them?",
+    task=digits_task,
+    variants=(
+        Variant("plain", "plain", lambda: DeepNet(PlainLayer), "no way around the layers"),
+        Variant(
+            "highway, bias 0",
+            "ablation",
+            partial(highway, 0.0),
+            "a gate that starts half open, as circulating code has it",
+        ),
+        Variant(
+            "constant gate",
+            "ablation",
+            lambda: DeepNet(partial(ConstantGate, gate_bias=-4.0)),
+            "sigmoid(-4) of each layer, for every unit and every image",
+        ),
+        Variant("highway, bias -4", "mechanism", partial(highway, -4.0), "the mechanism"),
+    ),
+    quick=_DEPTH_BUDGET,
+    full=_DEPTH_BUDGET,
+    data="scikit-learn digits, 1,400 for training, 397 for testing",
+)
+
+_EVEN = Variant("even mixture", "plain", partial(selective, EvenMixture), "both, no choice")
+_EQUAL = Variant(
+    "SK, equal reach",
+    "ablation",
+    partial(selective, dilations=(1, 1)),
+    "a choice between two kernels of the same reach",
+)
+_SHUFFLED = Variant(
+    "SK, shuffled",
+    "ablation",
+    partial(selective, Shuffled),
+    "each image gets the weights that were made for another",
+)
+_SELECTIVE = Variant("SK", "mechanism", selective, "the mechanism")
+
+SCALE = Experiment(
+    name="scale",
+    question="Does a choice between two kernels help to read digits of any size?",
+    task=ObjectScale,
+    variants=(
+        _EVEN,
+        Variant(
+            "one 3x3 kernel",
+            "plain",
+            partial(selective, EvenMixture, (1,)),
+            "half of the branches' weights",
+        ),
+        _SHUFFLED,
+        _EQUAL,
+        _SELECTIVE,
+    ),
+    quick=_SCALE_BUDGET,
+    full=_SCALE_BUDGET,
+    data=_SCALE_DATA,
+)
+
+ATTENTION_RISE = Experiment(
+    name="attention_rise",
+    question="Does the weight of the larger kernel rise with the size of the digit?",
+    task=ObjectScale,
+    variants=(_EVEN, _EQUAL, _SELECTIVE),
+    quick=_SCALE_BUDGET,
+    full=_SCALE_BUDGET,
+    data=_SCALE_DATA,
+    score=rise,
+    metric="rise of the second branch's weight over the first's, from 8 to 20 pixels",
+)
+
+EXPERIMENTS = (DEPTH, SCALE, ATTENTION_RISE)

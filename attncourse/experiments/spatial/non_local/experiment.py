@@ -1,0 +1,162 @@
+"""Experiments on the non-local block: one built for it, three that take it apart.
+
+``find_your_twin`` needs what a query-dependent map alone gives.  ``two_pairs`` and ``six_pairs``
+move the ceiling 1/K of one map for all.  ``forms`` trains the other pairwise functions with the
+same budget.  ``digits`` is plain classification, where nothing was arranged; so is ``cifar10``,
+which wants a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from attncourse.backbones import SmallResNet
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
+from attncourse.experiments.spatial.non_local.nets import (
+    FrozenQueries,
+    PixelNet,
+    SharedContext,
+    Window,
+)
+from attncourse.spatial import NonLocal
+from attncourse.tasks import digits_task
+from attncourse.tasks.twin import Twins, colour_loss, explained
+from attncourse.training import Budget
+
+_BUDGET = Budget(steps=300, batch_size=64, learning_rate=1e-2, weight_decay=0.01, clip=1.0)
+
+
+def _net(block: Callable[[int], nn.Module]) -> Callable[[], PixelNet]:
+    return lambda: PixelNet(block)
+
+
+def _form(mode: str, *, scale: bool = False) -> Callable[[], PixelNet]:
+    return _net(lambda channels: NonLocal(channels, mode=mode, scale=scale, norm=False))
+
+
+NO_BLOCK = Variant(
+    "no block", "plain", _net(lambda channels: nn.Identity()), "no position hears of another"
+)
+WINDOW = Variant("7x7 convolution", "plain", _net(Window), "is it the reach, or the parameters?")
+CONTEXT = Variant(
+    "global context", "ablation", _net(SharedContext), "one learned map for all queries"
+)
+FROZEN = Variant(
+    "frozen queries", "ablation", _net(FrozenQueries), "the block, but nobody asks anything"
+)
+NON_LOCAL = Variant("non-local", "mechanism", _form("embedded_gaussian"), "the mechanism")
+
+
+def _twins(name: str, question: str, pairs: int, *variants: Variant) -> Experiment:
+    return Experiment(
+        name=name,
+        question=question,
+        task=lambda: Twins(pairs),
+        variants=variants,
+        quick=_BUDGET,
+        full=_BUDGET,
+        data=f"find your twin, {pairs} pairs on 8 x 8",
+        loss=colour_loss,
+        score=explained,
+        metric="share of the colours' variance explained",
+    )
+
+
+TWIN = _twins(
+    "find_your_twin",
+    "Can a position fetch a colour from the one cell that carries its identity?",
+    3,
+    NO_BLOCK,
+    WINDOW,
+    CONTEXT,
+    FROZEN,
+    NON_LOCAL,
+)
+
+TWO_PAIRS = _twins(
+    "two_pairs", "Does one map for all stop at 1/2 with two pairs?", 2, NO_BLOCK, CONTEXT, NON_LOCAL
+)
+SIX_PAIRS = _twins(
+    "six_pairs", "Does one map for all stop at 1/6 with six pairs?", 6, NO_BLOCK, CONTEXT, NON_LOCAL
+)
+
+FORMS = _twins(
+    "forms",
+    "Do the four pairwise functions learn the twin task equally fast?",
+    3,
+    NO_BLOCK,
+    NON_LOCAL,
+    Variant(
+        "scaled",
+        "ablation",
+        _form("embedded_gaussian", scale=True),
+        "logits over the root of d",
+    ),
+    Variant("Gaussian", "ablation", _form("gaussian"), "no embeddings of its own"),
+    Variant("dot product", "ablation", _form("dot_product"), "no softmax"),
+    Variant("concatenation", "ablation", _form("concatenation"), "a ReLU of a sum"),
+)
+
+DIGITS = Experiment(
+    name="digits",
+    question="Does a non-local block help a small residual network to read real digits?",
+    task=digits_task,
+    variants=(
+        Variant("plain", "plain", SmallResNet, "no block"),
+        Variant(
+            "wider",
+            "plain",
+            lambda: SmallResNet(widths=(17, 35, 68)),
+            "the block's parameters, no block",
+        ),
+        Variant(
+            "frozen queries",
+            "ablation",
+            lambda: SmallResNet(attention=lambda channels: FrozenQueries(channels, norm=True)),
+            "the block, but nobody asks anything",
+        ),
+        Variant(
+            "non-local",
+            "mechanism",
+            lambda: SmallResNet(attention=NonLocal),
+            "the mechanism",
+        ),
+    ),
+    quick=Budget(steps=220, learning_rate=5e-3),
+    full=Budget(steps=220, learning_rate=5e-3),
+    data="scikit-learn digits, 1,400 for training, 397 for testing",
+)
+
+
+def _on_third_map(block: Callable[[int], nn.Module]) -> Callable[[], SmallResNet]:
+    """One block in the network: on the third of four maps, 8 x 8."""
+
+    def third(width: int) -> nn.Module:
+        return block(width) if width == WIDTHS[2] else nn.Identity()
+
+    return lambda: photograph_net(third)
+
+
+CIFAR10 = photographs(
+    "Does a non-local block help a residual network to tell photographs apart?",
+    Variant("plain", "plain", photograph_net, "no block"),
+    Variant(
+        "wider",
+        "plain",
+        lambda: photograph_net(widths=(*WIDTHS[:3], 523)),
+        "the block's parameters, no block",
+    ),
+    Variant(
+        "global context",
+        "ablation",
+        _on_third_map(SharedContext),
+        "one learned map for all queries",
+    ),
+    Variant("non-local", "mechanism", _on_third_map(NonLocal), "the mechanism"),
+)
+
+EXPERIMENTS = (TWIN, TWO_PAIRS, SIX_PAIRS, FORMS, DIGITS)
+LARGE = (CIFAR10,)

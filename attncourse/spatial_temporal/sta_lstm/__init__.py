@@ -1,0 +1,35 @@
+"""STA-LSTM: gates of joints and of frames, their losses, their closed forms and the reference."""
+
+from attncourse.spatial_temporal.sta_lstm.costs import (
+    check_sizes,
+    multiply_adds,
+    parameter_count,
+    validate_clips,
+)
+from attncourse.spatial_temporal.sta_lstm.module import (
+    CARD,
+    Memory,
+    SpatioTemporalLSTM,
+    before,
+    frame_gates,
+    gated,
+    joint_gates,
+    lstm,
+    weighted_readout,
+)
+
+__all__ = [
+    "CARD",
+    "Memory",
+    "SpatioTemporalLSTM",
+    "before",
+    "check_sizes",
+    "frame_gates",
+    "gated",
+    "joint_gates",
+    "lstm",
+    "multiply_adds",
+    "parameter_count",
+    "validate_clips",
+    "weighted_readout",
+]
