@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from types import FunctionType, GeneratorType
@@ -43,12 +43,14 @@ class Difference:
         expected: what was expected, short.
         got: what came, short.
         in_values: whether shape, device and type are as expected, and only values differ.
+        in_form: whether device or type differ, and nothing was said of the values.
     """
 
     message: str
     expected: str
     got: str
     in_values: bool = False
+    in_form: bool = False
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
@@ -83,6 +85,7 @@ class Tolerance:
                 "`device=x.device`.",
                 str(expected.device),
                 str(got.device),
+                in_form=True,
             )
         if got.dtype != expected.dtype:
             return Difference(
@@ -90,6 +93,7 @@ class Tolerance:
                 "`dtype=x.dtype`, and leave out `.float()` and `.double()`.",
                 _type(expected),
                 _type(got),
+                in_form=True,
             )
         wrong = ~self._close(got, expected)
         if not wrong.any():
@@ -114,7 +118,8 @@ class Tolerance:
         )
 
     def _close(self, a: Tensor, b: Tensor) -> Tensor:
-        a, b = a.detach().cpu().double(), b.detach().cpu().double()
+        wide = torch.complex128 if a.is_complex() else torch.float64
+        a, b = (t.detach().to("cpu", wide) for t in (a, b))
         return torch.isclose(a, b, rtol=self.relative, atol=self.absolute, equal_nan=True)
 
 
@@ -192,12 +197,33 @@ def _worst(got: Tensor, expected: Tensor, wrong: Tensor) -> tuple[int, ...]:
     return tuple(int(i) for i in torch.unravel_index(index, expected.shape))
 
 
+def permutation_call(order: Sequence[int]) -> str:
+    """The shortest call that puts axes into ``order``: ``.mT``, ``.movedim(0, 2)`` ..."""
+    axes = list(range(len(order)))
+    moved = [axis for axis in axes if order[axis] != axis]
+    if len(axes) == 2:
+        return ".T"
+    if moved == axes[-2:]:
+        return ".mT"
+    if len(moved) == 2:
+        return f".transpose({moved[0]}, {moved[1]})"
+    for source in axes:
+        rest = [axis for axis in axes if axis != source]
+        for target in axes:
+            if [*rest[:target], source, *rest[target:]] == list(order):
+                return f".movedim({source}, {target})"
+    return f".permute({', '.join(map(str, order))})"
+
+
 def _shape_remedy(got: Tensor, expected: Tensor) -> str:
     squeezed = [size for size in got.shape if size != 1]
     if squeezed == [size for size in expected.shape if size != 1]:
         return " Only axes of length 1 differ: add them with `x[:, None]`, drop them by indexing."
     if sorted(got.shape) == sorted(expected.shape):
-        return " The axes are in another order: `.transpose` or `.T` swaps them."
+        call = "`.permute` or `.movedim`"
+        if len(set(got.shape)) == got.ndim:
+            call = f"`{permutation_call([got.shape.index(size) for size in expected.shape])}`"
+        return f" The axes are in another order: {call} would make the shape right."
     if got.numel() == 1:
         return " Everything was reduced to one number: name the axes to reduce with `dim=`."
     return ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,6 +17,23 @@ T = TypeVar("T")
 _LEVELS = (1, 2, 3)
 #: Seeds are short, so that one can be typed again.
 _SEEDS = 10_000
+
+
+@contextmanager
+def single_precision() -> Iterator[None]:
+    """New tensors are float32, as in a fresh session, whatever the caller has set."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _on_the_processor() -> AbstractContextManager[Any]:
+    """New tensors are on the processor; costs nothing where they are anyway."""
+    elsewhere = torch.get_default_device().type != "cpu"
+    return torch.device("cpu") if elsewhere else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,7 @@ class Misconception(Generic[T]):
         return f"This looks like {self.name}. {self.explanation}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Exercise(ABC):
     """One exercise of a chapter.
 
@@ -87,7 +105,8 @@ class Exercise(ABC):
     def check(self, answer: Any, seed: int | None = None) -> Verdict:
         """Judge ``answer`` on inputs drawn from ``seed``, or from a fresh one.
 
-        The caller's random state, gradient mode and default device are left as they are.
+        The caller's random state, gradient mode, default device and default type neither matter
+        nor change.
         """
         if answer is None or answer is ...:
             return self.not_attempted()
@@ -95,10 +114,12 @@ class Exercise(ABC):
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
-            torch.device("cpu"),
+            _on_the_processor(),
+            torch.autocast("cpu", enabled=False),
             torch.random.fork_rng(devices=[]),
+            single_precision(),
         ):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             try:
                 return self.judge(answer, seed)
             except Stop as stop:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.exercises.compare import Difference, Tolerance, demand_like, describe
+from attncourse.exercises.compare import Difference, Tolerance, demand_like
+from attncourse.exercises.diagnosis import Diagnosis, Finding
+from attncourse.exercises.drawing import Case, Drawn, Function, draw_all, slope_of, value_of
 from attncourse.exercises.exercise import Exercise, Misconception
+from attncourse.exercises.gradients import cut, leaves_of
 from attncourse.exercises.learner import call
-from attncourse.exercises.verdict import NotAttempted, Verdict, not_yet
-from attncourse.tasks import seeded
+from attncourse.exercises.partial import right_in_part
+from attncourse.exercises.remedies import REPEATED, Inputs, Sample, copies
+from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
 
-Function = Callable[..., Any]
-Inputs = Mapping[str, Any]
+__all__ = ["Case", "FunctionExercise", "Property"]
 
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of input.
-
-    Attributes:
-        label: what is special about it, in a few words.
-        draw: generator -> inputs by name, in the order of the function's arguments.
-    """
-
-    label: str
-    draw: Callable[[torch.Generator], Inputs]
+#: How many fresh draws of all cases a mistake must explain.
+_FRESH = 2
 
 
 @dataclass(frozen=True)
@@ -47,17 +40,15 @@ class Property:
 
 @dataclass(frozen=True)
 class _Trial:
-    """One case, drawn, with what was expected and what came."""
+    """One question with its answer."""
 
-    case: Case
-    inputs: Inputs
-    expected: Tensor
-    got: Tensor
+    question: Drawn
+    sample: Sample
     details: tuple[tuple[str, str], ...]
     difference: Difference | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FunctionExercise(Exercise):
     """Write a function; it is held to ``reference`` on freshly drawn inputs.
 
@@ -66,7 +57,8 @@ class FunctionExercise(Exercise):
         cases: inputs, edge cases among them.
         misconceptions: wrong functions that learners are known to write.
         properties: what to point at where no misconception fits.
-        gradients: inputs whose gradient must be right too.
+        gradients: inputs whose gradient must be right too; by default all through which the
+            reference passes one, and with ``()`` none.
         alternatives: other right answers, for the tests.
         tolerance: how far apart the numbers may be.
     """
@@ -75,7 +67,7 @@ class FunctionExercise(Exercise):
     cases: tuple[Case, ...]
     misconceptions: tuple[Misconception[Function], ...]
     properties: tuple[Property, ...] = ()
-    gradients: tuple[str, ...] = ()
+    gradients: tuple[str, ...] | None = None
     alternatives: tuple[Function, ...] = ()
     tolerance: Tolerance = field(default_factory=Tolerance)
 
@@ -84,29 +76,17 @@ class FunctionExercise(Exercise):
     )
 
     def judge(self, answer: Any, seed: int) -> Verdict:
-        """Run every case, then look for a known mistake, then for a broken property."""
+        """Run every case, then compare gradients, or else look for the mistake."""
         self._demand_function(answer)
-        trials = [self._trial(answer, number, seed) for number in range(len(self.cases))]
+        asked = draw_all(self, seed)
+        trials = [self._trial(answer, question, not n) for n, question in enumerate(asked)]
         failed = next((trial for trial in trials if trial.difference), None)
-        if failed is None:
-            for trial in trials:
-                self._check_gradient(answer, trial, seed)
-            what = "values and gradients" if self.gradients else "values"
-            return self.correct(f"The {what} agree on all {len(trials)} inputs.")
-        assert failed.difference is not None
-        details = failed.details + failed.difference.details
-        for mistake in self.misconceptions:
-            if all(self._shows(mistake, trial) for trial in trials):
-                raise not_yet(
-                    mistake.message,
-                    misconception=mistake.name,
-                    details=details,
-                    inputs=failed.inputs,
-                )
-        message = failed.difference.message
-        if broken := self._broken_property(failed):
-            message = f"{message} What must hold, and does not: {broken}."
-        raise not_yet(message, details=details, inputs=failed.inputs)
+        self._demand_repeatable(answer, failed or trials[0], seed)
+        if failed is not None:
+            raise self._explained(answer, trials, failed, seed)
+        slopes = [self._check_gradient(answer, t, n, seed) for n, t in enumerate(trials)]
+        what = "values and gradients" if any(slopes) else "values"
+        return self.correct(f"The {what} agree on all {len(trials)} inputs.")
 
     def right_answers(self) -> Sequence[Function]:
         """The reference and its alternatives."""
@@ -137,109 +117,140 @@ class FunctionExercise(Exercise):
                 f'parentheses: `check("{self.id}", {self.name})`.'
             )
 
-    def _trial(self, answer: Function, number: int, seed: int) -> _Trial:
-        case = self.cases[number]
-        inputs = case.draw(seeded(seed, number))
-        rows = (
-            (
-                "Input",
-                f"{describe(inputs)} (case {number + 1} of {len(self.cases)}: {case.label}; "
-                f"seed={seed})",
-            ),
-        )
-        wanted = self.reference(*_copies(inputs).values())
+    def _trial(self, answer: Function, question: Drawn, first: bool) -> _Trial:
+        rows = question.details
         try:
-            outcome = call(answer, _copies(inputs), rows)
+            outcome = call(answer, copies(question.inputs), rows)
         except NotAttempted:
-            if number == 0:
+            if first:
                 raise
             raise not_yet(
                 "Your code leaves this input open: it raises NotImplementedError or returns "
                 "nothing, though it answered an earlier input.",
                 details=rows,
-                inputs=inputs,
+                inputs=question.inputs,
             ) from None
-        got = demand_like(outcome.value, wanted, rows).detach()
-        expected = torch.as_tensor(wanted, dtype=None if isinstance(wanted, Tensor) else got.dtype)
-        difference = self.tolerance.difference(got, expected)
-        return _Trial(case, inputs, expected, got, rows + outcome.details, difference)
+        sample = question.sample(demand_like(outcome.value, question.wanted, rows))
+        difference = self.tolerance.difference(sample.got, sample.expected)
+        return _Trial(question, sample, rows + outcome.details, difference)
 
-    def _shows(self, mistake: Misconception[Function], trial: _Trial) -> bool:
-        wrong = torch.as_tensor(mistake.wrong(*_copies(trial.inputs).values()))
-        return self.tolerance.same(trial.got, wrong)
+    def _demand_repeatable(self, answer: Function, trial: _Trial, seed: int) -> None:
+        """Raise if a second call on the same input gives another result."""
+        inputs, got = trial.sample.inputs, trial.sample.got
+        if got.is_meta:
+            return
+
+        def again() -> Tensor | None:
+            torch.default_generator.manual_seed(seed + 1)
+            value = value_of(answer, inputs)
+            return value if value is not None and value.shape == got.shape else None
+
+        second = again()
+        if second is not None and REPEATED.same(second, got):
+            return
+        third = again()
+        reason = "keeps something from one call to the next, or draws random numbers"
+        if second is not None and third is not None and REPEATED.same(second, third):
+            reason = "draws random numbers from torch"
+        raise not_yet(
+            f"Two calls on the same input gave two results: your code {reason}. Its result must "
+            f"depend on its inputs alone.",
+            misconception="two calls that differ",
+            details=trial.details,
+            inputs=inputs,
+        )
+
+    def _explained(
+        self, answer: Function, trials: Sequence[_Trial], failed: _Trial, seed: int
+    ) -> Stop:
+        """What went wrong, as a known mistake, a slip, a broken property or a difference."""
+        assert failed.difference is not None
+        details = failed.details + failed.difference.details
+        finding = self._finding(answer, trials, failed, seed)
+        if finding is not None:
+            return not_yet(
+                finding.message,
+                misconception=finding.name,
+                details=details,
+                inputs=failed.sample.inputs,
+            )
+        message = failed.difference.message
+        if broken := self._broken_property(failed):
+            message = f"{message} What must hold, and does not: {broken}."
+        right = [t.question.case.label for t in trials if t.difference is None]
+        rows = (("Right on", "; ".join(right)),) if right else ()
+        return not_yet(message, details=details + rows, inputs=failed.sample.inputs)
+
+    def _finding(
+        self, answer: Function, trials: Sequence[_Trial], failed: _Trial, seed: int
+    ) -> Finding | None:
+        def fresh() -> Sequence[Sample]:
+            drawn = [q for n in range(1, _FRESH + 1) for q in draw_all(self, seed + n * 10_007)]
+            samples = [(q, value_of(answer, q.inputs)) for q in drawn]
+            return [q.sample(value) for q, value in samples if value is not None]
+
+        def right(inputs: Inputs) -> bool | None:
+            expected = value_of(self.reference, inputs)
+            got = value_of(answer, inputs)
+            if expected is None or got is None or not torch.isfinite(expected).all():
+                return None
+            return self.tolerance.same(got, expected)
+
+        assert failed.difference is not None
+        if failed.difference.in_form:
+            return None
+        samples = [trial.sample for trial in trials]
+        diagnosis = Diagnosis(samples, fresh, self.misconceptions, value_of, self.tolerance)
+        if finding := diagnosis.find():
+            return finding
+        if not torch.isfinite(failed.sample.got).all():
+            return None
+        number = trials.index(failed)
+        drawn = [draw_all(self, seed + n * 10_007)[number].inputs for n in range(_FRESH + 1)]
+        passed = [t.sample.inputs for t in trials if t.difference is None]
+        return right_in_part(drawn, passed, right)
 
     def _broken_property(self, trial: _Trial) -> str | None:
         if trial.difference is None or not trial.difference.in_values:
             return None
-        broken = (p.statement for p in self.properties if not p.holds(trial.inputs, trial.got))
+        sample = trial.sample
+        broken = (p.statement for p in self.properties if not p.holds(sample.inputs, sample.got))
         return next(broken, None)
 
-    def _check_gradient(self, answer: Function, trial: _Trial, seed: int) -> None:
-        if not self.gradients:
-            return
-        weights = torch.randn(
-            trial.expected.shape,
-            generator=seeded(seed, len(self.cases)),
-            dtype=trial.expected.dtype,
-        )
-        leaves = self._leaves(trial.inputs)
-        result = demand_like(
-            call(answer, leaves, trial.details).value, trial.expected, trial.details
-        )
+    def _check_gradient(self, answer: Function, trial: _Trial, number: int, seed: int) -> bool:
+        """Whether there was a gradient to compare; raises if the learner's is not right."""
+        slope = slope_of(self, seed, number)
+        if slope is None:
+            return False
+        inputs, details = trial.sample.inputs, trial.details
+        names = tuple(slope.expected)
+
+        def leaves() -> dict[str, Any]:
+            return leaves_of(inputs, names)
+
+        def refused(text: str, rows: tuple[tuple[str, str], ...] = ()) -> Stop:
+            cause = cut(slope, lambda v: answer(*v.values()), leaves, self.tolerance)
+            message = f"The values are right, but {text} {cause or ''}".strip()
+            return not_yet(message, details=details + rows, inputs=inputs)
+
+        own = leaves()
+        result = demand_like(call(answer, own, details).value, trial.question.wanted, details)
         if not result.requires_grad:
-            raise not_yet(
-                "The values are right, but no gradient can pass. `.detach()`, `.item()`, `.data`, "
-                "`torch.tensor(...)`, NumPy and `torch.no_grad()` all cut it.",
-                details=trial.details,
-                inputs=trial.inputs,
-            )
-        wanted = self._leaves(trial.inputs)
-        expected = _gradients(self.reference(*wanted.values()), wanted, self.gradients, weights)
+            raise refused("no gradient can pass.")
         try:
-            got = _gradients(result, leaves, self.gradients, weights)
+            got = slope.of(result, own)
         except RuntimeError as error:
             raise not_yet(
                 f"The values are right, but the backward pass fails: {str(error)[:200]}.",
-                details=trial.details,
-                inputs=trial.inputs,
+                details=details,
+                inputs=inputs,
             ) from None
-        for name in self.gradients:
-            # A gradient is a sum of many terms: what counts is the error beside its largest entry.
-            largest = float(expected[name].abs().max())
-            tolerance = Tolerance(self.tolerance.relative, self.tolerance.relative * largest)
-            if difference := tolerance.difference(got[name], expected[name]):
-                reason = difference.message
-                if torch.isfinite(got[name]).all():
-                    reason = f"Something on the way from `{name}` to the result is cut off from it."
-                raise not_yet(
-                    f"The values are right, but the gradient with respect to `{name}` is not. "
-                    f"{reason}",
-                    details=trial.details + difference.details,
-                    inputs=trial.inputs,
-                )
-
-    def _leaves(self, inputs: Inputs) -> dict[str, Any]:
-        """Copies in double precision, where rounding cannot be mistaken for an error."""
-        leaves = _copies(inputs)
-        for name, value in leaves.items():
-            if isinstance(value, Tensor) and value.is_floating_point():
-                leaves[name] = value.double()
-        for name in self.gradients:
-            leaves[name].requires_grad_()
-        return leaves
-
-
-def _copies(inputs: Inputs) -> dict[str, Any]:
-    return {k: v.clone() if isinstance(v, Tensor) else v for k, v in inputs.items()}
-
-
-def _gradients(
-    result: Tensor, leaves: Inputs, names: tuple[str, ...], weights: Tensor
-) -> dict[str, Tensor]:
-    grads = torch.autograd.grad(
-        (result * weights).sum(),
-        [leaves[name] for name in names],
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    return dict(zip(names, grads, strict=True))
+        if found := slope.first_difference(got, self.tolerance):
+            name, difference = found
+            reason = f"the gradient with respect to `{name}` is not."
+            if not torch.isfinite(got[name]).all():
+                reason += f" {difference.message}"
+            elif not got[name].any():
+                reason += f" It is zero: nothing that depends on `{name}` carries one."
+            raise refused(reason, difference.details)
+        return True

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from attncourse.exercises.compare import Tolerance, demand_like, describe
+from attncourse.exercises.compare import demand_like, describe
 from attncourse.exercises.exercise import Exercise, Misconception
 from attncourse.exercises.learner import call
+from attncourse.exercises.remedies import REPEATED, Sample, copies
 from attncourse.exercises.verdict import Verdict, not_yet
 from attncourse.tasks import seeded
 
@@ -31,7 +32,7 @@ class Workbench:
     def build(self, **arguments: Any) -> nn.Module:
         """An instance, built with the values of ``arguments`` in order."""
         rows = (("Built with", describe(arguments)),)
-        torch.manual_seed(self.seed)
+        torch.default_generator.manual_seed(self.seed)
         # A constructor returns nothing, so the instance is what the call returns.
         return call(self.answer, arguments, rows).value
 
@@ -40,6 +41,31 @@ class Workbench:
         rows = (("Input", f"{describe(inputs)} (seed={self.seed})"),)
         outcome = call(module, inputs, rows)
         return demand_like(outcome.value, next(iter(inputs.values())), rows + outcome.details)
+
+    def opened(self, module: nn.Module) -> nn.Module:
+        """``module`` with its parameters moved away from where they start.
+
+        A zero or a constant at the start would hide what a parameter does.
+        """
+        with torch.no_grad():
+            for number, parameter in enumerate(module.parameters(), start=100):
+                parameter.add_(0.5 * self.randn(*parameter.shape, number=number))
+        return module
+
+    def inputs(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """Standard normal inputs by name."""
+        return {name: self.randn(*s, number=n) for n, (name, s) in enumerate(shapes.items())}
+
+    def demand_repeatable(self, module: nn.Module, sample: Sample) -> None:
+        """Raise if a second call on the same input gives another result."""
+        again = self.run(module, **copies(sample.inputs)).detach()
+        if again.shape != sample.got.shape or not REPEATED.same(again, sample.got):
+            raise not_yet(
+                "Two calls on the same input gave two results. The result of your module must "
+                "depend on its input and its parameters alone.",
+                misconception="two calls that differ",
+                inputs=sample.inputs,
+            )
 
     def randn(self, *shape: int, number: int = 0) -> Tensor:
         """Standard normal numbers that depend on the seed and on ``number``."""
@@ -85,66 +111,6 @@ class Requirement:
     def mistakes(self) -> Sequence[Misconception[type[nn.Module]]]:
         """Its own, if it has one."""
         return () if self.misconception is None else (self.misconception,)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """With the same weights the module computes what ``reference`` computes.
-
-    Weights are carried over in the order in which the two modules registered them, whatever
-    their names.
-
-    Attributes:
-        reference: a class with the learner's constructor and inputs.
-        arguments: what both are built with.
-        shapes: inputs by name, with their shapes.
-        misconceptions: classes with the same weights that compute something else.
-        tolerance: how far apart the outputs may be.
-    """
-
-    reference: type[nn.Module]
-    arguments: dict[str, Any]
-    shapes: dict[str, tuple[int, ...]]
-    misconceptions: tuple[Misconception[type[nn.Module]], ...] = ()
-    tolerance: Tolerance = field(default_factory=Tolerance)
-
-    def hold(self, bench: Workbench) -> None:
-        """Raise unless weights can be carried over and outputs agree."""
-        module = bench.build(**self.arguments)
-        inputs = {
-            name: bench.randn(*shape, number=number)
-            for number, (name, shape) in enumerate(self.shapes.items())
-        }
-        got = bench.run(module, **{name: value.clone() for name, value in inputs.items()})
-        expected = self._outputs(self.reference, module, inputs)
-        difference = self.tolerance.difference(got.detach(), expected)
-        if difference is None:
-            return
-        for mistake in self.misconceptions:
-            if self.tolerance.same(got, self._outputs(mistake.wrong, module, inputs)):
-                raise not_yet(
-                    mistake.message, misconception=mistake.name, details=difference.details
-                )
-        raise not_yet(difference.message, details=difference.details, inputs=inputs)
-
-    def mistakes(self) -> Sequence[Misconception[type[nn.Module]]]:
-        """The misconceptions."""
-        return self.misconceptions
-
-    def _outputs(
-        self, build: type[nn.Module], learner: nn.Module, inputs: dict[str, Tensor]
-    ) -> Tensor:
-        model = build(**self.arguments).train(learner.training)
-        theirs, ours = list(learner.parameters()), list(model.parameters())
-        if [p.shape for p in theirs] != [p.shape for p in ours]:
-            raise not_yet(
-                "The parameters are not those of the equations, in their order.",
-                details=(("Expected", _shapes(ours)), ("Yours", _shapes(theirs))),
-            )
-        with torch.no_grad():
-            for target, source in zip(ours, theirs, strict=True):
-                target.copy_(source)
-            return model(*inputs.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +169,3 @@ class ModuleExercise(Exercise):
                 raise NotImplementedError
 
         return (None, ..., Unbuilt, Unrun)
-
-
-def _shapes(parameters: list[nn.Parameter]) -> str:
-    return ", ".join(str(tuple(p.shape)) for p in parameters) or "none"

@@ -72,7 +72,7 @@ def test_there_are_mistakes_and_staged_hints(exercise):
 @every_exercise
 def test_no_answer_at_all_breaks_a_check(exercise):
     for answer in (
-        3, 0.5, float("nan"), "x", b"x", [], [1.0], {}, {"a": 1}, (), object(), int, len, print,
+        77, 0.5, float("nan"), "x", b"x", [], [1.0], {}, {"a": 1}, (), object(), int, len, print,
         torch.zeros(2, 3), torch.tensor(float("nan")), torch.nn.Linear, torch.nn.Linear(2, 2),
         lambda *a: a, lambda *a: a[0], lambda: None, iter([1]),
     ):  # fmt: skip

@@ -89,7 +89,7 @@ def learner(source):
 def test_a_right_function_is_correct_and_says_why_it_matters():
     found = verdict(lambda x, w: x / (1 + torch.exp(-w)), explanation="Gates attenuate.")
     assert found.status == "correct"
-    assert found.message == "The values agree on all 2 inputs. Gates attenuate."
+    assert found.message == "The values and gradients agree on all 2 inputs. Gates attenuate."
 
 
 @pytest.mark.parametrize(

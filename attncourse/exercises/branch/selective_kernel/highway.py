@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attncourse.exercises.demands import Agreement
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.module import Agreement, ModuleExercise, Requirement, Workbench
+from attncourse.exercises.module import ModuleExercise, Requirement, Workbench
 
 _CHANNELS = 5
 _SMALL = 1e-4

@@ -212,6 +212,7 @@ FOLD = FunctionExercise(
         Case("1x1 convolution", _layers(5, 2, 1, eps=0.05)),
         Case("one output channel", _layers(1, 3, 3, eps=0.2)),
     ),
+    gradients=(),  # Folding is done once, after training.
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(
