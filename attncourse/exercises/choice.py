@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any, ClassVar
 
 from attncourse.exercises.exercise import Exercise, Misconception
+from attncourse.exercises.reading import bare, known, labels_in, literal
 from attncourse.exercises.verdict import NotAttempted, Verdict, not_yet
 
 Row = str
@@ -36,9 +38,35 @@ def letters(options: Sequence[Option]) -> dict[str, Option]:
 
 
 def read_letter(answer: Any, options: Sequence[Option]) -> str | None:
-    """The letter that is meant by ``b``, ``B`` or ``(b)``; ``None`` if there is no such option."""
-    letter = answer.strip().strip("().").lower() if isinstance(answer, str) else ""
-    return letter if letter in letters(options) else None
+    """The letter that is meant by ``b``, ``(B)``, ``"b) its text"``, ``3`` for line 3 or the text.
+
+    Returns:
+        ``None`` if no option, or more than one, can be meant.
+    """
+    named = letters(options)
+    if isinstance(answer, list | tuple | set | frozenset) and len(answer) == 1:
+        answer = next(iter(answer))
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        answer = str(answer)
+    if not isinstance(answer, str):
+        return None
+    text = bare(answer)
+    text = f"line {text}" if text.isdecimal() else text
+    letter = re.sub(r"^(option|answer|letter)\s+", "", text.lower()).strip("().: ")
+    if letter in named:
+        return letter
+    if spelled := re.match(r"\(?([a-z])\s*[).:]\s*(.*)", text, re.IGNORECASE | re.DOTALL):
+        letter, rest = spelled[1].lower(), spelled[2].lower()
+        if letter in named and named[letter].text.lower().startswith(rest):
+            return letter
+    words = text.lower()
+    meant = [
+        name
+        for name, option in named.items()
+        if option.text.lower() == words
+        or (len(words) > 1 and re.match(rf"{re.escape(words)}\b", option.text, re.IGNORECASE))
+    ]
+    return meant[0] if len(meant) == 1 else None
 
 
 def validate(options: Sequence[Option], where: str) -> None:
@@ -86,9 +114,9 @@ class ChoiceExercise(Exercise):
         return Verdict(plain.status, plain.message, details=rows)
 
     def right_answers(self) -> Sequence[str]:
-        """The right letter, in two spellings."""
-        right = [letter for letter, option in self._named.items() if option.right]
-        return [spelling for letter in right for spelling in (letter, f"({letter.upper()})")]
+        """The right letter in two spellings, and the option's own text."""
+        right = [(letter, option) for letter, option in self._named.items() if option.right]
+        return [s for a, option in right for s in (a, f"({a.upper()})", option.text)]
 
     def wrong_answers(self) -> Sequence[tuple[str, str]]:
         """Every option that is not right."""
@@ -123,34 +151,57 @@ class TableExercise(Exercise):
 
     def judge(self, answer: Any, seed: int) -> Verdict:
         """Check the form, then look for a known mistake among the wrong cells."""
-        if not isinstance(answer, Mapping):
-            raise not_yet(
-                f"A dictionary is expected, row -> labels, but the answer is a "
-                f"{type(answer).__name__}. The rows are: {', '.join(self.truth)}."
-            )
-        self._demand_known(answer.keys(), self.truth, "row")
-        filled = {row: v for row, v in answer.items() if v is not None and v is not ...}
+        table = self._table(answer)
+        filled = {row: v for row, v in table.items() if v is not None and v is not ...}
         if not filled:
             raise NotAttempted
         given = {row: self._read(value) for row, value in filled.items()}
         if missing := [row for row in self.truth if row not in given]:
             raise not_yet(f"Still open: {', '.join(missing)}. A row without labels is `()`.")
-        wrong = {(row, label) for row in given for label in given[row] ^ self.truth[row]}
+        wrong = {(row, label) for row in self.truth for label in given[row] ^ self.truth[row]}
         if not wrong:
             return self.correct("Every row is right.")
         rows = {row for row, _ in wrong}
         score = f"{len(self.truth) - len(rows)} of {len(self.truth)} rows are right."
-        for mistake in self.misconceptions:
-            if mistake.wrong in wrong:
-                raise not_yet(f"{score} {mistake.message}", misconception=mistake.name)
+        if len(rows) > 1 and (finding := self._one_for_all(given)):
+            raise not_yet(f"{score} {finding}")
+        made = [mistake for mistake in self.misconceptions if mistake.wrong in wrong]
+        if made:
+            more = f" And {made[1].name}: {made[1].explanation}" if len(made) > 1 else ""
+            name = ", and ".join(mistake.name for mistake in made[:2])
+            raise not_yet(f"{score} {made[0].message}{more}", misconception=name)
         first = next(row for row in self.truth if row in rows)
         raise not_yet(f"{score} Look again at the row {first!r}.")
 
+    def _table(self, answer: Any) -> dict[Row, Any]:
+        """The answer as row -> entry, its rows spelled as here."""
+        if isinstance(answer, str):
+            answer = literal(answer)
+        if not isinstance(answer, Mapping):
+            try:
+                answer = dict(answer)
+            except (TypeError, ValueError):
+                raise not_yet(
+                    f"A dictionary is expected, row -> labels, but the answer is a "
+                    f"{type(answer).__name__}. The rows are: {', '.join(self.truth)}."
+                ) from None
+        spelled = {known(row, self.truth) or row: value for row, value in answer.items()}
+        self._demand_known(spelled, self.truth, "row")
+        return spelled
+
+    def _one_for_all(self, given: Mapping[Row, frozenset[Label]]) -> str | None:
+        """Whether every entry is the complement of what it should be."""
+        everything = frozenset(self.labels)
+        if all(given[row] == everything - self.truth[row] for row in self.truth):
+            return "Every cell is turned round: name the labels that belong to a row."
+        return None
+
     def right_answers(self) -> Sequence[Any]:
-        """The truth as sets and as lists; a single label may stand bare."""
+        """The truth as sets, as lists and as text; a single label may stand bare."""
         return (
             dict(self.truth),
             {row: min(v) if len(v) == 1 else sorted(v) for row, v in self.truth.items()},
+            {f" {row} ": ", ".join(sorted(v)) or "none" for row, v in self.truth.items()},
         )
 
     def wrong_answers(self) -> Sequence[tuple[str, Any]]:
@@ -165,12 +216,11 @@ class TableExercise(Exercise):
         return (..., None, {}, dict.fromkeys(self.truth, ...), dict.fromkeys(self.truth))
 
     def _read(self, value: Any) -> frozenset[Label]:
-        several = [value] if isinstance(value, str) else value
-        if not isinstance(several, Iterable) or not all(isinstance(v, str) for v in several):
+        several = labels_in(value, self.labels)
+        if several is None:
             raise not_yet(f"{value!r} is not a label or a list of labels: {', '.join(self.labels)}")
-        chosen = frozenset(label for label in several if label)
-        self._demand_known(chosen, self.labels, "label")
-        return chosen
+        self._demand_known(several, self.labels, "label")
+        return frozenset(several)
 
     @staticmethod
     def _demand_known(given: Iterable[Any], known: Iterable[str], what: str) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
-from attncourse.exercises.compare import Tolerance, demand_number, shape
+from attncourse.exercises.compare import Tolerance, demand_number
 from attncourse.exercises.exercise import Exercise, Misconception
-from attncourse.exercises.verdict import Verdict, not_yet
+from attncourse.exercises.reading import numbers_in
+from attncourse.exercises.verdict import Stop, Verdict, not_yet
 
 Numbers = float | tuple[float, ...]
+_NEAR = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,7 @@ class ValueExercise(Exercise):
         high: largest value that can be meant.
         unit: what the answer is counted in, and what ``low`` and ``high`` follow from.
         tolerance: how far the answer may be from the truth.
+        digits: decimals that the task asks for; an answer rounded to them is right.
     """
 
     truth: Callable[[], Numbers]
@@ -34,6 +40,7 @@ class ValueExercise(Exercise):
     high: float = float("inf")
     unit: str = "a number"
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(relative=1e-3, absolute=0.0))
+    digits: int | None = None
 
     remedy: ClassVar[str] = "Put your answer in place of `...` and run the cell again."
 
@@ -41,30 +48,21 @@ class ValueExercise(Exercise):
         """Compare with the truth, then with the known wrong answers, then say which way to go."""
         truth = _numbers(self.truth())
         given = self._read(answer, len(truth))
+        rows: tuple[tuple[str, str], ...] = ()
+        if isinstance(answer, str | Mapping):
+            rows = (("Read as", ", ".join(map(shown, given))),)
         if self._same(given, truth):
             return self.correct("That is right.")
-        for value in given:
-            if not self.low <= value <= self.high:
-                raise not_yet(
-                    f"{value:.6g} cannot be meant: the answer is {self.unit}, from {self.low:g} "
-                    f"to {self.high:g}."
-                )
         for mistake in self.misconceptions:
             if self._same(given, _numbers(mistake.wrong)):
-                raise not_yet(mistake.message, misconception=mistake.name)
-        if len(truth) == 1:
-            way = "too small" if given[0] < truth[0] else "too large"
-            raise not_yet(f"{given[0]:.6g} is {way}.")
-        wrong = [
-            str(place)
-            for place, (a, b) in enumerate(zip(given, truth, strict=True), start=1)
-            if not self._same((a,), (b,))
-        ]
-        raise not_yet(f"Of the {len(truth)} numbers, look again at number {', '.join(wrong)}.")
+                raise not_yet(mistake.message, misconception=mistake.name, details=rows)
+        raise self._way(given, truth, rows)
 
     def right_answers(self) -> Sequence[Any]:
-        """The truth, and the same as a tensor."""
-        return (self.truth(), torch.tensor(self.truth(), dtype=torch.float64))
+        """The truth, and the same as a tensor and as text."""
+        truth = _numbers(self.truth())
+        text = ", ".join(repr(float(number)) for number in truth)
+        return (self.truth(), torch.tensor(self.truth(), dtype=torch.float64), text)
 
     def wrong_answers(self) -> Sequence[tuple[str, Any]]:
         """The misconceptions' numbers."""
@@ -74,23 +72,137 @@ class ValueExercise(Exercise):
         """The dots of the untouched cell, and None."""
         return (..., None)
 
+    def _way(
+        self, given: tuple[float, ...], truth: tuple[float, ...], rows: tuple[tuple[str, str], ...]
+    ) -> Stop:
+        """What is wrong with numbers that come from no known line of thought."""
+        if slip := self._slip(given, truth):
+            return not_yet(slip[1], misconception=slip[0], details=rows)
+        for value in given:
+            if not self.low <= value <= self.high:
+                return not_yet(
+                    f"{shown(value)} cannot be meant: the answer is {self.unit}, from "
+                    f"{shown(self.low)} to {shown(self.high)}.",
+                    details=rows,
+                )
+        wrong = [
+            (place, a, b)
+            for place, (a, b) in enumerate(zip(given, truth, strict=True), start=1)
+            if not self._same((a,), (b,))
+        ]
+        if len(truth) == 1:
+            return not_yet(f"{shown(given[0])} is {self._distance(*wrong[0][1:])}.", details=rows)
+        if len(wrong) == 1:
+            place, a, b = wrong[0]
+            return not_yet(
+                f"Of the {len(truth)} numbers, look again at number {place}: {shown(a)} is "
+                f"{self._distance(a, b)}.",
+                details=rows,
+            )
+        places = ", ".join(str(place) for place, _, _ in wrong)
+        return not_yet(f"Of the {len(truth)} numbers, look again at number {places}.", details=rows)
+
+    def _slip(self, given: tuple[float, ...], truth: tuple[float, ...]) -> tuple[str, str] | None:
+        """(name, message) of a slip that any number may show; each is tried before it is named."""
+        if any(truth) and self._same(tuple(-value for value in given), truth):
+            return "the opposite sign", "With the other sign this would be right."
+        if all(0 < value <= 1 for value in truth) and self._same(
+            tuple(value / 100 for value in given), truth
+        ):
+            return (
+                "a percentage in place of a share",
+                "This is the right share in percent: divide it by 100.",
+            )
+        if all(truth) and all(given) and self._same(tuple(1 / v for v in given), truth):
+            return "a ratio upside down", "The ratio stands upside down: this is 1 over the answer."
+        if len(truth) == 1:
+            if _rounded_too_far(given[0], truth[0]):
+                return "rounded too far", f"{shown(given[0])} is rounded too far: give more digits."
+            return None
+        if self._same(tuple(sorted(given)), tuple(sorted(truth))):
+            return (
+                "another order",
+                "The numbers are right, and stand in another order than the task names them in.",
+            )
+        for first, second in combinations(self.misconceptions, 2):
+            a, b = _numbers(first.wrong), _numbers(second.wrong)
+            if len(a) == len(b) == len(truth) and self._same(given, _merged(truth, a, b)):
+                return (
+                    f"{first.name}, and {second.name}",
+                    f"This looks like two mistakes at once: {first.name}, and {second.name}. "
+                    f"{first.explanation} {second.explanation}",
+                )
+        return None
+
+    @staticmethod
+    def _distance(given: float, truth: float) -> str:
+        way = "small" if given < truth else "large"
+        gap = abs(given - truth) / abs(truth) if truth else math.inf
+        if gap < _NEAR:
+            return f"close, and too {way} by less than {'0.1' if gap < _NEAR / 10 else '1'} %"
+        return f"too {way}"
+
     def _read(self, answer: Any, count: int) -> tuple[float, ...]:
-        if count == 1:
-            return (demand_number(answer),)
-        try:
-            parts = tuple(answer)
-        except TypeError:
-            parts = (answer,)
+        if isinstance(answer, str):
+            read = numbers_in(answer, count)
+            if read is None:
+                what = "One number is" if count == 1 else f"{count} numbers are"
+                raise not_yet(f"{what} expected, and {answer!r} cannot be read as that.")
+            return read
+        if isinstance(answer, set | frozenset) and len(answer) > 1:
+            raise not_yet("A set has no order: give the numbers as a tuple, `(..., ...)`.")
+        if isinstance(answer, Mapping):
+            answer = tuple(answer.values())
+        parts = _parts(answer)
         if len(parts) != count:
-            size = shape(answer) if isinstance(answer, torch.Tensor) else str(len(parts))
-            raise not_yet(f"{count} numbers are expected, but the answer holds {size}.")
-        return tuple(demand_number(part) for part in parts)
+            if count == 1 and not isinstance(answer, list | tuple):
+                demand_number(answer)
+            what = "One number is" if count == 1 else f"{count} numbers are"
+            raise not_yet(f"{what} expected, but the answer holds {len(parts)}.")
+        numbers = [numbers_in(part, 1) if isinstance(part, str) else None for part in parts]
+        return tuple(
+            number[0] if number else demand_number(part)
+            for number, part in zip(numbers, parts, strict=True)
+        )
 
     def _same(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-        return self.tolerance.same(
-            torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)
-        )
+        pair = [torch.tensor(values, dtype=torch.float64) for values in (a, b)]
+        if self.tolerance.same(*pair):
+            return True
+        return self.digits is not None and Tolerance(0.0, 0.5001 * 10.0**-self.digits).same(*pair)
 
 
 def _numbers(value: Numbers) -> tuple[float, ...]:
     return value if isinstance(value, tuple) else (value,)
+
+
+def _parts(answer: Any) -> tuple[Any, ...]:
+    if isinstance(answer, torch.Tensor):
+        return tuple(answer.detach().flatten())
+    if isinstance(answer, np.ndarray):
+        return tuple(answer.ravel())
+    try:
+        return tuple(answer)
+    except TypeError:
+        return (answer,)
+
+
+def shown(value: float) -> str:
+    """A number with all its digits, so that two that differ look different."""
+    if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.10g}"
+
+
+def _rounded_too_far(given: float, truth: float) -> bool:
+    """Whether ``given`` is the truth, rounded to at least two of its digits."""
+    return truth != 0 and any(given == float(f"{truth:.{digits}g}") for digits in range(2, 16))
+
+
+def _merged(
+    truth: tuple[float, ...], a: tuple[float, ...], b: tuple[float, ...]
+) -> tuple[float, ...]:
+    """The numbers of both mistakes, where they change different ones."""
+    if any(x != t and y != t for t, x, y in zip(truth, a, b, strict=True)):
+        return (math.nan,) * len(truth)
+    return tuple(x if x != t else y for t, x, y in zip(truth, a, b, strict=True))

@@ -7,8 +7,10 @@ from torch import nn
 
 from attncourse.exercises import Status
 from attncourse.exercises.choice import ChoiceExercise, Option, TableExercise
+from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.demands import Agreement
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.module import Agreement, ModuleExercise, Requirement
+from attncourse.exercises.module import ModuleExercise, Requirement
 from attncourse.exercises.questions import Question
 from attncourse.exercises.value import ValueExercise
 
@@ -49,17 +51,32 @@ def value_exercise(**changes):
         (0.25, "This looks like one of four. No."),
         (0.5, "0.5 is too small."),
         (0.7, "0.7 is too large."),
-        (62.5, "62.5 cannot be meant: the answer is a share, from 0 to 1."),
+        (62.5, "right share in percent: divide it by 100"),
+        (-0.625, "With the other sign"),
+        (1.6, "1 over the answer"),
+        (62, "62 cannot be meant: the answer is a share, from 0 to 1."),
+        (0.62, "0.62 is rounded too far: give more digits"),
+        (0.63, "0.63 is close, and too large by less than 1 %."),
         (float("nan"), "The answer is nan"),
         (float("inf"), "The answer is inf"),
         (torch.tensor(float("nan")), "The answer is nan"),
-        ("0.625", "leave out the quotes"),
+        ("0.625", "That is right."),
+        (" '5/8' ", "That is right."),
+        ("62.5 %", "That is right."),
+        ("about 0,625", "That is right."),
+        ("share = 5 / 2**3", "That is right."),
+        ("many", "One number is expected, and 'many' cannot be read as that."),
+        ("__import__('os')", "cannot be read as that"),
+        ("9**9**9**9", "cannot be read as that"),
+        ({"share": 0.625}, "That is right."),
+        ({0.1, 0.2}, "A set has no order"),
         (True, "bool True"),
         (0.625 + 0j, "complex"),
         (torch.zeros(2), "cannot be read as one"),
         (np.zeros(2), "cannot be read as one"),
         (10**400, "cannot be read as one"),
-        ([0.625], "list [0.625]"),
+        ([0.625], "That is right."),
+        ([0.625, 1], "One number is expected, but the answer holds 2."),
         (value_exercise, "One real number is expected"),
     ],
 )
@@ -71,8 +88,49 @@ def test_several_numbers_are_asked_for_by_count_and_place():
     pair = value_exercise(truth=lambda: (2.0, 3.0), high=9.0, misconceptions=())
     assert all(pair.check(answer).status is Status.CORRECT for answer in pair.right_answers())
     assert "2 numbers are expected, but the answer holds 1" in pair.check(2.0).message
-    assert "holds (3,)" in pair.check(torch.ones(3)).message
-    assert "look again at number 2" in pair.check([2, 4]).message
+    assert "holds 3" in pair.check(torch.ones(3)).message
+    assert "look again at number 2: 4 is too large" in pair.check([2, 4]).message
+    assert "another order" in pair.check((3, 2)).message
+    assert "2, 5" in details(pair.check("2, 5"))["Read as"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "2, 3", "(2, 3)", " [2;3] ", "2 3", "2 and 3", "2 x 3", "'2', '3'", "2 rows, 3 columns",
+        ("2", "3"), {"a": 2, "b": "3"}, "4/2, sqrt(9)", "2.0, 3", "a = 2, 3", np.array([[2, 3]]),
+    ],
+)  # fmt: skip
+def test_several_numbers_are_read_as_they_are_meant(answer):
+    pair = value_exercise(truth=lambda: (2.0, 3.0), high=9.0, misconceptions=())
+    assert pair.check(answer).status is Status.CORRECT
+
+
+@pytest.mark.parametrize(
+    "answer", ["1,021,120", "1021120", "1 021 120", "1_021_120", "1.02112e6", "1,021,120 weights"]
+)
+def test_large_counts_are_read_with_their_separators(answer):
+    count = value_exercise(truth=lambda: 1021120.0, high=1e9, misconceptions=(),
+                           tolerance=Tolerance(0.0, 0.5))  # fmt: skip
+    assert count.check(answer).status is Status.CORRECT
+    assert count.check(1021121).message == "1021121 is close, and too large by less than 0.1 %."
+
+
+def test_an_answer_rounded_to_the_digits_asked_for_is_right():
+    third = value_exercise(truth=lambda: 2 / 3, misconceptions=(), digits=2)
+    assert third.check(0.67).status is Status.CORRECT
+    assert third.check(0.66).status is Status.NOT_YET
+    assert third.check(2 / 3).status is Status.CORRECT
+
+
+def test_two_mistakes_in_two_numbers_are_both_named():
+    pair = value_exercise(
+        truth=lambda: (2.0, 3.0),
+        high=9.0,
+        misconceptions=(Misconception("a", "A.", (4.0, 3.0)), Misconception("b", "B.", (2.0, 7.0))),
+    )
+    assert pair.check((4, 7)).misconception == "a, and b"
+    assert pair.check((4, 8)).misconception is None
 
 
 # Choices and tables ---------------------------------------------------------------------------
@@ -85,11 +143,14 @@ def test_a_choice_tells_its_reason():
     assert exercise.check(" (B) ").message == "Yes."
     assert exercise.check("a").message == "Not this one. It is fine."
     assert "choose one of a, b, c" in exercise.check("d").message
-    assert "choose one of a, b, c" in exercise.check(2).message
+    for meant in (2, "2", "line 2", "Line 2", "b) Line 2", "option b", ["b"], "'b'", "b."):
+        assert exercise.check(meant).message == "Yes.", meant
+    for unclear in (7, "line", "a, b", ("a", "b"), True, 2.0, "b) Line 1"):
+        assert "choose one of a, b, c" in exercise.check(unclear).message
     assert details(exercise.check(...)) == {"a)": "Line 1", "b)": "Line 2", "c)": "3"}
     assert [answer for _, answer in exercise.wrong_answers()] == ["a", "c"]
     assert all(exercise.check(answer).status is Status.CORRECT for answer in ("b", "(B)"))
-    assert list(exercise.right_answers()) == ["b", "(B)"]
+    assert list(exercise.right_answers()) == ["b", "(B)", "Line 2"]
     assert all(exercise.check(s).status is Status.NOT_ATTEMPTED for s in exercise.stubs())
 
 
@@ -136,6 +197,12 @@ def table_exercise():
         ({"mean": "min"}, "'min' is not a label"),
         ({"mean": 3}, "3 is not a label or a list of labels: mean, max"),
         ({"mean": [3]}, "is not a label or a list"),
+        ({"Mean ": "mean and max", "DCT": "none", "'std'": " Max "}, "Every row is right."),
+        ({"mean": {"mean": True, "max": True}, "dct": [], "std": {"max"}}, "Every row is right."),
+        ("{'mean': 'max, mean', 'dct': '()', 'std': ['max']}", "Every row is right."),
+        ([("mean", "mean max"), ("dct", "-"), ("std", "max")], "Every row is right."),
+        ({"mean": (), "dct": "mean, max", "std": "mean"}, "Every cell is turned round"),
+        ({"mean": "max, nim", "dct": (), "std": ()}, "'nim' is not a label"),
         (["mean"], "A dictionary is expected"),
     ],
 )
