@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.channel_spatial import PositionAttention
+from attncourse.channel_spatial import DualPositionAttention
 from benchmarks.case import Case, Form
 
 
@@ -39,7 +39,7 @@ def block(form: str) -> object:
     """A maker of the branch in one of its exact forms, with its scale opened."""
 
     def make(shape: tuple[int, ...]) -> nn.Module:
-        made = PositionAttention(shape[1], form=form)
+        made = DualPositionAttention(shape[1], form=form)
         nn.init.constant_(made.alpha, 0.3)
         return made
 

@@ -9,17 +9,15 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import nn
 
-from attncourse.channel_spatial import ChannelAttention, DualAttention, PositionAttention
+from attncourse.channel_spatial import DualAttention, DualChannelAttention, DualPositionAttention
 from attncourse.channel_spatial.dual_attention import CARD, dual_attention_reference
 from attncourse.channel_spatial.dual_attention.channel import (
     channel_attention_reference,
     channel_map,
-    gather_channels,
 )
 from attncourse.channel_spatial.dual_attention.position import (
     BLOCK,
     FORMS,
-    gather_positions,
     position_attention_reference,
     position_map,
     position_parameters,
@@ -217,7 +215,7 @@ def half_precision_does_not_overflow(make):
 # ---------------------------------------------------------------- mutants
 
 
-def other(position=PositionAttention, channel=ChannelAttention):
+def other(position=DualPositionAttention, channel=DualChannelAttention):
     """Dual attention with a branch of another class."""
 
     def make(*arguments, **options):
@@ -228,14 +226,14 @@ def other(position=PositionAttention, channel=ChannelAttention):
     return make
 
 
-class ByMap(PositionAttention):
+class ByMap(DualPositionAttention):
     """Holds the map, so that what is wrong with it shows in every path."""
 
     def projected(self, x):
         return (layer(x).flatten(2) for layer in (self.query, self.key, self.value))
 
-    def change(self, x):
-        return self.gathered(self.g(x), x)
+    def attend(self, x):
+        return self.f(self.g(x), x)
 
 
 class OverQueries(ByMap):
@@ -265,51 +263,51 @@ class NoSoftmax(ByMap):
 class TransposedProduct(ByMap):
     """V S in place of V S^T: what a position sends, not what it receives."""
 
-    def gathered(self, weights, x):
-        return self.alpha * (self.value(x).flatten(2) @ weights).view_as(x)
+    def f(self, weights, x):
+        return x + self.alpha * (self.value(x).flatten(2) @ weights).view_as(x)
 
 
 class Scrambled(ByMap):
     """A (b, n, c) result read as (b, c, n), which mixes channels and positions."""
 
-    def gathered(self, weights, x):
-        gathered = gather_positions(weights, self.value(x).flatten(2))
-        return self.alpha * gathered.mT.reshape(x.shape)
+    def f(self, weights, x):
+        gathered = self.value(x).flatten(2) @ weights.mT
+        return x + self.alpha * gathered.mT.reshape(x.shape)
 
 
 class NoValues(ByMap):
     """x itself in place of the values."""
 
-    def gathered(self, weights, x):
-        return self.alpha * gather_positions(weights, x.flatten(2)).view_as(x)
+    def f(self, weights, x):
+        return x + self.alpha * (x.flatten(2) @ weights.mT).view_as(x)
 
 
 class DroppedOut(ByMap):
     """Dropout that eval mode does not turn off (known error C2)."""
 
-    def gathered(self, weights, x):
-        return super().gathered(F.dropout(weights, 0.1, training=True), x)
+    def f(self, weights, x):
+        return super().f(F.dropout(weights, 0.1, training=True), x)
 
 
 class BlocksOfKeys(ByMap):
     """Keys split in place of queries: each block has a softmax of its own."""
 
-    def change(self, x):
+    def attend(self, x):
         q, k, v = self.projected(x)
         parts = list(zip(k.split(BLOCK, 2), v.split(BLOCK, 2), strict=True))
-        gathered = sum(gather_positions(position_map(q, a), b) for a, b in parts) / len(parts)
-        return self.alpha * gathered.view_as(x)
+        gathered = sum(b @ position_map(q, a).mT for a, b in parts) / len(parts)
+        return x + self.alpha * gathered.view_as(x)
 
 
 class DefaultScale(ByMap):
     """Fused attention with its own default scale."""
 
-    def change(self, x):
+    def attend(self, x):
         tokens = (t.mT[:, None] for t in self.projected(x))
-        return self.alpha * F.scaled_dot_product_attention(*tokens)[:, 0].mT.reshape(x.shape)
+        return x + self.alpha * F.scaled_dot_product_attention(*tokens)[:, 0].mT.reshape(x.shape)
 
 
-class ReleasedSign(ChannelAttention):
+class ReleasedSign(DualChannelAttention):
     """max - G, taken for a stabiliser (known error C22)."""
 
     def g(self, x):
@@ -317,14 +315,14 @@ class ReleasedSign(ChannelAttention):
         return (g.amax(dim=-1, keepdim=True) - g).softmax(dim=-1)
 
 
-class SignDropped(ChannelAttention):
+class SignDropped(DualChannelAttention):
     """The sign is accepted and not used."""
 
     def g(self, x):
         return channel_map(x.flatten(2), 1, self.power)
 
 
-class OverRows(ChannelAttention):
+class OverRows(DualChannelAttention):
     """Softmax over the channel that attends."""
 
     def g(self, x):
@@ -332,28 +330,28 @@ class OverRows(ChannelAttention):
         return (self.sign * g / x[0, 0].numel() ** self.power).softmax(dim=-2)
 
 
-class DividedByN(ChannelAttention):
+class DividedByN(DualChannelAttention):
     """The energy divided by the number of positions, which the paper does not do."""
 
     def g(self, x):
         return channel_map(x.flatten(2), self.sign, 1.0)
 
 
-class Cosine(ChannelAttention):
+class Cosine(DualChannelAttention):
     """Cosines in place of inner products."""
 
     def g(self, x):
         return channel_map(F.normalize(x.flatten(2), dim=2), self.sign, self.power)
 
 
-class Centred(ChannelAttention):
+class Centred(DualChannelAttention):
     """Covariances in place of inner products."""
 
     def g(self, x):
         return channel_map((x - x.mean(dim=(2, 3), keepdim=True)).flatten(2), self.sign, self.power)
 
 
-class LowPrecision(ChannelAttention):
+class LowPrecision(DualChannelAttention):
     """The energy in whatever type autocast likes: it overflows."""
 
     def g(self, x):
@@ -361,14 +359,14 @@ class LowPrecision(ChannelAttention):
         return (self.sign * g / x[0, 0].numel() ** self.power).softmax(dim=-1)
 
 
-class ChannelsTransposed(ChannelAttention):
+class ChannelsTransposed(DualChannelAttention):
     """T^T X."""
 
-    def gathered(self, weights, x):
-        return super().gathered(weights.mT, x)
+    def f(self, weights, x):
+        return super().f(weights.mT, x)
 
 
-class Detached(ChannelAttention):
+class Detached(DualChannelAttention):
     """A map that carries no gradient."""
 
     def g(self, x):
@@ -434,8 +432,8 @@ class OneScale(DualAttention):
 
     def f(self, weights, x):
         s, t = weights
-        mixed = gather_channels(self.position.alpha * t, x.flatten(2)).view_as(x)
-        return x + self.position.gathered(s, x) + mixed
+        mixed = (self.position.alpha * t @ x.flatten(2)).view_as(x)
+        return self.position.f(s, x) + mixed
 
     def attend(self, x):
         return self.f(self.g(x), x)
@@ -462,7 +460,7 @@ class InPlace(DualAttention):
     """Adds into the caller's tensor (known error C5)."""
 
     def attend(self, x):
-        return x.add_(self.position.change(x) + self.channel.change(x))
+        return x.add_(self.position(x) + self.channel(x) - 2 * x)
 
 
 class OneSize(DualAttention):
@@ -481,7 +479,14 @@ class ForgetsDevice(DualAttention):
         super().__init__(channels, reduction, **options)
 
 
-class Unvalidated(DualAttention):
+class UncheckedPosition(DualPositionAttention):
+    """No check of the input."""
+
+    def validate(self, x):
+        pass
+
+
+class UncheckedChannel(DualChannelAttention):
     """No check of the input."""
 
     def validate(self, x):
@@ -514,9 +519,10 @@ MUTANTS = (
         c.__name__: c
         for c in (
             FullWidth, OpenAtTheStart, WithoutResidual, TwoResiduals, OneAfterTheOther, OneScale,
-            HoldsTheMap, SwappedMaps, InPlace, OneSize, ForgetsDevice, Unvalidated, HalfReset,
+            HoldsTheMap, SwappedMaps, InPlace, OneSize, ForgetsDevice, HalfReset,
         )
     }
+    | {"Unvalidated": other(UncheckedPosition, UncheckedChannel)}
 )  # fmt: skip
 
 
@@ -577,7 +583,7 @@ SPECIMEN = Specimen(
 # ---------------------------------------------------------------- tests of its own
 
 
-@pytest.mark.parametrize("build", [PositionAttention, ChannelAttention])
+@pytest.mark.parametrize("build", [DualPositionAttention, DualChannelAttention])
 def test_each_branch_alone_keeps_its_word(build):
     """Reference, f(g(x)), identity at the start and validation, outside of the pair."""
     x = example()
@@ -588,7 +594,7 @@ def test_each_branch_alone_keeps_its_word(build):
     torch.testing.assert_close(weights, branch.g(x))
     reference = (
         position_attention_reference(x, *projections(branch))
-        if build is PositionAttention
+        if build is DualPositionAttention
         else channel_attention_reference(x, branch.beta)
     )
     torch.testing.assert_close(y, reference)
@@ -608,13 +614,13 @@ def test_published_counts():
     for channels, wanted in ((64, 5_201), (512, 328_321)):
         assert position_parameters(channels) == wanted
         with torch.device("meta"):
-            position, channel = PositionAttention(channels), ChannelAttention(channels)
+            position, channel = DualPositionAttention(channels), DualChannelAttention(channels)
         assert sum(p.numel() for p in position.parameters()) == wanted
         assert sum(p.numel() for p in channel.parameters()) == 1
 
 
 def test_the_channel_branch_is_linear_in_the_positions():
-    counts = {n: count_macs(ChannelAttention(8), torch.zeros(1, 8, n, 8)) for n in (8, 16)}
+    counts = {n: count_macs(DualChannelAttention(8), torch.zeros(1, 8, n, 8)) for n in (8, 16)}
     assert counts[8] == 2 * 64 * 64 + 64
     assert counts[16] - counts[8] == 2 * 64 * 64
 
@@ -624,7 +630,7 @@ def test_memory_of_a_training_step_against_the_textbook(form, leaner):
     """256 x 48 x 48: the textbook keeps the map, its softmax and a gradient of each."""
     torch.manual_seed(0)
     x = torch.randn(1, 256, 48, 48, requires_grad=True)
-    block = with_values(PositionAttention(256, form=form), alpha=0.3)
+    block = with_values(DualPositionAttention(256, form=form), alpha=0.3)
 
     def textbook(x):
         s = block.g(x)
@@ -642,7 +648,7 @@ def test_memory_of_a_training_step_against_the_textbook(form, leaner):
 def test_the_fused_form_is_fused():
     """Without the padding the same call builds the map: the reason for the padding."""
     x = torch.randn(1, 32, 40, 40)
-    block = with_values(PositionAttention(32, form="fused"), alpha=0.3)
+    block = with_values(DualPositionAttention(32, form="fused"), alpha=0.3)
     q, k, v = (m(x).flatten(2).mT.contiguous()[:, None] for m in
                (block.query, block.key, block.value))  # fmt: skip
     whole = 1600**2 * 4
@@ -667,7 +673,7 @@ def test_backward_of_the_channel_branch():
     """The formula of the chapter against autograd, for both signs."""
     x, upstream = example().requires_grad_(), example(seed=5)
     for sign in (1, -1):
-        branch = with_values(ChannelAttention(6, sign=sign).double(), beta=0.7)
+        branch = with_values(DualChannelAttention(6, sign=sign).double(), beta=0.7)
         (gradient,) = torch.autograd.grad(branch(x), x, upstream)
         with torch.no_grad():
             flat, up, t = x.flatten(2), upstream.flatten(2), branch.g(x)

@@ -1,8 +1,9 @@
 """Dual attention network (DANet): ``module`` adds the branches of ``position`` and ``channel``."""
 
 from attncourse.channel_spatial.dual_attention.channel import (
-    ChannelAttention,
+    DualChannelAttention,
     channel_attention_reference,
+    channel_map,
     channel_multiply_adds,
 )
 from attncourse.channel_spatial.dual_attention.module import (
@@ -13,23 +14,26 @@ from attncourse.channel_spatial.dual_attention.module import (
     parameter_count,
 )
 from attncourse.channel_spatial.dual_attention.position import (
-    PositionAttention,
+    DualPositionAttention,
     position_attention_reference,
+    position_map,
     position_multiply_adds,
     position_parameters,
 )
 
 __all__ = [
     "CARD",
-    "ChannelAttention",
     "DualAttention",
-    "PositionAttention",
+    "DualChannelAttention",
+    "DualPositionAttention",
     "channel_attention_reference",
+    "channel_map",
     "channel_multiply_adds",
     "dual_attention_reference",
     "multiply_adds",
     "parameter_count",
     "position_attention_reference",
+    "position_map",
     "position_multiply_adds",
     "position_parameters",
 ]

@@ -28,6 +28,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, validate_features
+from attncourse.precision import attention_map
 
 
 def channel_map(
@@ -38,15 +39,7 @@ def channel_map(
     In float32 at least, also under autocast: an energy is a sum of n squares, which leaves the
     range of float16 for maps of ordinary size.
     """
-    with torch.autocast(x.device.type, enabled=False):
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
-        scale = sign / x.shape[2] ** power if power else sign
-        return (scale * (x @ x.mT)).softmax(dim=-1)
-
-
-def gather_channels(t: Float[Tensor, "b c c"], x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
-    """The sum of (6): each channel's weighted mean of the channels."""
-    return t.to(x.dtype) @ x
+    return attention_map(x, x, sign / x.shape[2] ** power if power else sign)
 
 
 def channel_attention_reference(
@@ -71,7 +64,7 @@ def channel_attention_reference(
     return torch.stack(images)
 
 
-class ChannelAttention(Attention):
+class DualChannelAttention(Attention):
     r"""Add to every channel a weighted mean of all channels, weighted by likeness.
 
     .. math:: y = x + \beta\, T x, \qquad T = \mathrm{softmax}_d(\pm x x^\top / n^{p})
@@ -99,7 +92,7 @@ class ChannelAttention(Attention):
         ValueError: if an argument is out of range, or if ``x`` does not fit.
 
     Examples:
-        >>> block = ChannelAttention(64)
+        >>> block = DualChannelAttention(64)
         >>> y, t = block(torch.randn(2, 64, 8, 6), need_weights=True)
         >>> y.shape, t.shape
         (torch.Size([2, 64, 8, 6]), torch.Size([2, 64, 64]))
@@ -139,18 +132,11 @@ class ChannelAttention(Attention):
         """The channel map T, (b, c, c)."""
         return channel_map(x.flatten(2), self.sign, self.power)
 
-    def gathered(self, weights: Tensor, x: Tensor) -> Tensor:
-        """What ``f`` adds to x, (b, c, h, w): the channels gathered by ``weights``, scaled."""
-        # The scale goes into the small factor: c * c products in place of c * n.
-        return gather_channels(self.beta * weights, x.flatten(2)).view_as(x)
-
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """The input and what its channels gather from each other, (b, c, h, w)."""
-        return x + self.gathered(weights, x)
-
-    def change(self, x: Tensor) -> Tensor:
-        """What the block adds to x."""
-        return self.gathered(self.g(x), x)
+        # The scale goes into the small factor: c * c products in place of c * n.
+        mixed = (self.beta * weights).to(x.dtype) @ x.flatten(2)
+        return x + mixed.to(x.dtype).view_as(x)
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""

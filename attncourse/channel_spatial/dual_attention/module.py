@@ -21,8 +21,8 @@ beta      1            scale of the channel branch, zero at the start
 Where the paper, its code and this module differ:
 
 * The paper's head puts a 3x3 convolution with normalisation and ReLU in front of each branch and
-  another one behind it, and adds the two results.  :class:`PositionAttention` and
-  :class:`ChannelAttention` are the branches between these convolutions.  :class:`DualAttention`
+  another one behind it, and adds the two results.  :class:`DualPositionAttention` and
+  :class:`DualChannelAttention` are the branches between these convolutions.  :class:`DualAttention`
   joins them into one block without convolutions, whose two residuals share one x, so that a fresh
   block is the identity.
 * The sign of the channel map: see ``channel.py``.  The default is the paper's.
@@ -37,18 +37,18 @@ from torch import Tensor
 
 from attncourse.attention import Attention, Card
 from attncourse.channel_spatial.dual_attention.channel import (
-    ChannelAttention,
+    DualChannelAttention,
     channel_attention_reference,
     channel_multiply_adds,
 )
 from attncourse.channel_spatial.dual_attention.position import (
-    PositionAttention,
+    DualPositionAttention,
     position_attention_reference,
     position_multiply_adds,
     position_parameters,
 )
 
-__all__ = ["CARD", "ChannelAttention", "DualAttention", "PositionAttention"]
+__all__ = ["CARD", "DualAttention", "DualChannelAttention", "DualPositionAttention"]
 
 
 def dual_attention_reference(
@@ -75,7 +75,7 @@ class DualAttention(Attention):
         sign: of the channel energy: 1 as in the paper, -1 as in the authors' released code.
         power: the channel energy is divided by ``n ** power``; 0 as in the paper.
         form: how the position branch is evaluated, ``"blocks"``, ``"fused"`` or ``"whole"``; see
-            :class:`PositionAttention`.
+            :class:`DualPositionAttention`.
         device: where the parameters live.
         dtype: their type.
 
@@ -110,10 +110,10 @@ class DualAttention(Attention):
     ) -> None:
         super().__init__()
         self.channels = channels
-        self.position = PositionAttention(
+        self.position = DualPositionAttention(
             channels, reduction, form=form, device=device, dtype=dtype
         )
-        self.channel = ChannelAttention(
+        self.channel = DualChannelAttention(
             channels, sign=sign, power=power, device=device, dtype=dtype
         )
 
@@ -133,11 +133,11 @@ class DualAttention(Attention):
     def f(self, weights: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
         """The input and what its positions and its channels gather, (b, c, h, w)."""
         s, t = weights
-        return x + self.position.gathered(s, x) + self.channel.gathered(t, x)
+        return self.position.f(s, x) + self.channel.f(t, x) - x
 
     def attend(self, x: Tensor) -> Tensor:
-        """``f(g(x), x)`` with the position branch in its chosen form."""
-        return x + self.position.change(x) + self.channel.change(x)
+        """The sum of both branches, each in its fastest form; x, which both bring, counts once."""
+        return self.position(x) + self.channel(x) - x
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""

@@ -33,31 +33,32 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from attncourse.attention import Attention, validate_features
+from attncourse.precision import at_least_single, attention_map, exact, softmax
 
-#: Queries that ``gather_blocks`` takes at a time: about 2 MB of logits for 2,304 positions.
+#: Queries that ``attend_blocks`` takes at a time: about 2 MB of logits for 2,304 positions.
 BLOCK = 256
 
 
-def position_map(q: Float[Tensor, "b d n"], k: Float[Tensor, "b d n"]) -> Float[Tensor, "b n n"]:
-    """Equation (2): how much query i (row) attends to position j (column)."""
-    return (q.mT @ k).softmax(dim=-1)
+def position_map(q: Float[Tensor, "b d m"], k: Float[Tensor, "b d n"]) -> Float[Tensor, "b m n"]:
+    """Equation (2): how much query i (row) attends to position j (column).
+
+    In float32 at least, also under autocast: nothing keeps the products of q and k in the range
+    of float16.
+    """
+    return attention_map(q.mT, k.mT)
 
 
-def gather_positions(
-    s: Float[Tensor, "b n n"], v: Float[Tensor, "b c n"]
-) -> Float[Tensor, "b c n"]:
-    """The sum of (3): each query's weighted mean of the values."""
-    return v @ s.to(v.dtype).mT
-
-
-def gather_whole(
+def attend_whole(
     q: Float[Tensor, "b d n"], k: Float[Tensor, "b d n"], v: Float[Tensor, "b c n"]
 ) -> Float[Tensor, "b c n"]:
     """The map at once, keys down and queries across, so that no product needs a transpose."""
-    return v @ (k.mT @ q).softmax(dim=1).to(v.dtype)
+    with exact(q):
+        kind = at_least_single(q)
+        s = softmax(k.to(kind).mT @ q.to(kind), dim=1)
+    return v @ s.to(v.dtype)
 
 
-def gather_blocks(
+def attend_blocks(
     q: Float[Tensor, "b d n"], k: Float[Tensor, "b d n"], v: Float[Tensor, "b c n"]
 ) -> Float[Tensor, "b c n"]:
     """A block of queries at a time; its rows of the map are built again in the backward pass.
@@ -66,9 +67,9 @@ def gather_blocks(
     loop whose length depends on n: compiled and exported modules take the fused form.
     """
     if torch.compiler.is_compiling():
-        return gather_fused(q, k, v)
+        return attend_fused(q, k, v)
     if q.shape[2] <= BLOCK:
-        return gather_whole(q, k, v)
+        return attend_whole(q, k, v)
     parts = [
         checkpoint(_block, part, k, v, use_reentrant=False, preserve_rng_state=False)
         for part in q.split(BLOCK, dim=2)
@@ -77,10 +78,10 @@ def gather_blocks(
 
 
 def _block(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return v @ (q.mT @ k).softmax(dim=-1).to(v.dtype).mT
+    return v @ position_map(q, k).to(v.dtype).mT
 
 
-def gather_fused(
+def attend_fused(
     q: Float[Tensor, "b d n"], k: Float[Tensor, "b d n"], v: Float[Tensor, "b c n"]
 ) -> Float[Tensor, "b c n"]:
     """PyTorch's fused attention, which never holds a map at all.
@@ -97,9 +98,9 @@ def gather_fused(
 
 #: How ``forward`` evaluates (2) and (3); all are exact, and none is best everywhere.
 FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "blocks": gather_blocks,
-    "fused": gather_fused,
-    "whole": gather_whole,
+    "blocks": attend_blocks,
+    "fused": attend_fused,
+    "whole": attend_whole,
 }
 
 
@@ -133,7 +134,7 @@ def position_attention_reference(
     return torch.stack(images).view_as(x)
 
 
-class PositionAttention(Attention):
+class DualPositionAttention(Attention):
     r"""Add to every position a weighted mean over all positions, weighted by likeness.
 
     .. math:: y = x + \alpha\, V S^\top, \qquad S = \mathrm{softmax}_j(Q^\top K)
@@ -162,7 +163,7 @@ class PositionAttention(Attention):
         ValueError: if an argument is out of range, or if ``x`` does not fit.
 
     Examples:
-        >>> block = PositionAttention(64)
+        >>> block = DualPositionAttention(64)
         >>> y, s = block(torch.randn(2, 64, 8, 6), need_weights=True)
         >>> y.shape, s.shape
         (torch.Size([2, 64, 8, 6]), torch.Size([2, 48, 48]))
@@ -202,22 +203,19 @@ class PositionAttention(Attention):
         """The position map S, (b, n, n)."""
         return position_map(self.query(x).flatten(2), self.key(x).flatten(2))
 
-    def gathered(self, weights: Tensor, x: Tensor) -> Tensor:
-        """What ``f`` adds to x, (b, c, h, w): the values gathered by ``weights``, scaled."""
-        return self.alpha * gather_positions(weights, self.value(x).flatten(2)).view_as(x)
-
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """The input and what its positions gather from each other, (b, c, h, w)."""
-        return x + self.gathered(weights, x)
-
-    def change(self, x: Tensor) -> Tensor:
-        """What the block adds to x, by the chosen form."""
-        q, k, v = (layer(x).flatten(2) for layer in (self.query, self.key, self.value))
-        return self.alpha * FORMS[self.form](q, k, v).unflatten(2, x.shape[2:])
+        v = self.value(x).flatten(2)
+        return self._added(v @ weights.to(v.dtype).mT, x)
 
     def attend(self, x: Tensor) -> Tensor:
-        """``f(g(x), x)`` without a map of n by n, unless ``form="whole"``."""
-        return x + self.change(x)
+        """``f(g(x), x)`` in the chosen form: no map of n by n, unless ``form="whole"``."""
+        q, k, v = (layer(x).flatten(2) for layer in (self.query, self.key, self.value))
+        return self._added(FORMS[self.form](q, k, v), x)
+
+    def _added(self, gathered: Tensor, x: Tensor) -> Tensor:
+        """Equation (3), from its sums, (b, c, n)."""
+        return x + (self.alpha * gathered).to(x.dtype).unflatten(2, x.shape[2:])
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""

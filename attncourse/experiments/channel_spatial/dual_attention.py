@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.backbones.segmenter import Block, SmallSegmenter
-from attncourse.channel_spatial import ChannelAttention, PositionAttention
+from attncourse.channel_spatial import DualChannelAttention, DualPositionAttention
 from attncourse.datasets import camvid
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.tasks.reference_discs import REFERENCE, ReferenceDiscs
@@ -61,14 +61,14 @@ class WideConvolution(nn.Sequential):
         )
 
 
-def position(channels: int) -> PositionAttention:
+def position(channels: int) -> DualPositionAttention:
     """Queries and keys of a third of the width; maps here are small, so they are held whole."""
-    return PositionAttention(channels, 3, form="whole")
+    return DualPositionAttention(channels, 3, form="whole")
 
 
 def channel(sign: int = 1, power: float = 0.0) -> Block:
     """The channel branch with either sign."""
-    return lambda channels: ChannelAttention(channels, sign=sign, power=power)
+    return lambda channels: DualChannelAttention(channels, sign=sign, power=power)
 
 
 def _discs(*blocks: Block) -> SmallSegmenter:

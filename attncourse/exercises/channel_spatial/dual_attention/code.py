@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attncourse.channel_spatial.dual_attention.channel import channel_map, gather_channels
-from attncourse.channel_spatial.dual_attention.position import gather_blocks
+from attncourse.channel_spatial.dual_attention.channel import channel_map
+from attncourse.channel_spatial.dual_attention.position import attend_blocks
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
@@ -138,7 +138,7 @@ POSITION = FunctionExercise(
     ),
     explanation="Positions are columns here, so the map stands on the right and transposed. With "
     "channels it stands on the left: T X.",
-    reference=lambda q, k, v: gather_blocks(q, k, v),
+    reference=lambda q, k, v: attend_blocks(q, k, v),
     alternatives=(
         lambda q, k, v: torch.einsum("bij,bcj->bci", _likeness(q, k).softmax(-1), v),
         lambda q, k, v: v @ (k.mT @ q).softmax(dim=1),
@@ -185,7 +185,7 @@ POSITION = FunctionExercise(
 
 def _by_autograd(x: Tensor, g: Tensor, beta: Tensor) -> Tensor:
     leaf = x.detach().requires_grad_()
-    y = leaf + beta * gather_channels(channel_map(leaf), leaf)
+    y = leaf + beta * channel_map(leaf) @ leaf
     return torch.autograd.grad(y, leaf, g)[0]
 
 
