@@ -1,8 +1,10 @@
 """The setup cell in clean environments: it installs the package and leaves the host's alone.
 
-The host's torch, numpy, matplotlib and ipywidgets are stand-ins with a name and a version, since
-pip decides by these alone: the oldest that are supported, those that CI tests, and ones that do
-not exist yet.  The cell itself runs, with pip told to resolve everything and to install nothing.
+Pip decides by names, versions and requirements alone, so that empty stand-ins with the metadata
+of the real packages serve: the host's torch, numpy, matplotlib and ipywidgets are the oldest that
+are supported, those that CI tests, and ones that do not exist yet; everything else is offered as
+it is installed here.  The cell itself runs, with pip told to resolve everything and to install
+nothing.  Pip sees no index and no configuration of the user's.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ import sys
 import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import chapter_rules as rules
 import pytest
 
 ROOT = Path(__file__).parents[2]
+#: Releases for hosts with an old NumPy, which an index offers beside the present ones.
+OLDER = {("scipy", "1.16.3"): ["numpy<2.6,>=1.25.2"]}
 HOST = ("torch", "numpy", "matplotlib", "ipywidgets")
 
 
@@ -46,51 +51,64 @@ def to_come():
     return ahead | {"numpy": pinned()["numpy"]}
 
 
-def stand_in(folder, name, version):
-    """A wheel with a name, a version and an empty module."""
-    info = f"{name}-{version}.dist-info"
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+def stand_in(folder, name, version, requires=()):
+    """A wheel with a name, a version, requirements and an empty module."""
+    stem = re.sub(r"[-.]+", "_", name)
+    info = f"{stem}-{version}.dist-info"
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    wheel = folder / f"{stem}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
+        file.writestr(f"{info}/METADATA", "\n".join(lines) + "\n")
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         file.writestr(f"{info}/RECORD", "")
-        file.writestr(f"{name}.py", "")
+        file.writestr(f"{stem}.py", "")
     return wheel
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    """The package as a wheel; building it needs an index, and so does what follows."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
-    if subprocess.run(build, capture_output=True, check=False).returncode:
-        if os.environ.get("ATTNCOURSE_REQUIRE_BROWSER"):  # set where the whole set must run
-            pytest.fail("pip cannot build the package: is an index within reach?")
-        pytest.skip("pip cannot build the package: it needs an index within reach")
-    return next(folder.glob("attncourse-*.whl"))
+def shelf(tmp_path_factory):
+    """What an index would offer: every package that is installed here, as a stand-in."""
+    folder = tmp_path_factory.mktemp("shelf")
+    for found in metadata.distributions():
+        bare = [r for r in found.requires or () if "extra ==" not in r]
+        stand_in(folder, found.metadata["Name"], found.version.split("+")[0], bare)
+    for (name, version), requires in OLDER.items():
+        stand_in(folder, name, version, requires)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """The interpreter of an environment that holds pip alone."""
+    folder = tmp_path_factory.mktemp("host")
+    venv.create(folder, with_pip=True)
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def pip_alone(shelf, **more):
+    """The environment's variables, without those by which a user configures pip or Python."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON"))}
+    own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(shelf)}
+    return kept | own | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"} | more
 
 
 @pytest.mark.parametrize("versions", [oldest, pinned, to_come], ids=lambda f: f.__name__)
-def test_the_cell_leaves_the_hosts_packages_as_they_are(versions, package, tmp_path):
-    host = tmp_path / "host"
-    venv.create(host, with_pip=True)
-    python = host / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+def test_the_cell_leaves_the_hosts_packages_as_they_are(versions, shelf, host, tmp_path):
     wheels = [str(stand_in(tmp_path, name, v)) for name, v in versions().items()]
     subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", *wheels], check=True
-    )
+        [host, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", *wheels],
+        env=pip_alone(shelf), check=True,
+    )  # fmt: skip
     cell = setup_cell(rules.chapters()[0])
-    here, changed = re.subn(r"git\+https://[^\"]+", package.as_posix(), cell)
+    here, changed = re.subn(r"git\+https://[^\"]+", "attncourse", cell)
     assert changed == 1
     report = tmp_path / "report.json"
-    told = {"PYTHONPATH": "", "PIP_DRY_RUN": "1", "PIP_REPORT": str(report), "PIP_CONSTRAINT": ""}
     done = subprocess.run(
-        [python, "-c", here], env=os.environ | told, cwd=tmp_path, capture_output=True, text=True,
-        check=False,
+        [host, "-c", here], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=pip_alone(shelf, PIP_DRY_RUN="1", PIP_REPORT=str(report)),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     chosen = {
@@ -101,13 +119,28 @@ def test_the_cell_leaves_the_hosts_packages_as_they_are(versions, package, tmp_p
     assert not chosen.keys() & set(HOST), f"pip would replace {chosen.keys() & set(HOST)}"
 
 
-@pytest.mark.parametrize("name", rules.chapters())
-def test_the_cell_does_nothing_where_the_package_is(name, tmp_path):
+def test_pip_would_replace_what_the_package_refuses(shelf, host, tmp_path):
+    """The stand-ins can tell: an upper pin on torch shows in pip's report."""
+    pinned_torch = stand_in(tmp_path, "narrow", "1.0", ["torch<=2.13.0"])
+    ahead = stand_in(tmp_path, "torch", "3.0")
+    pip = [host, "-m", "pip", "install", "-q"]
+    subprocess.run(
+        [*pip, "--no-deps", "--force-reinstall", ahead], env=pip_alone(shelf), check=True
+    )
+    report = tmp_path / "report.json"
+    subprocess.run(
+        [*pip, "--dry-run", "--report", report, pinned_torch], env=pip_alone(shelf), check=True
+    )
+    install = json.loads(report.read_text(encoding="utf-8"))["install"]
+    assert {"torch", "narrow"} <= {item["metadata"]["name"] for item in install}
+
+
+def test_the_cell_does_nothing_where_the_package_is(tmp_path):
     (tmp_path / "attncourse.py").touch()
     blocked = {"PIP_NO_INDEX": "1", "PYTHONPATH": str(tmp_path), "PIP_DRY_RUN": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", setup_cell(name)], env=os.environ | blocked, cwd=tmp_path,
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", setup_cell(rules.chapters()[0])], env=os.environ | blocked,
+        cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
