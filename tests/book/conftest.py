@@ -20,6 +20,11 @@ _SWITCHES = (
 )  # fmt: skip
 
 
+DESK, HEIGHT = 1280, 900
+#: Milliseconds after which an answer will never come; no test measures with it.
+PATIENCE = 180_000
+
+
 def missing(reason: str) -> None:
     """Skip on a user's machine, fail in CI."""
     if os.environ.get("ATTNCOURSE_REQUIRE_BROWSER"):
@@ -65,16 +70,17 @@ def browser():
         chromium.close()
 
 
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+
+
 class Visit:
     """A page with what it asked for and complained about."""
 
-    def __init__(self, browser, site, *, width=1280, javascript=True, dark=False, touch=False):
+    def __init__(self, browser, site, *, javascript=True):
         self.context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            java_script_enabled=javascript,
-            color_scheme="dark" if dark else "light",
-            has_touch=touch,
+            viewport={"width": DESK, "height": HEIGHT}, java_script_enabled=javascript
         )
+        self.context.set_default_timeout(PATIENCE)
         self.site = site
         self.foreign: list[str] = []
         self.errors: list[str] = []
@@ -84,6 +90,7 @@ class Visit:
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
         self.page.on("response", self._weigh)
+        self._touch = None
 
     def _only_here(self, route):
         if route.request.url.startswith((self.site, "data:", "blob:")):
@@ -105,25 +112,69 @@ class Visit:
         self.page.goto(f"{self.site}/{path}", wait_until="load")
         self.page.evaluate("() => window.MathJax?.startup?.promise ?? Promise.resolve()")
         self.page.wait_for_load_state("networkidle")
+        self.painted = self.page.evaluate(PAINTED)
         return self.page
+
+    def stand(self, *, width=DESK, dark=False, touch=False, media="screen"):
+        """Show the page as this kind of reader has it, without loading it again."""
+        page = self.page
+        page.emulate_media(media=media, color_scheme="dark" if dark else "light")
+        if page.viewport_size["width"] != width:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+        if touch != bool(self._touch):
+            session = self._touch or self.context.new_cdp_session(page)
+            session.send("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+            self._touch = session if touch else session.detach()
+        self.theme("dark" if dark else "light")
+        return self
+
+    def theme(self, name: str):
+        """Choose light or dark, with every transition at its end."""
+        self.page.evaluate(
+            """name => {
+            document.documentElement.dataset.theme = name;
+            for (const moving of document.getAnimations()) moving.finish();
+            }""",
+            name,
+        )
+
+    def tap(self, x: float, y: float):
+        """Touch the window with one finger, there, and let go."""
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            self._touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     def close(self):
         self.context.close()
 
 
-@pytest.fixture(scope="module")
-def stay(browser, site):
-    """Like ``visit``, but the page stays open for the next test that asks for the same one.
+def page_of(item) -> str | None:
+    """The page that a test which stays on one page is about."""
+    if "stay" not in item.fixturenames or not hasattr(item, "callspec"):
+        return None
+    given = item.callspec.params
+    return given.get("page") or (f"book/{given['name']}.html" if "name" in given else None)
 
-    For tests that each touch a part of the page that is their own.
-    """
+
+def pytest_collection_modifyitems(items):
+    """All tests of a page stand together, on one worker: the page is loaded once for them."""
+    order = {}
+    for item in items:
+        page = page_of(item)
+        if page is not None:
+            item.add_marker(pytest.mark.xdist_group(page))
+            order.setdefault(page, len(order))
+    items.sort(key=lambda item: order.get(page_of(item), -1))
+
+
+@pytest.fixture(scope="session")
+def _open_page(browser, site):
     last = {}
 
-    def opened(path, **options):
-        if last.get("asked") != (path, options):
+    def opened(path):
+        if last.get("path") != path:
             if last:
                 last["visit"].close()
-            last.update(asked=(path, options), visit=Visit(browser, site, **options))
+            last.update(path=path, visit=Visit(browser, site))
             last["visit"].open(path)
         return last["visit"]
 
@@ -133,15 +184,56 @@ def stay(browser, site):
 
 
 @pytest.fixture
+def stay(_open_page):
+    """A function that shows a page of the book, loaded once for all tests that name it.
+
+    A test leaves the page as it found it, but for explorers, each of which is set by the test
+    that reads it.
+    """
+    return lambda path, **reader: _open_page(path).stand(**reader)
+
+
+@pytest.fixture(scope="session")
+def first_paint(browser, site):
+    """A function: milliseconds until a page, by its path, shows its first text."""
+
+    def seconds(path, text=None):
+        context = browser.new_context(viewport={"width": DESK, "height": HEIGHT})
+        page = context.new_page()
+        if text:
+            page.route(f"**/{path}", lambda r: r.fulfill(body=text, content_type="text/html"))
+        page.goto(f"{site}/{path}", wait_until="commit")
+        painted = page.wait_for_function(PAINTED, timeout=PATIENCE).json_value()
+        context.close()
+        return painted
+
+    return seconds
+
+
+@pytest.fixture(scope="session")
+def plain_paint(first_paint):
+    """A function: how long the yardstick takes at this moment, a page of nothing but text."""
+    text = f"<!doctype html><title>Text</title>{'<p>Some words of a plain page.</p>' * 2000}"
+    times = []
+
+    def measured():
+        times.append(first_paint("plain.html", text))
+        return sorted(times[-5:])[len(times[-5:]) // 2]
+
+    return measured
+
+
+@pytest.fixture
 def visit(browser, site):
-    """A function that opens a page of the book; closed after the test."""
+    """A function that opens a page for this test alone, with a memory of its own."""
     made = []
 
-    def opened(path, **options):
-        v = Visit(browser, site, **options)
+    def opened(path, *, javascript=True, **reader):
+        v = Visit(browser, site, javascript=javascript)
         made.append(v)
-        if options.get("javascript", True):
+        if javascript:
             v.open(path)
+            v.stand(**reader)
         else:
             v.page.goto(f"{site}/{path}", wait_until="load")
         return v

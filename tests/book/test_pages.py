@@ -18,6 +18,8 @@ from attncourse.views.warp import read_bilinear, warp_points
 
 pytestmark = pytest.mark.browser
 CHAPTERS = rules.chapters()
+#: A page may need so many times as long for its first text as a page of text alone.
+SLOWER = 6
 
 
 def pages():
@@ -100,10 +102,9 @@ def test_launch_links_are_right(name, read):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_is_complete_private_and_quiet(page, visit):
-    """No other host, no console error, no broken formula, headings in order, nothing wider than
-    the page."""
-    v = visit(page)
+def test_page_is_complete_private_and_quiet(page, stay):
+    """No other host, no console error, no broken formula, headings in order."""
+    v = stay(page)
     assert v.foreign == []
     assert v.errors == []
     assert v.page.locator("mjx-merror").count() == 0
@@ -118,75 +119,32 @@ def test_page_is_complete_private_and_quiet(page, visit):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_fits_a_phone(page, visit):
-    v = visit(page, width=360)
+def test_page_fits_a_phone(page, stay):
+    v = stay(page, width=360)
     wide = v.page.evaluate("() => document.documentElement.scrollWidth")
     assert wide <= 360, f"the page is {wide} px wide on a phone of 360"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_first_load_is_light(page, visit):
+def test_first_load_is_light(page, stay):
     """Uncompressed: all that a first visit loads, and what the page adds to the shared files."""
-    v = visit(page)
-    own = sum(size for url, size in v.sizes.items() if "/_static/" not in url)
-    assert sum(v.sizes.values()) < 2_000_000, sorted(v.sizes.items(), key=lambda i: -i[1])[:8]
+    sizes = stay(page).sizes
+    own = sum(size for url, size in sizes.items() if "/_static/" not in url)
+    assert sum(sizes.values()) < 2_000_000, sorted(sizes.items(), key=lambda i: -i[1])[:8]
     assert own < 1_500_000
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_text_is_readable_within_a_second_on_a_slow_phone(page, browser, site):
-    """First paint of content with the processor throttled four times; the best of some loads,
-    because other work on the machine can only add to it."""
-    times = []
-    while len(times) < 12 and min(times, default=1000) >= 1000:
-        context = browser.new_context(viewport={"width": 390, "height": 800})
-        tab = context.new_page()
-        context.new_cdp_session(tab).send("Emulation.setCPUThrottlingRate", {"rate": 4})
-        tab.goto(f"{site}/{page}", wait_until="commit")
-        painted = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-        times.append(tab.wait_for_function(painted).json_value())
-        context.close()
-    assert min(times) < 1000, [round(t) for t in times]
+def test_text_is_there_soon(page, stay, first_paint, plain_paint):
+    """First paint of content against that of a page of nothing but as much text.
 
-
-#: Colour of every text, of the nearest solid ground behind it, and where that is.
-INK_AND_GROUND = """() => {
-  const solid = element => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if (!/rgba\\(.*, 0\\)|transparent/.test(colour)) return colour;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const tags = ["p", "li", "td", "dd", "dt", "h1", "h2", "h3", "a", "summary"];
-  const wanted = tags.map(t => "article " + t).concat([".ac-read", ".ac-soft"]).join();
-  return [...document.querySelectorAll(wanted)]
-    .filter(e => e.offsetParent && e.textContent.trim())
-    .map(e => [getComputedStyle(e).color, solid(e), e.className + e.textContent.slice(0, 40)]);
-}"""
-
-
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("page", ["book/intro.html", "book/channel/squeeze_excitation.html"])
-def test_text_has_contrast_in_light_and_dark(page, dark, visit):
-    """WCAG's 4.5 : 1 for running text, computed from the colours that the browser shows."""
-    v = visit(page, dark=dark)
-    v.page.evaluate(f"document.documentElement.dataset.theme = '{'dark' if dark else 'light'}'")
-    v.page.wait_for_timeout(300)
-    pairs = v.page.evaluate(INK_AND_GROUND)
-
-    def light(colour):
-        rgb = np.array([float(n) for n in re.findall(r"[\d.]+", colour)[:3]]) / 255
-        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-        return float(linear @ (0.2126, 0.7152, 0.0722))
-
-    poor = []
-    for ink, ground, where in pairs:
-        high, low = sorted((light(ink), light(ground)), reverse=True)
-        if (high + 0.05) / (low + 0.05) < 4.5:
-            poor.append((where, ink, ground))
-    assert len(pairs) > 20
-    assert poor == []
+    The machine's speed, and most of what else it does, is in both.  The visit's own first load
+    counts; only a page that seems slow is loaded again, for other work can only add to a time.
+    """
+    times = [stay(page).painted]
+    while len(times) < 8 and min(times) > SLOWER * plain_paint():
+        times.append(first_paint(page))
+    assert min(times) <= SLOWER * plain_paint(), (times, plain_paint())
 
 
 @pytest.mark.parametrize(
@@ -202,7 +160,7 @@ def test_text_has_contrast_in_light_and_dark(page, dark, visit):
 )
 def test_search_finds(words, page, visit):
     v = visit(f"search.html?q={words}")
-    v.page.wait_for_selector("#search-results li", timeout=15_000)
+    v.page.wait_for_selector("#search-results li")
     found = v.page.eval_on_selector_all("#search-results a", "as => as.map(a => a.pathname)")
     assert any(path.endswith(page) for path in found), found
     assert v.foreign == []
@@ -322,16 +280,17 @@ def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, stay):
 
 @pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
 def test_explorer_reacts_to_a_finger(name, identifier, stay):
-    page = stay(f"book/{name}.html", width=390, touch=True).page
+    v = stay(f"book/{name}.html", width=390, touch=True)
+    page = v.page
     figure = page.locator(f"#{identifier}")
     control = figure.locator("canvas[tabindex], input[type=range]").first
     control.scroll_into_view_if_needed()
-    before = state(page, identifier)
     box = control.bounding_box()
+    states = [state(page, identifier)]
     for x, y in ((0.1, 0.9), (0.9, 0.1)):
-        page.touchscreen.tap(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    page.wait_for_timeout(100)
-    assert state(page, identifier) != before
+        v.tap(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        states.append(state(page, identifier))
+    assert states[1] != states[2]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -345,8 +304,8 @@ def test_without_scripts_the_poster_stays(name, visit):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_with_scripts_the_poster_makes_way(name, visit):
-    page = visit(f"book/{name}.html").page
+def test_with_scripts_the_poster_makes_way(name, stay):
+    page = stay(f"book/{name}.html").page
     assert page.locator("figure.ac[role] > .ac-poster:visible").count() == 0
     assert page.locator("figure.ac[data-ready]").count() == sum(n == name for n, _ in EXPLORERS)
 
@@ -355,8 +314,8 @@ def test_with_scripts_the_poster_makes_way(name, visit):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_folds_open_with_the_keyboard(name, visit):
-    page = visit(f"book/{name}.html").page
+def test_folds_open_with_the_keyboard(name, stay):
+    page = stay(f"book/{name}.html").page
     folds = page.locator("article details:visible")
     assert folds.count() >= 3
     for index in range(min(3, folds.count())):
@@ -366,6 +325,8 @@ def test_folds_open_with_the_keyboard(name, visit):
         was = fold.get_attribute("open")
         page.keyboard.press("Enter")
         assert fold.get_attribute("open") != was
+        page.keyboard.press("Enter")
+        assert fold.get_attribute("open") == was
 
 
 def test_no_page_shows_a_dead_control(html):
@@ -381,8 +342,8 @@ def test_no_page_shows_a_dead_control(html):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_wide_formulas_begin_at_their_left_end_on_a_phone(name, visit):
-    page = visit(f"book/{name}.html", width=360).page
+def test_wide_formulas_begin_at_their_left_end_on_a_phone(name, stay):
+    page = stay(f"book/{name}.html", width=360).page
     cut = page.evaluate(
         """() => [...document.querySelectorAll("div.math")].filter(box => {
             const formula = box.querySelector("mjx-math");
@@ -395,8 +356,8 @@ def test_wide_formulas_begin_at_their_left_end_on_a_phone(name, visit):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_formulas_fit_the_column_of_a_desk(name, visit):
-    page = visit(f"book/{name}.html").page
+def test_formulas_fit_the_column_of_a_desk(name, stay):
+    page = stay(f"book/{name}.html").page
     wide = page.evaluate(
         """() => [...document.querySelectorAll("div.math")]
             .filter(box => box.scrollWidth > box.clientWidth + 1)

@@ -54,10 +54,10 @@ def test_an_exercise_is_marked_and_unmarked_with_the_keyboard(visit):
 
 
 @pytest.mark.parametrize("name", rules.chapters())
-def test_every_exercise_of_every_chapter_has_its_button(name, visit):
+def test_every_exercise_of_every_chapter_has_its_button(name, stay):
     from attncourse.exercises.register import exercises_of
 
-    page = visit(f"book/{name}.html").page
+    page = stay(f"book/{name}.html").page
     assert page.locator("button.ac-done").count() == len(exercises_of(name))
 
 

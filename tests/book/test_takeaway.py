@@ -80,11 +80,9 @@ def test_a_chapter_prints_to_a_pdf(html, browser, repository):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_paper_shows_posters_and_keeps_solutions_for_the_end(name, visit):
-    page = visit(f"book/{name}.html", dark=True).page
-    page.emulate_media(media="print")
+def test_paper_shows_posters_and_keeps_solutions_for_the_end(name, stay):
+    page = stay(f"book/{name}.html", dark=True, media="print").page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_timeout(200)
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     assert page.locator(".ac-live:visible").count() == 0
     posters = page.locator("figure.ac[role] > .ac-poster")
