@@ -1,0 +1,92 @@
+"""A pytest plugin: how much processor time each test takes, by room and by chapter.
+
+    python -m pytest -p tests.processor_time --processor-time=build/time.json tests
+
+Processor time counts this process and all its descendants, such as browsers and kernels; unlike
+the clock on the wall, it hardly depends on what else the machine is doing.  What still depends on
+the machine is its speed: ``YARDSTICK`` is a fixed piece of work, timed in the same run, and
+budgets are stated for a machine that does it in ``REFERENCE`` seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import psutil
+import pytest
+
+#: Seconds that :func:`yardstick` takes on the machine for which the budgets are stated.
+REFERENCE = 1.0
+
+
+def yardstick() -> float:
+    """Processor seconds of a fixed piece of work like a chapter's: small products and Python."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    x = torch.ones(64, 32, 16, 16)
+    weight = torch.full((32, 32, 3, 3), 1e-3, requires_grad=True)
+    started = time.process_time()
+    for _ in range(80):
+        torch.nn.functional.conv2d(x, weight, padding=1).relu().sum().backward()
+    total = 0
+    for number in range(8_000_000):
+        total += number & 7
+    taken = time.process_time() - started
+    torch.set_num_threads(threads)
+    return taken
+
+
+def used() -> float:
+    """Processor seconds of this process and of its descendants, ended ones included."""
+    own = os.times()
+    total = own.user + own.system + own.children_user + own.children_system
+    for process in psutil.Process().children(recursive=True):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+        total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return total
+
+
+class Clock:
+    """Notes each test's processor time in its report, and adds the reports up."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.before = used()
+        self.found: dict[str, float] = defaultdict(float)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item, call):
+        if call.when == "teardown":
+            now = used()
+            item.user_properties.append(("processor_seconds", max(0.0, now - self.before)))
+            self.before = now
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "teardown":
+            seconds = dict(report.user_properties).get("processor_seconds", 0.0)
+            self.found[report.nodeid] += seconds
+
+    def pytest_sessionfinish(self, session):
+        if not hasattr(session.config, "workerinput"):
+            target = Path(self.config.getoption("--processor-time"))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(self.found, indent=0), encoding="utf-8")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--processor-time", help="write each test's processor seconds to this file")
+
+
+def pytest_configure(config):
+    if config.getoption("--processor-time"):
+        config.pluginmanager.register(Clock(config))
