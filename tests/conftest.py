@@ -21,6 +21,9 @@ install_import_hook(
 
 os.environ.setdefault("ATTNCOURSE_PROGRESS", "off")
 
+#: Seconds after which something hangs: a guard, never a measure, on however slow a machine.
+PATIENCE = 600
+
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = ROOT / "build" / "kills"
 

@@ -33,6 +33,8 @@ if sys.version_info < (3, 11):  # noqa: UP036  (so that an old Python gets a sen
 
 import tomllib
 
+import time_table
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BUILD = ROOT / "_build"
@@ -41,8 +43,8 @@ PORT = 8000
 # These two have no ``python -m`` form, and a script's name differs between systems.
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 _LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-#: A notebook may take this long on two cores; the run fails above it.
-NOTEBOOK_SECONDS = 60
+#: Where the tests and the notebooks leave their processor times.
+TIMES = ("build/time-tests.json", "build/time-own.json", "build/time-notebooks.json")
 
 
 def say(text: str) -> None:
@@ -154,15 +156,17 @@ def cmd_serve(options: argparse.Namespace) -> int:
 def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
     """Every check with its command, for the whole course or for one chapter."""
     py = python()
-    pytest: list[str | Path] = [py, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
+    pytest: list[str | Path] = [py, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
+    pytest += ["-p", "tests.processor_time"]
+    tests, own_tests, _ = (f"--processor-time={file}" for file in TIMES)
     if chapter:
         stem = chapter.rsplit("/", 1)[-1]
         folder = chapter.rsplit("/", 1)[0]
         own = ROOT / "tests" / folder / f"test_{stem}.py"
         return [
             ("book", []),
-            ("its own tests", [*pytest, own] if own.exists() else []),
-            ("contract, exercises, rules, page", [*pytest, "-k", stem, "tests/contract",
+            ("its own tests", [*pytest, own_tests, own] if own.exists() else []),
+            ("contract, exercises, rules, page", [*pytest, tests, "-k", stem, "tests/contract",
              "tests/exercises", "tests/book"]),
             ("notebook", [py, "tools/run_notebooks.py", chapter]),
         ]  # fmt: skip
@@ -172,8 +176,8 @@ def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
         ("mypy", [py, "-m", "mypy"]),
         ("layers", [py, "-c", _LINT_IMPORTS, "--no-cache"]),
         ("book", []),
-        ("tests", [*pytest, "--cov", "--cov-report=term:skip-covered", "--cov-fail-under=90",
-         "--durations=15", "tests"]),
+        ("tests", [*pytest, tests, "--cov", "--cov-report=term:skip-covered",
+         "--cov-fail-under=90", "tests"]),
         ("notebooks", [py, "tools/run_notebooks.py"]),
     ]  # fmt: skip
 
@@ -188,21 +192,38 @@ def cmd_test(options: argparse.Namespace) -> int:
                 f"there is no chapter {options.chapter!r}: name one such as "
                 f"channel/squeeze_excitation"
             )
+    for file in TIMES:
+        (ROOT / file).unlink(missing_ok=True)
     threads = {"OMP_NUM_THREADS": "1", "ATTNCOURSE_PROGRESS": "off"}
-    rows: list[tuple[str, float, bool]] = []
+    if options.chapter:
+        threads["ATTNCOURSE_KILL_MATRIX"] = "full"
+    rows: list[tuple[str, float, float, bool]] = []
     for name, command in steps(options.chapter):
         say(name)
-        started = time.perf_counter()
+        started, before = time.perf_counter(), _children()
         if name == "book":
             status = book(always=not options.chapter)
         else:
             status = call(*command, env=threads) if command else 0
-        rows.append((name, time.perf_counter() - started, status == 0))
+        taken = time.perf_counter() - started
+        rows.append((name, taken, _children() - before, status == 0))
     print("\nWhere the time went")
-    for name, seconds, good in rows:
-        print(f"  {name:34} {seconds:7.1f} s  {'passed' if good else 'FAILED'}")
+    for name, seconds, processor, good in rows:
+        busy = f"{processor:8.1f} s of processors" if processor else ""
+        print(f"  {name:34} {seconds:7.1f} s  {busy}  {'passed' if good else 'FAILED'}")
     print(f"  {'together':34} {sum(r[1] for r in rows):7.1f} s")
-    return 0 if all(r[2] for r in rows) else 1
+    chapters = [options.chapter] if options.chapter else time_table.written(ROOT / "book")
+    steps_alone = sum(row[2] for row in rows if row[0] not in ("tests", "notebooks"))
+    times = time_table.Times.read(ROOT / file for file in TIMES)
+    print(*time_table.lines(times, chapters, 0.0 if options.chapter else steps_alone), sep="\n")
+    print("\nThe slowest, in processor seconds", *time_table.slowest(times), sep="\n")
+    return 0 if all(row[-1] for row in rows) else 1
+
+
+def _children() -> float:
+    """Processor seconds of all commands that have ended; 0 where the system does not tell."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 # ---------------------------------------------------------------- the rest

@@ -4,7 +4,9 @@
     python tools/run_notebooks.py channel/squeeze_excitation
 
 There is no skip list: the set that is executed is the set in ``_toc.yml``.  Outputs of cells
-tagged ``nbval-check-output`` are compared with the stored ones.
+tagged ``nbval-check-output`` are compared with the stored ones.  What is held is processor time,
+over that of a fixed piece of work in the same run: a machine that is slow, or has other things to
+do, changes neither.
 """
 
 from __future__ import annotations
@@ -12,31 +14,32 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chapter_rules import BOOK, ROOT, chapters, notebook_path
-from course import NOTEBOOK_SECONDS, call
+import time_table
+from chapter_rules import ROOT, chapters, notebook_path
+from course import TIMES, call
+
+#: Seconds after which a cell hangs; no budget.
+PATIENCE = 1800
 
 
 def main(names: list[str]) -> int:
-    """Run the notebooks; fail if one fails, was not run, or took too long.
-
-    One that took too long beside others runs once more alone: its budget is for two cores that
-    have nothing else to do.
-    """
+    """Run the notebooks; fail if one fails, was not run, or took too much processor time."""
     wanted = names or chapters()
-    status, seconds = _run(wanted, jobs=2)
-    late = [name for name, taken in seconds.items() if taken > NOTEBOOK_SECONDS]
-    for name in late:
-        print(f"{name} took {seconds[name]:.1f} s beside others; once more, alone", flush=True)
-        again, alone = _run([name], jobs=1)
-        status, seconds = status or again, seconds | alone
-    print("\nSeconds a notebook")
+    record = ROOT / TIMES[-1]
+    record.unlink(missing_ok=True)
+    status = _run(wanted, record)
+    times = time_table.Times.read([record])
+    seconds: dict[str, float] = defaultdict(float)
+    for node, taken in times.tests.items():
+        seconds[node.split("::")[0].removeprefix("book/").removesuffix(".ipynb")] += taken
+    allowed = time_table.NOTEBOOK * times.slowness
+    print(f"\nProcessor seconds a notebook, at most {allowed:.0f} on this machine")
     for name in sorted(seconds, key=lambda n: -seconds[n]):
-        over = " over budget" if seconds[name] > NOTEBOOK_SECONDS else ""
+        over = " over budget" if seconds[name] > allowed else ""
         print(f"  {name:48} {seconds[name]:6.1f}{over}")
         status = status or int(bool(over))
     if missing := set(wanted) - set(seconds):
@@ -45,17 +48,16 @@ def main(names: list[str]) -> int:
     return status
 
 
-def _run(names: list[str], jobs: int) -> tuple[int, dict[str, float]]:
-    """Execute some notebooks, ``jobs`` at a time: exit status, and seconds of each."""
+def _run(names: list[str], record: Path) -> int:
+    """Execute some notebooks, two at a time, and leave each cell's processor time in ``record``."""
     with tempfile.TemporaryDirectory() as home:
-        report = Path(home) / "report.xml"
-        status = call(
+        return call(
             sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "-p", "tests.processor_time", f"--processor-time={record}",
             "--nbval-lax", "--nbval-current-env",
             "--nbval-sanitize-with", ROOT / "tests" / "sanitize.cfg",
-            "--nbval-cell-timeout=300", "--nbval-kernel-startup-timeout=120",
-            "-n", str(jobs), "--dist", "loadfile", f"--junitxml={report}",
-            "-o", "junit_family=xunit1", "-o", "timeout=900",
+            f"--nbval-cell-timeout={PATIENCE}", f"--nbval-kernel-startup-timeout={PATIENCE}",
+            "-n", "2", "--dist", "loadfile", "-o", f"timeout={PATIENCE}",
             *(notebook_path(name) for name in names),
             env={
                 "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
@@ -63,19 +65,6 @@ def _run(names: list[str], jobs: int) -> tuple[int, dict[str, float]]:
                 "ATTNCOURSE_PROGRESS": "off",
             },
         )  # fmt: skip
-        return status, _seconds(report)
-
-
-def _seconds(report: Path) -> dict[str, float]:
-    """Chapter -> time of all its cells, from pytest's report."""
-    total: dict[str, float] = defaultdict(float)
-    if report.exists():
-        for case in ElementTree.parse(report).getroot().iter("testcase"):
-            file = ROOT / case.get("file", case.get("classname", ""))
-            if file.suffix == ".ipynb" and file.is_relative_to(BOOK):
-                name = file.relative_to(BOOK).with_suffix("").as_posix()
-                total[name] += float(case.get("time", 0))
-    return dict(total)
 
 
 if __name__ == "__main__":

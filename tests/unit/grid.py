@@ -39,7 +39,7 @@ def sleeps():
     """The first run of it waits until it is ended."""
     mark("asleep")
     if (Path(os.environ[MARKS]) / "asleep").stat().st_size < 2:
-        time.sleep(100)
+        time.sleep(10_000)
     return tiny()
 
 

@@ -48,6 +48,7 @@ from attncourse.datasets.registry import (
     RemoteFile,
 )
 from attncourse.datasets.store import Store
+from tests.conftest import PATIENCE
 
 #: A file of "a few blocks", which cannot be mistaken for a shifted copy of itself.
 BODY = np.random.default_rng(0).bytes(50_000)
@@ -571,7 +572,7 @@ def process(store, server, tmp_path):
         child.communicate()
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -587,7 +588,7 @@ def test_killed_and_resumed(server, store, tmp_path):
         # Blocks of 1,000 bytes; the last few may still be in Python's buffer of 8 KB.
         wait_until(lambda: part.exists() and part.stat().st_size >= 20_000)
         child.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-        child.wait(10)
+        child.wait(PATIENCE)
     kept = part.stat().st_size
     assert get(store, server).read_bytes() == BODY
     assert server.seen[1:] == [("/thing.bin", f"bytes={kept}-")]
@@ -601,7 +602,7 @@ def test_two_processes_share_one_download(server, store, tmp_path):
         for child in (one, two):
             child.stdin.write("go\n")
             child.stdin.flush()
-        answers = [child.communicate(timeout=20) for child in (one, two)]
+        answers = [child.communicate(timeout=PATIENCE) for child in (one, two)]
     assert answers == [("True\n", "")] * 2, "and nothing is printed where nobody watches"
     assert len(server.seen) == 1
     assert left_in(store) == ["thing.bin"]

@@ -78,24 +78,35 @@ def test_the_course_command_passes_everything_on(monkeypatch):
         course.main(["serve", "--trial"])
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_all_of_it_runs_at_a_tiny_budget(tmp_path):
+def test_a_trial_trains_every_variant_for_one_step(calls, tmp_path, monkeypatch):
+    """The command line that it makes is one that the package understands."""
+    from attncourse import experiments
+    from attncourse.__main__ import main
+
     chapter = "spatial/recurrent_attention"
-    command = ["--trial", "--jobs", "2", "--out", str(tmp_path), chapter]
-    assert gpu.main(command) == 0
+    assert gpu.main([chapter, "--trial", "--out", str(tmp_path), "--only", "experiments"]) == 0
+    (command,) = calls
+    assert command[:2] == ["-m", "attncourse"]
+    runs = []
+    monkeypatch.setattr(
+        experiments, "record_in_jobs", lambda cells, ledgers, jobs, **o: runs.append((cells, o))
+    )
+    main(command[2:])
+    ((cells, options),) = runs
+    variants = [
+        (e.name, v.name) for e in experiments.every_experiment_of(chapter) for v in e.variants
+    ]
+    assert [(cell.experiment, cell.variant) for cell in cells] == variants
+    assert {cell.seed for cell in cells} == {0}
+    assert (options["full"], options["steps"]) == (True, 1)
+
+
+@pytest.mark.slow
+def test_the_benchmarks_run_at_a_tiny_budget(tmp_path):
+    """Experiments and notebooks of a trial have tests of their own."""
+    chapter = "temporal/global_local_temporal"
+    assert gpu.main([chapter, "--trial", "--out", str(tmp_path), "--only", "benchmarks"]) == 0
     table = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
     assert [row["chapter"] for row in table["rows"]] == [chapter]
     assert table["roofline"]["bytes_per_second"] > 0
     assert broken(table["rows"][0]) == []
-    times = json.loads((tmp_path / "chapters.json").read_text(encoding="utf-8"))
-    assert list(times) == [chapter]
-    assert times[chapter]["seconds"] > 0
-    results = json.loads((tmp_path / f"results/{chapter}.json").read_text(encoding="utf-8"))
-    for entry in results["experiments"].values():
-        assert entry["budget"]["steps"] == 1
-        assert entry["runs"]
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    assert gpu.main(command) == 0
-    for path in (tmp_path / "chapters.json", tmp_path / f"results/{chapter}.json"):
-        assert path.read_bytes() == before[path], "what is recorded is not made again"

@@ -24,9 +24,10 @@ from attncourse.experiments import (
     shard_folder,
 )
 from attncourse.measure import one_thread
+from tests.conftest import PATIENCE
 from tests.unit import grid
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def quiet(line):
@@ -55,43 +56,54 @@ def text(folder, chapter):
     return [line for line in lines if '"seconds"' not in line]
 
 
-def test_jobs_write_the_file_that_one_job_writes(tmp_path):
-    """The first experiment's runs take longer, so that they do not end in order."""
-    chapters = ["c/good", "c/other"]
-    alone(tmp_path / "one", chapters)
-    assert jobs(tmp_path / "many", chapters) == {}
-    for chapter in chapters:
-        assert text(tmp_path / "many", chapter) == text(tmp_path / "one", chapter)
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """One grid in two processes, in which one cell breaks and one kills its process.
 
-
-def test_finished_cells_are_not_run_again(tmp_path):
-    alone(tmp_path, ["c/good"], seeds=1)
+    The first experiment's runs take longer, so that they do not end in order; some cells are
+    there before.
+    """
+    folder = tmp_path_factory.mktemp("grid")
+    alone(folder / "one", ["c/good", "c/other"])
+    alone(folder / "many", ["c/good"], seeds=1)
+    cells = all_cells(["c/good", "c/other"]) + all_cells(["c/bad"], seeds=1)
     lines = []
-    jobs(tmp_path, ["c/good"], seeds=2, say=lines.append)
+    chapters = ["c/good", "c/other", "c/bad"]
+    failed = jobs(folder / "many", chapters, cells=cells, say=lines.append)
+    return folder, failed, lines
+
+
+def test_jobs_write_the_file_that_one_job_writes(grown):
+    folder, _, lines = grown
+    for chapter in ("c/good", "c/other"):
+        assert text(folder / "many", chapter) == text(folder / "one", chapter)
     assert sum("recorded already" in line for line in lines) == 4
-    assert len(lines) == 8
-    before = (tmp_path / "c/good.json").read_bytes()
-    jobs(tmp_path, ["c/good"], seeds=2, say=lines.append)
-    assert sum("recorded already" in line for line in lines) == 12
-    assert (tmp_path / "c/good.json").read_bytes() == before
+
+
+def test_finished_cells_are_not_run_again(grown):
+    folder, lines = grown[0] / "many", []
+    before = (folder / "c/good.json").read_bytes()
+    assert jobs(folder, ["c/good"], count=1, say=lines.append) == {}
+    assert sum("recorded already" in line for line in lines) == len(lines) == 8
+    assert (folder / "c/good.json").read_bytes() == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is a Unix signal")
-def test_a_failed_cell_is_named_and_the_others_go_on(tmp_path):
-    failed = jobs(tmp_path, ["c/bad"], seeds=1)
+def test_a_failed_cell_is_named_and_the_others_go_on(grown):
+    folder, failed, _ = grown
     named = {str(cell): reason for cell, reason in failed.items()}
     assert set(named) == {"c/bad, odd: breaks, seed 0", "c/bad, fatal: dies, seed 0"}
     assert "ArithmeticError: this network cannot be built" in named["c/bad, odd: breaks, seed 0"]
     assert "ended by SIGKILL (a lack of memory" in named["c/bad, fatal: dies, seed 0"]
-    found = Results.load(tmp_path / "c/bad.json", "c/bad")
+    found = Results.load(folder / "many/c/bad.json", "c/bad")
     assert {name: found.variants(name) for name in found.experiments} == {
         "sound": ["narrow"], "odd": ["narrow"], "fatal": ["wide"],
     }  # fmt: skip
 
 
 def gone(group):
-    """Whether all processes of a group end within ten seconds."""
-    deadline = time.monotonic() + 10
+    """Whether all processes of a group end."""
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)
@@ -132,14 +144,14 @@ def test_a_stopped_grid_loses_only_what_was_in_flight(tmp_path, repository, monk
         os.killpg(running.pid, stop)  # as a terminal does: the workers get it too
     else:
         running.send_signal(stop)
-    rest, _ = running.communicate(timeout=20)  # ends when the workers' ends of the pipe close
+    rest, _ = running.communicate(timeout=PATIENCE)  # ends when the workers' ends of the pipe close
     assert running.returncode == (130 if stop == signal.SIGINT else -stop)
     assert "Traceback" not in rest, rest
     assert gone(running.pid), "a worker outlives its parent"
     runs = Results.load(tmp_path / "c/long.json", "c/long").experiments["long"]["runs"]
     assert len(runs) == 5, lines
     again = []
-    assert jobs(tmp_path, ["c/long"], say=again.append) == {}
+    assert jobs(tmp_path, ["c/long"], count=1, say=again.append) == {}
     assert sum("recorded already" in line for line in again) == 5
     assert [p.name for p in (tmp_path / "c").iterdir()] == ["long.json"]
 
@@ -200,7 +212,7 @@ def test_impossible_numbers_are_refused(capsys):
 
 def test_the_command_runs_jobs_shards_and_merges(tmp_path, capsys, monkeypatch):
     call = ["run", "channel/squeeze_excitation", "--experiment", "which_stream"]
-    call += ["--seeds", "1", "--out", str(tmp_path)]
+    call += ["--seeds", "1", "--steps", "2", "--out", str(tmp_path)]
     assert main([*call, "--shard", "1/2"]) == 0
     assert main(["merge", "--out", str(tmp_path)]) == 1
     assert "missing in" in capsys.readouterr().out

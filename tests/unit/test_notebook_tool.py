@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import nbformat
 import notebook as tool
@@ -174,6 +175,22 @@ def test_a_failing_notebook_is_not_written(tmp_path):
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         tool.execute(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_recorded_time_is_not_taken_again(tmp_path, monkeypatch, capsys):
+    path, out = tmp_path / "chapter.ipynb", tmp_path / "times.json"
+    tool.save(new_notebook(cells=[new_code_cell("1 + 1")]), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(tool, "notebook_path", lambda name: path)
+    assert tool.record_times(["c/one"], out) == 0
+    times = json.loads(out.read_text(encoding="utf-8"))
+    assert list(times) == ["c/one"]
+    assert times["c/one"]["seconds"] > 0
+    monkeypatch.setattr(tool, "execute", lambda path: pytest.fail("executed once more"))
+    assert tool.record_times(["c/one"], out) == 0
+    assert "timed already" in capsys.readouterr().out
+    assert path.read_bytes() == before, "the notebook itself stays as it is"
 
 
 def test_saving_says_whether_anything_changed(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from attncourse.exercises import UnknownName, check, hint, progress, progress_report, quiz, store
 from attncourse.exercises.verdict import Status
+from tests.conftest import PATIENCE
 
 SHARE = "squeeze_excitation.last_stage_share"
 RIGHT, WRONG = 0.625, 0.25
@@ -136,7 +137,7 @@ def test_processes_lose_nothing(home):
     running = [
         subprocess.Popen([sys.executable, "-c", program, f"p{number}"]) for number in range(3)
     ]
-    assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=PATIENCE) for process in running] == [0, 0, 0]
     exercises = stored(home)["exercises"]
     assert exercises["a.b"]["attempts"] == 60
     assert {"a.p0", "a.p1", "a.p2"} <= exercises.keys()

@@ -22,6 +22,7 @@ from attncourse.training import (
     progress_bar,
     seed_everything,
 )
+from tests.conftest import PATIENCE
 
 
 def network():
@@ -113,7 +114,7 @@ fit(network(), Slow(), Budget(200, batch_size=64), checkpoint=sys.argv[1], save_
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path, repository):
     file = tmp_path / "deep" / "run.safetensors"
     worker = subprocess.Popen([sys.executable, "-c", SCRIPT, str(file)], cwd=repository)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.1)
