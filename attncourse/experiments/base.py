@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attncourse.experiments.scores import ACCURACY, Measured, Score
 from attncourse.tasks import Task
-from attncourse.training import Budget, Run, accuracy, fit, seed_everything
+from attncourse.training import Budget, Run, fit, seed_everything
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -53,8 +54,16 @@ class Experiment:
         full: budget for a GPU.
         data: where the data come from, for the record.
         loss: (outputs, targets) -> scalar to minimise.
-        score: (model, test inputs, test targets) -> the number to compare, larger is better.
+        score: a :class:`Score`, which keeps a number for each test item; or a plain function
+            (model, test inputs, test targets) -> the number to compare, larger is better.
         metric: what the score is called.
+        matters: the difference of scores that would matter to a reader, stated before the runs;
+            a difference is *clear* only beyond it, and *clearly small* only within it.
+        learned: a run with at least this score counts as having learned, where seeds fall into
+            those that learn and those that never start.
+
+    Raises:
+        ValueError: if ``matters`` is not positive.
     """
 
     name: str
@@ -65,8 +74,16 @@ class Experiment:
     full: Budget
     data: str
     loss: Callable[..., Tensor] = F.cross_entropy
-    score: Callable[[nn.Module, Tensor, Tensor], float] = accuracy
+    score: Score | Callable[[nn.Module, Tensor, Tensor], float] = ACCURACY
     metric: str = "test accuracy"
+    matters: float | None = None
+    learned: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.matters is not None and self.matters <= 0:
+            raise ValueError(
+                f"matters={self.matters} must be positive: state the least difference worth having"
+            )
 
     def budget(self, *, full: bool = False, steps: int | None = None) -> Budget:
         """What a run may spend: ``full`` or ``quick``, and at most ``steps`` steps of it."""
@@ -91,6 +108,26 @@ class Experiment:
         checkpoint: Path | None = None,
         accelerator: Accelerator | None = None,
     ) -> tuple[Run, float]:
+        """Train one variant with one seed and score it; see :meth:`measure`.
+
+        Returns:
+            the run and its score on the test set.
+        """
+        run, measured = self.measure(
+            variant, seed, budget=budget, task=task, checkpoint=checkpoint, accelerator=accelerator
+        )
+        return run, measured.value
+
+    def measure(
+        self,
+        variant: str,
+        seed: int,
+        *,
+        budget: Budget | None = None,
+        task: Task | None = None,
+        checkpoint: Path | None = None,
+        accelerator: Accelerator | None = None,
+    ) -> tuple[Run, Measured]:
         """Train one variant with one seed.
 
         Args:
@@ -102,7 +139,7 @@ class Experiment:
             accelerator: to override the choice of device.
 
         Returns:
-            the run and its score on the test set.
+            the run, and its score on the test set with a number for each item.
         """
         task = task or self.task()
         seed_everything(seed)
@@ -118,6 +155,10 @@ class Experiment:
             accelerator=accelerator,
             stay=True,
         )
-        score = self.score(run.model, *task.test_set())  # where it was trained: test sets are large
+        test = task.test_set()
+        if isinstance(self.score, Score):  # where it was trained: test sets are large
+            measured = self.score.measure(run.model, *test)
+        else:
+            measured = Measured(self.score(run.model, *test))
         run.model.cpu()
-        return run, score
+        return run, measured

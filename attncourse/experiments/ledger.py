@@ -71,19 +71,29 @@ class Ledger:
         self._place = {name: index for index, name in enumerate(names)}
 
     def known(self, experiment: str, variant: str, seed: int) -> dict[str, Any] | None:
-        """The frame and the start of a recorded run, or ``None`` if there is none."""
+        """The ``frame`` of a recorded run and the ``run``, or ``None`` if there is none."""
         entry = self.results.experiments.get(experiment, {})
         for run in entry.get("runs", ()):
             if (run["variant"], run["seed"]) == (variant, seed):
-                return {"frame": frame_of(entry), "start": run["start"]}
+                return {"frame": frame_of(entry), "run": run}
         return None
 
     def enter(self, experiment: str, frame: dict[str, Any], row: dict[str, Any]) -> None:
-        """Put a finished run in its place, in memory; a changed frame drops the older runs."""
+        """Put a finished run in its place, in memory; a changed frame drops the older runs.
+
+        Args:
+            experiment: its name.
+            frame: what all runs of the experiment have in common.
+            row: the run; its ``test_set``, if it has one, is kept once for all runs.
+        """
         found = self.results.experiments
         if experiment not in found or frame_of(found[experiment]) != frame:
-            found[experiment] = {**frame, "runs": []}
+            found[experiment] = {**frame, "test_sets": {}, "runs": []}
         entry = found[experiment]
+        row = dict(row)
+        if (test_set := row.pop("test_set", None)) is not None:
+            stored = {key: value for key, value in test_set.items() if key != "id"}
+            entry.setdefault("test_sets", {})[test_set["id"]] = stored
         kept = [r for r in entry["runs"] if _key(r) != _key(row)]
         variants = self._experiments[experiment].variants if experiment in self._experiments else ()
         place = {variant.name: index for index, variant in enumerate(variants)}
@@ -101,6 +111,14 @@ class Ledger:
 def frame_of(entry: dict[str, Any]) -> dict[str, Any]:
     """What an entry's runs have in common."""
     return {key: entry.get(key) for key in FRAME}
+
+
+def test_set(entry: dict[str, Any], run: dict[str, Any]) -> dict[str, Any] | None:
+    """The test set of a run's items, as :meth:`Ledger.enter` takes it."""
+    if "items" not in run:
+        return None
+    name = run["items"]["test_set"]
+    return {"id": name, **entry["test_sets"][name]}
 
 
 def _key(run: dict[str, Any]) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,9 +124,7 @@ class Results:
                     entry["summary"][variant] = {
                         "mean": s.mean, "low": s.low, "high": s.high, "seeds": s.seeds
                     }  # fmt: skip
-        text = json.dumps(
-            {"chapter": self.chapter, "experiments": self.experiments}, indent=1, ensure_ascii=False
-        )
+        text = _as_json({"chapter": self.chapter, "experiments": self.experiments})
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
@@ -162,3 +161,17 @@ class Results:
     @staticmethod
     def _values(entry: dict[str, Any], variant: str) -> dict[int, float]:
         return {run["seed"]: run["score"] for run in entry["runs"] if run["variant"] == variant}
+
+
+def _as_json(stored: dict[str, Any]) -> str:
+    """Readable JSON with each run on one line, so that a diff shows runs and files stay small."""
+    runs: list[str] = []
+
+    def named(entry: dict[str, Any]) -> dict[str, Any]:
+        first = len(runs)
+        runs.extend(json.dumps(run, ensure_ascii=False) for run in entry["runs"])
+        return {**entry, "runs": [f"run {n}" for n in range(first, len(runs))]}
+
+    outline = stored | {"experiments": {n: named(e) for n, e in stored["experiments"].items()}}
+    text = json.dumps(outline, indent=1, ensure_ascii=False)
+    return re.sub(r'^    "run (\d+)"', lambda found: f"    {runs[int(found[1])]}", text, flags=re.M)

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from attncourse.experiments.base import Experiment
+from attncourse.experiments.items import packed, test_set_of
 from attncourse.experiments.ledger import Cell, Ledger, cells_of
 from attncourse.experiments.results import Results
+from attncourse.experiments.scores import Score
 from attncourse.tasks import Task
 from attncourse.training import Budget, default_accelerator, parallel, seed_everything
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+#: Two scores of one run may differ by so much: some are summed in another order or precision.
+SAME_SCORE = 1e-5
 
 
 def record(
@@ -35,7 +40,9 @@ def record(
     """Run every missing (experiment, variant, seed) and write ``out`` after each.
 
     A run that ``out`` already holds, made with the same budget and the same task, is not made
-    again, so that an interrupted call loses at most the run in flight.
+    again, so that an interrupted call loses at most the run in flight.  A recorded run without
+    its test items is made again for them: if the score is the recorded one, the items are added
+    to it, and else the new run takes its place and names what it replaces.
 
     Args:
         chapter: path of the mechanism's chapter.
@@ -100,22 +107,27 @@ def run_cell(
         cell: which variant and seed.
         budget: what the run may spend.
         task: the experiment's task.
-        known: frame and start of the recorded run, as :meth:`Ledger.known` gives them.
+        known: the recorded run, as :meth:`Ledger.known` gives it.
         accelerator: of the processes that train together, if there are several.
     """
     start = parallel.from_main(
         lambda: fingerprint(experiment, cell.variant, task, cell.seed, budget)
     )
-    if known == {"frame": frame_for(experiment, task, budget), "start": start}:
+    test_set = test_set_of(experiment.score, task) if isinstance(experiment.score, Score) else None
+    same = known is not None and (known["frame"], known["run"]["start"]) == (
+        frame_for(experiment, task, budget), start
+    )  # fmt: skip
+    old = known["run"] if known is not None and same else {}
+    if same and (test_set is None or old.get("items", {}).get("test_set") == test_set["id"]):
         return None
-    run, value = experiment.run(
+    run, measured = experiment.measure(
         cell.variant, cell.seed, budget=budget, task=task, accelerator=accelerator
     )
-    return {
+    row: dict[str, Any] = {
         "variant": cell.variant,
         "role": experiment.variant(cell.variant).role,
         "seed": cell.seed,
-        "score": value,
+        "score": measured.value,
         "final_loss": sum(run.losses[-20:]) / len(run.losses[-20:]),
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "seconds": round(run.seconds, 2),
@@ -124,6 +136,20 @@ def run_cell(
         "commit": commit(),
         "start": start,
     }
+    if test_set is not None and measured.items is not None:
+        stored = packed(measured.items.numpy())
+        row["items"] = {"test_set": test_set["id"], "count": len(measured.items), **stored}
+    return {**_over(old, row), "test_set": test_set}
+
+
+def _over(old: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """A run that was made again for its items: the recorded one with items if the score agrees."""
+    if not old or "items" in old:
+        return row
+    if abs(old["score"] - row["score"]) <= SAME_SCORE:
+        return {**old, "items": row["items"]}
+    where = {key: old[key] for key in ("score", "device", "versions", "commit")}
+    return {**row, "replaces": where}
 
 
 def told(cell: Cell, metric: str, row: dict[str, Any] | None) -> str:
@@ -131,7 +157,11 @@ def told(cell: Cell, metric: str, row: dict[str, Any] | None) -> str:
     name = f"{cell.experiment}: {cell.variant}, seed {cell.seed}"
     if row is None:
         return f"{name}: recorded already"
-    return f"{name}: {metric} {row['score']:.4f} in {row['seconds']:.0f} s on {row['device']}"
+    line = f"{name}: {metric} {row['score']:.4f} in {row['seconds']:.0f} s on {row['device']}"
+    if "replaces" in row:
+        was = row["replaces"]
+        line += f"; recorded before: {was['score']:.4f} on {was['device']}, another number"
+    return line
 
 
 def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, budget: Budget) -> str:

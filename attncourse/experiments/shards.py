@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attncourse.experiments.base import Experiment
-from attncourse.experiments.ledger import Cell, Ledger, frame_of
+from attncourse.experiments.ledger import Cell, Ledger, frame_of, test_set
 from attncourse.experiments.register import every_experiment_of
 from attncourse.experiments.results import Results
 
@@ -55,7 +55,7 @@ class ShardLedger(Ledger):
         self._common = Ledger(chapter, experiments, common)
 
     def known(self, experiment: str, variant: str, seed: int) -> dict | None:
-        """The frame and the start of a run recorded here or in the common file."""
+        """A run recorded here or in the common file, as :meth:`Ledger.known` gives it."""
         own = super().known(experiment, variant, seed)
         return own or self._common.known(experiment, variant, seed)
 
@@ -99,7 +99,7 @@ def merge(
                         f"delete {out / FOLDER} and run all shards with the same call"
                     )
                 for row in entry["runs"]:
-                    ledgers[chapter].enter(name, frame, row)
+                    ledgers[chapter].enter(name, frame, row | {"test_set": test_set(entry, row)})
                     taken += 1
     for ledger in ledgers.values():
         ledger.save()

@@ -4,7 +4,7 @@ A task gives batches that are a pure function of ``(seed, step)``, so that a run
 repeated and split over processes without any other state.  Tasks know nothing of mechanisms.
 """
 
-from attncourse.tasks.base import Task, seeded
+from attncourse.tasks.base import Task, Units, seeded
 from attncourse.tasks.images import (
     ImageTask,
     cifar10_task,
@@ -20,6 +20,7 @@ __all__ = [
     "ImageTask",
     "StatisticLadder",
     "Task",
+    "Units",
     "cifar10_task",
     "digits",
     "digits_task",

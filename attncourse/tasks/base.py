@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,22 @@ class Task(Protocol):
     def test_set(self) -> tuple[Tensor, Tensor]:
         """All test inputs and labels; no training batch contains a test example."""
         ...
+
+
+class Units(NamedTuple):
+    """What repeats among test items: the people who were filmed, the digits that were drawn on.
+
+    Items of one unit are right or wrong together more often than chance has it, so that a test
+    set tells no more than its units do.  A task whose items stand each for itself has none; one
+    that has gives them by a method ``test_units``.
+
+    Attributes:
+        name: what the units are, in the plural.
+        of: (items,) the unit of every test item, from 0.
+    """
+
+    name: str
+    of: Tensor
 
 
 def seeded(*numbers: int) -> torch.Generator:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import Units, seeded
 from attncourse.tasks.images import digits_of
 
 _TEST_SEED = 2_400
@@ -68,10 +68,19 @@ class CueAndLook:
         """The test set with the named corner of every example, (test_size,) of 0 to 3."""
         return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
 
+    def test_units(self) -> Units:
+        """The digit in the named corner of each test example."""
+        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
+
     def draw(
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw examples, labels and corners; corner 2 r + k lies at row end r, column end k."""
+        return self._draw(size, generator, train=train)[:3]
+
+    def _draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         images, labels = digits_of(train)
         chosen = torch.randint(len(labels), (size, 4), generator=generator)
         corner = torch.randint(4, (size,), generator=generator)
@@ -86,7 +95,8 @@ class CueAndLook:
         rows = start + half * (corner // 2)[:, None] + torch.arange(half)
         columns = start + half * (corner % 2)[:, None] + torch.arange(half)
         x[n[:, None, None], 0, rows[:, :, None], columns[:, None, :]] = _BRIGHT
-        return x, labels[chosen[n, corner]], corner
+        asked = chosen[n, corner]
+        return x, labels[asked], corner, asked
 
 
 def corner_locations() -> Tensor:

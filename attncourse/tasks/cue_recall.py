@@ -18,7 +18,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import Units, seeded
 from attncourse.tasks.images import digits_of
 
 SIDE = 10
@@ -83,10 +83,19 @@ class CueRecall:
         """The test set with the number of the frame that the cue points at, 1 to frames - 1."""
         return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
 
+    def test_units(self) -> Units:
+        """The digit that each test clip asks for."""
+        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
+
     def draw(
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw clips, labels and the places of the frames that match the cue."""
+        return self._draw(size, generator, train=train)[:3]
+
+    def _draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         images, labels = digits_of(train)
         shown = self.frames - 1
         pick = torch.randint(len(labels), (size, shown), generator=generator)
@@ -97,7 +106,8 @@ class CueRecall:
         x[:, 1:, 1:-1, 1:-1] = images[pick, 0]
         x[:, :, border()] = border_patterns(self.patterns)[of_frame]
         x = x.flatten(2) + self.noise * torch.randn(size, self.frames, SIDE**2, generator=generator)
-        return x, labels[pick].gather(1, place)[:, 0], place[:, 0] + 1
+        asked = pick.gather(1, place)[:, 0]
+        return x, labels[asked], place[:, 0] + 1, asked
 
 
 def border() -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import Units, seeded
 from attncourse.tasks.images import digits, digits_of
 
 _TEST_SEED, _SOURCE = 7_000, 8
@@ -72,7 +72,16 @@ class ObjectScale:
 
     def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
         """The test set with each digit's side in pixels, (test_size,)."""
-        return self._draw(self.test_size, seeded(_TEST_SEED), train=False)
+        return self._draw(self.test_size, seeded(_TEST_SEED), train=False)[:3]
+
+    def test_units(self) -> Units:
+        """The digit on each test image."""
+        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
+
+    def enlarged_units(self, count: int = 400) -> Units:
+        """The digit on each image of :meth:`enlarged`."""
+        generator = seeded(_TEST_SEED, 1)
+        return Units("digits", torch.randint(len(digits()[3]), (count,), generator=generator))
 
     def enlarged(self, side: int, count: int = 400) -> tuple[Tensor, Tensor]:
         """``count`` test digits, all of one ``side``; the same digits, centres and noise at all.
@@ -84,8 +93,8 @@ class ObjectScale:
             raise ValueError(
                 f"side={side} does not occur: choose {self.smallest} to {self.largest}"
             )
-        generator = seeded(_TEST_SEED, 1)
         _, _, images, labels = digits()
+        generator = seeded(_TEST_SEED, 1)
         chosen = torch.randint(len(labels), (count,), generator=generator)
         reach = (self.canvas - self.largest) / 2
         centres = self.canvas / 2 + reach * (2 * torch.rand(2, count, generator=generator) - 1)
@@ -96,14 +105,15 @@ class ObjectScale:
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         images, labels = digits_of(train)
         chosen = torch.randint(len(labels), (size,), generator=generator)
         sides = torch.randint(self.smallest, self.largest + 1, (size,), generator=generator)
         room = (self.canvas - sides + 1).float()
         corners = (torch.rand(2, size, generator=generator) * room).long()
         noise = self.noise * torch.randn(size, 1, *[self.canvas] * 2, generator=generator)
-        return self.paint(images[chosen], sides, corners) + noise, labels[chosen], sides
+        x = self.paint(images[chosen], sides, corners) + noise
+        return x, labels[chosen], sides, chosen
 
     def paint(self, images: Tensor, sides: Tensor, corners: Tensor) -> Tensor:
         """Each image (b, 1, 8, 8) enlarged to its own side, on a canvas of zeros.

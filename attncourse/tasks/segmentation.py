@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.datasets import SegmentationData
-from attncourse.tasks.base import epoch_batch, seeded
+from attncourse.tasks.base import Units, epoch_batch, seeded
 
 
 def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
@@ -31,9 +31,14 @@ def class_iou(matrix: Tensor) -> Tensor:
     return both / either
 
 
-@torch.no_grad()
 def model_confusion(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64) -> Tensor:
-    """Confusion matrix of a model's largest logits, in eval mode; its mode is put back."""
+    """Confusion matrix of a model's largest logits over all images, (classes, classes)."""
+    return scene_confusions(model, x, y, batch_size).sum(dim=0)
+
+
+@torch.no_grad()
+def scene_confusions(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64) -> Tensor:
+    """One confusion matrix for each image, (n, classes, classes), in eval mode, put back after."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -41,10 +46,13 @@ def model_confusion(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64
         matrices = []
         for images, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
             logits = model(images.to(device))
-            matrices.append(confusion(logits.argmax(dim=1).cpu(), labels, logits.shape[1]))
+            matrices += [
+                confusion(answer, truth, logits.shape[1])
+                for answer, truth in zip(logits.argmax(dim=1).cpu(), labels, strict=True)
+            ]
     finally:
         model.train(training)
-    return torch.stack(matrices).sum(dim=0)
+    return torch.stack(matrices)
 
 
 def mean_iou(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64) -> float:
@@ -53,6 +61,28 @@ def mean_iou(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64) -> fl
     A class that neither the truth nor the prediction ever names is left out of the mean.
     """
     return float(class_iou(model_confusion(model, x, y, batch_size)).nanmean())
+
+
+def mean_iou_items(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64) -> Tensor:
+    """One number for each scene, (n,), whose mean is :func:`mean_iou`.
+
+    The score is no mean over scenes: a class's pixels are summed over all of them first.  The
+    number of scene i is the score plus the scene's *influence*, n times the slope of the score in
+    the weight of that scene (the infinitesimal jackknife):
+
+        IoU_c = I_c / U_c,   item_i = score + n mean_c (I_ci - IoU_c U_ci) / U_c
+
+    Influences add up to zero.  Scenes resampled by these numbers move the score as scenes
+    resampled in the sums would, up to terms of second order.
+    """
+    matrices = scene_confusions(model, x, y, batch_size).double()
+    both = matrices.diagonal(dim1=1, dim2=2)
+    either = matrices.sum(dim=1) + matrices.sum(dim=2) - both
+    occurs = either.sum(dim=0) > 0
+    both, either = both[:, occurs], either[:, occurs]
+    iou = both.sum(dim=0) / either.sum(dim=0)
+    influence = len(x) * ((both - iou * either) / either.sum(dim=0)).mean(dim=1)
+    return iou.mean() + influence
 
 
 @dataclass(frozen=True)
@@ -66,6 +96,7 @@ class SegmentationTask:
         test_labels: (m, h, w).
         classes: number of classes; the label ``classes`` is ignored.
         source: where the scenes come from, for the record.
+        stretch: test scenes in a row that are much alike, as those of one film are.
     """
 
     train_images: Tensor = field(repr=False)
@@ -74,6 +105,7 @@ class SegmentationTask:
     test_labels: Tensor = field(repr=False)
     classes: int
     source: str
+    stretch: int = field(default=1, repr=False)
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Scenes and labels of batch ``step``; an epoch's last, short batch is left out."""
@@ -87,6 +119,12 @@ class SegmentationTask:
         """All test scenes and labels."""
         return self.test_images, self.test_labels
 
+    def test_units(self) -> Units | None:
+        """Stretches of the film, where scenes in a row are alike."""
+        if self.stretch == 1:
+            return None
+        return Units("stretches of film", torch.arange(len(self.test_labels)) // self.stretch)
+
     def class_shares(self) -> Tensor:
         """Share of each class in the training pixels that have one, (classes,)."""
         counts = torch.bincount(self.train_labels.flatten(), minlength=self.classes + 1)
@@ -94,13 +132,16 @@ class SegmentationTask:
         return counts / counts.sum()
 
 
-def segmentation_task(data: SegmentationData, factor: int = 1) -> SegmentationTask:
+def segmentation_task(
+    data: SegmentationData, factor: int = 1, stretch: int = 1
+) -> SegmentationTask:
     """A task from stored scenes, standardised by the training pixels of each colour.
 
     Args:
         data: the scenes; validation scenes are left aside.
         factor: keep one pixel for ``factor`` along each side: images by their mean, labels by
             the pixel nearest to the middle.
+        stretch: test scenes in a row that are much alike.
     """
     train, test = (_shrunk(x, factor) for x in (data.train_images, data.test_images))
     mean, spread = train.mean(dim=(0, 2, 3), keepdim=True), train.std(dim=(0, 2, 3), keepdim=True)
@@ -111,7 +152,7 @@ def segmentation_task(data: SegmentationData, factor: int = 1) -> SegmentationTa
         labels.append(nearest.long().masked_fill(nearest == data.ignore_index, classes))
     return SegmentationTask(
         (train - mean) / spread, labels[0], (test - mean) / spread, labels[1],
-        classes=classes, source=f"{data.source}, 1/{factor} of each side",
+        classes=classes, source=f"{data.source}, 1/{factor} of each side", stretch=stretch,
     )  # fmt: skip
 
 

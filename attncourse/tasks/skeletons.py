@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attncourse.datasets import SkeletonData, msr_action3d, utkinect
-from attncourse.tasks.base import epoch_batch, seeded
+from attncourse.tasks.base import Units, epoch_batch, seeded
 
 #: Frames that a training clip may be shifted by.
 SHIFT = 2
@@ -33,6 +33,7 @@ class SkeletonTask:
         noise: spread of what is added to every coordinate in training.
         turn: largest turn about the vertical axis, in radians.
         stretch: spread of the factor that a clip is scaled by.
+        test_people: (m,) who is seen in each test clip, from 0, where that is known.
     """
 
     train_clips: Tensor = field(repr=False)
@@ -44,6 +45,7 @@ class SkeletonTask:
     noise: float = 0.02
     turn: float = 0.5
     stretch: float = 0.1
+    test_people: Tensor | None = field(default=None, repr=False)
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Training clips, drawn without replacement within an epoch, each changed a little."""
@@ -56,6 +58,10 @@ class SkeletonTask:
         frames = self.test_clips.shape[1] - SHIFT
         x = self.test_clips[:, SHIFT // 2 : SHIFT // 2 + frames]
         return self._standard(x), self.test_labels
+
+    def test_units(self) -> Units | None:
+        """The people in the test clips."""
+        return None if self.test_people is None else Units("people", self.test_people)
 
     def _changed(self, x: Tensor, generator: torch.Generator) -> Tensor:
         size, frames = len(x), x.shape[1] - SHIFT
@@ -98,6 +104,12 @@ class Folds:
     def test_set(self) -> tuple[Tensor, Tensor]:
         """The test set of the first fold."""
         return self.folds[0].test_set()
+
+    def test_units(self) -> Units | None:
+        """The people in the test clips of all folds, one fold after another."""
+        units = [fold.test_units() for fold in self.folds]
+        found = [unit.of for unit in units if unit is not None]
+        return Units("people", torch.cat(found)) if len(found) == len(units) else None
 
 
 def msr_action3d_task(frames: int = 32) -> SkeletonTask:
@@ -166,7 +178,8 @@ def _stacked(data: SkeletonData, frames: int, normalise: Normalise) -> Tensor:
 
 def _split(data: SkeletonData, clips: Tensor, train: Tensor, source: str) -> SkeletonTask:
     labels = torch.from_numpy(data.action)
+    people = torch.from_numpy(np.unique(data.subject, return_inverse=True)[1])
     return SkeletonTask(
         clips[train], labels[train], clips[~train], labels[~train],
-        classes=len(data.actions), source=source,
+        classes=len(data.actions), source=source, test_people=people[~train],
     )  # fmt: skip

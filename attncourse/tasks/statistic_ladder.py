@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import Units, seeded
 from attncourse.tasks.images import digits_of
 
 #: Row -> default strength of its cue.
@@ -94,16 +94,26 @@ class StatisticLadder:
         """The test set with the hidden bit of every example, (test_size,) of 0 and 1."""
         return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
 
+    def test_units(self) -> Units:
+        """The digit that each test example asks for: a few hundred, each asked for often."""
+        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
+
     def draw(
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw examples, labels and hidden bits from ``generator``."""
+        return self._draw(size, generator, train=train)[:3]
+
+    def _draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         images, labels = digits_of(train)
         a, b = torch.randint(len(labels), (2, size), generator=generator)
         bit = torch.randint(2, (size,), generator=generator)
         cue = self.cue(bit, generator)
         x = torch.cat([images[a], images[b], cue], dim=1)
-        return x, torch.where(bit == 1, labels[a], labels[b]), bit
+        asked = torch.where(bit == 1, a, b)
+        return x, labels[asked], bit, asked
 
     def cue(self, bit: Tensor, generator: torch.Generator) -> Tensor:
         """The two cue fields (b, 2, 8, 8) that hide ``bit`` (b,)."""

@@ -116,10 +116,17 @@ def colour_loss(outputs: Tensor, answers: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def explained(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Share R² of the colours' variance that the model explains, 1 at best, 0 for saying 0."""
+def explained_items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """What each test image contributes to R², (n,) in float64: the mean is :func:`explained`."""
     training = model.training
     device = next(model.parameters()).device
     outputs = model.eval()(x.to(device)).cpu()
     model.train(training)
-    return 1 - float(colour_loss(outputs, y)) / VARIANCE
+    colour, flag = y.double().split([COLOURS, 1], dim=1)
+    errors = (flag * (outputs.double() - colour).square()).sum(dim=(1, 2, 3))
+    return 1 - errors / (COLOURS * flag.sum() / len(x)) / VARIANCE
+
+
+def explained(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Share R² of the colours' variance that the model explains, 1 at best, 0 for saying 0."""
+    return float(explained_items(model, x, y).mean())

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import Units, seeded
 from attncourse.tasks.images import ImageTask, digits_task
 
 _TEST_SEED = 2_015
@@ -87,9 +87,16 @@ class WarpedDigits:
         """The test set with the pose of every digit, as :meth:`draw` gives it."""
         return self._test_cases
 
+    def test_units(self) -> Units:
+        """The digit on each test image: every one is shown several times, warped anew."""
+        return Units("digits", self._tested())
+
+    def _tested(self) -> Tensor:
+        return torch.arange(self.test_size) % len(self.base.test_labels)
+
     @cached_property
     def _test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        chosen = torch.arange(self.test_size) % len(self.base.test_labels)
+        chosen = self._tested()
         x, pose = self.draw(chosen, seeded(_TEST_SEED), train=False)
         return x, self.base.test_labels[chosen], pose
 

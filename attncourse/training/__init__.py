@@ -2,7 +2,7 @@
 
 from attncourse.training.checkpoint import Checkpoint
 from attncourse.training.cost import gpu_hours
-from attncourse.training.loop import Budget, Run, accuracy, default_accelerator, fit
+from attncourse.training.loop import Budget, Run, accuracy, correct, default_accelerator, fit
 from attncourse.training.progress import progress_bar
 from attncourse.training.seeds import seed_everything
 
@@ -11,6 +11,7 @@ __all__ = [
     "Checkpoint",
     "Run",
     "accuracy",
+    "correct",
     "default_accelerator",
     "fit",
     "gpu_hours",

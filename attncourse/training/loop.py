@@ -212,27 +212,33 @@ def device_name(device: torch.device) -> str:
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> float:
-    """Share of correct answers, from 0 to 1, in eval mode; the model's mode is put back.
+def correct(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> Tensor:
+    """Which answers are right, (n,) of True and False, in eval mode; the mode is put back.
 
     Under ``accelerate launch`` every process must call it: each answers its part of the
-    examples, and all get the share of the whole.
+    examples, and all get the whole.
     """
     device = next(model.parameters()).device
     training = model.training
     own = slice(parallel.rank(), None, parallel.world_size())
+    right = torch.zeros(len(y), dtype=torch.bool)
     model.eval()
     try:
-        correct = sum(
-            int((model(inputs.to(device)).argmax(dim=1).cpu() == labels).sum())
+        right[own] = torch.cat([
+            model(inputs.to(device)).argmax(dim=1).cpu() == labels
             for inputs, labels in zip(
                 x[own].split(batch_size), y[own].split(batch_size), strict=True
             )
             if len(labels)
-        )
+        ] or [right[:0]])  # fmt: skip
     finally:
         model.train(training)
-    return parallel.total(correct)[0] / len(y)
+    return torch.tensor(parallel.total(*right.tolist()), dtype=torch.bool)
+
+
+def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> float:
+    """Share of correct answers, from 0 to 1; see :func:`correct`."""
+    return int(correct(model, x, y, batch_size).sum()) / len(y)
 
 
 def _identity(model: nn.Module, task: Batches, budget: Budget, seed: int) -> dict[str, object]:

@@ -20,6 +20,7 @@ from attncourse.experiments.branch.selective_kernel.nets import (
     rise,
     selective,
 )
+from attncourse.experiments.scores import Score
 from attncourse.tasks import digits_task
 from attncourse.tasks.object_scale import ObjectScale
 from attncourse.training import Budget
@@ -97,7 +98,7 @@ ATTENTION_RISE = Experiment(
     quick=_SCALE_BUDGET,
     full=_SCALE_BUDGET,
     data=_SCALE_DATA,
-    score=rise,
+    score=Score(rise, bounds=(-2.0, 2.0), units=ObjectScale.enlarged_units),
     metric="rise of the second branch's weight over the first's, from 8 to 20 pixels",
 )
 

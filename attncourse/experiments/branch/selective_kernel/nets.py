@@ -154,11 +154,11 @@ def preference(model: nn.Module, side: int, task: ObjectScale | None = None) -> 
     return (first[:, -1] - first[:, 0]).mean(dim=1).cpu()
 
 
-def rise(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Preference for the second branch at the largest side, less that at the smallest."""
+def rise(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Preference for the second branch at the largest side, less at the smallest, (images,)."""
     del x, y  # The same digits are shown at both sides, which a test set does not do.
     sides = ObjectScale().sides
-    return float((preference(model, sides[-1]) - preference(model, sides[0])).mean())
+    return preference(model, sides[-1]) - preference(model, sides[0])
 
 
 def _convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:

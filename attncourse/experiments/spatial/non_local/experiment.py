@@ -15,6 +15,7 @@ from torch import nn
 from attncourse.backbones import SmallResNet
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
+from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial.non_local.nets import (
     FrozenQueries,
     PixelNet,
@@ -23,7 +24,7 @@ from attncourse.experiments.spatial.non_local.nets import (
 )
 from attncourse.spatial import NonLocal
 from attncourse.tasks import digits_task
-from attncourse.tasks.twin import Twins, colour_loss, explained
+from attncourse.tasks.twin import Twins, colour_loss, explained_items
 from attncourse.training import Budget
 
 _BUDGET = Budget(steps=300, batch_size=64, learning_rate=1e-2, weight_decay=0.01, clip=1.0)
@@ -60,7 +61,7 @@ def _twins(name: str, question: str, pairs: int, *variants: Variant) -> Experime
         full=_BUDGET,
         data=f"find your twin, {pairs} pairs on 8 x 8",
         loss=colour_loss,
-        score=explained,
+        score=Score(explained_items, bounds=(None, 1.0)),
         metric="share of the colours' variance explained",
     )
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial.spatial_transformer.nets import (
     FlatLocalisation,
     MeanLocalisation,
@@ -148,22 +149,31 @@ def predicted_pose(model: Transformed, x: Tensor) -> Tensor:
 
 def angle_slope(model: nn.Module, x: Tensor, true: Tensor) -> float:
     """Slope of the predicted against the true angle; 1 is a digit turned upright, 0 is none."""
+    return float(angle_slope_items(model, x, true).mean())
+
+
+def angle_slope_items(model: nn.Module, x: Tensor, true: Tensor) -> Tensor:
+    """The slope plus the influence of each image on it, (n,) in float64; the mean is the slope."""
     assert isinstance(model, Transformed)
     device = next(model.parameters()).device
+    true = true.double()
     wrong = predicted_pose(model, x.to(device))[:, 0].cpu() - true
     centre = torch.atan2(wrong.sin().mean(), wrong.cos().mean())
     # Errors are angles: they are counted from their mean direction, half a turn either way.
     unwrapped = torch.remainder(wrong - centre + math.pi, 2 * math.pi) - math.pi + true
     ahead = true - true.mean()
-    return float((ahead * unwrapped).sum() / ahead.square().sum())
+    squares = ahead.square().sum()
+    slope = (ahead * unwrapped).sum() / squares
+    residual = unwrapped - unwrapped.mean() - slope * ahead
+    return slope + len(true) * ahead * residual / squares
 
 
-def _follows(task: Callable[[], WarpedDigits]) -> Callable[[nn.Module, Tensor, Tensor], float]:
-    def score(model: nn.Module, x: Tensor, y: Tensor) -> float:
+def _follows(task: Callable[[], WarpedDigits]) -> Score:
+    def items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         del y
-        return angle_slope(model, x, task().test_cases()[2][:, 0])
+        return angle_slope_items(model, x, task().test_cases()[2][:, 0])
 
-    return score
+    return Score(items)
 
 
 def _with_one_warp_first(experiment: Experiment, *names: str) -> tuple[Variant, ...]:

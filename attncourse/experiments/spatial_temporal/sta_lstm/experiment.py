@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.scores import Measured
 from attncourse.experiments.spatial_temporal.sta_lstm.nets import (
     Exchanged,
     InTurns,
@@ -46,7 +48,7 @@ def loss(outputs: Tensor | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
 class FoldedExperiment(Experiment):
     """An experiment whose task is several splits: a network for each, and all tests counted."""
 
-    def run(
+    def measure(
         self,
         variant: str,
         seed: int,
@@ -55,19 +57,21 @@ class FoldedExperiment(Experiment):
         task: Task | None = None,
         checkpoint: Path | None = None,
         accelerator: Accelerator | None = None,
-    ) -> tuple[Run, float]:
+    ) -> tuple[Run, Measured]:
         """Train one network a fold; the run is the last one's, with the time of all."""
         folds = task or self.task()
         if not isinstance(folds, Folds):
             raise TypeError(f"task is a {type(folds).__name__}: this experiment takes Folds")
-        right, count, seconds = 0.0, 0, 0.0
+        items, seconds = [], 0.0
         for fold in folds.folds:
-            run, score = super().run(
+            run, measured = super().measure(
                 variant, seed, budget=budget, task=fold, accelerator=accelerator
             )
-            clips = len(fold.test_labels)
-            right, count, seconds = right + score * clips, count + clips, seconds + run.seconds
-        return Run(run.model, run.losses, seconds, run.device), right / count
+            assert measured.items is not None
+            items.append(measured.items)
+            seconds += run.seconds
+        run = Run(run.model, run.losses, seconds, run.device)
+        return run, Measured.of(torch.cat(items))
 
 
 def _net(joints: int, classes: int, hidden: int, **options: Any) -> Build:
