@@ -65,6 +65,7 @@ class Ledger:
         results: Results | None = None,
     ) -> None:
         self.results = Results.load(out, chapter) if results is None else results
+        self.results.read_by(experiments)
         self.out = out
         self._experiments = {experiment.name: experiment for experiment in experiments}
         names = dict.fromkeys([*self.results.experiments, *self._experiments])

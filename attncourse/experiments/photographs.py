@@ -32,4 +32,5 @@ def photographs(question: str, *variants: Variant) -> Experiment:
         quick=Budget(steps=390, learning_rate=3e-3, weight_decay=0.05),
         full=Budget(steps=11_700, learning_rate=3e-3, weight_decay=0.05),
         data="CIFAR-10, 50,000 for training, moved and mirrored, 10,000 for testing",
+        matters=0.005,
     )

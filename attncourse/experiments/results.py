@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_LEVEL = 0.95
+import numpy as np
 
+from attncourse.experiments.comparisons import Comparison, compare
+from attncourse.experiments.items import units_in, unpacked
+from attncourse.experiments.scores import Score
+from attncourse.experiments.summaries import Scale, SeedScores, Summary, summarise
 
-@dataclass(frozen=True)
-class Summary:
-    """Mean of several seeds with its 95 % Student interval.
-
-    Attributes:
-        mean: their mean.
-        low: lower end of the interval.
-        high: upper end.
-        seeds: how many values.
-    """
-
-    mean: float
-    low: float
-    high: float
-    seeds: int
-
-    @property
-    def excludes_zero(self) -> bool:
-        """For a difference: whether the interval leaves zero out."""
-        return not self.low <= 0 <= self.high
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.seeds} seeds)"
+if TYPE_CHECKING:
+    from attncourse.experiments.base import Experiment
 
 
 def published(chapter: str) -> Results:
@@ -48,37 +30,12 @@ def published(chapter: str) -> Results:
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "results", package.parent / "book" / "results"):
         if (folder / f"{chapter}.json").exists():
-            return Results.load(folder / f"{chapter}.json", chapter)
+            found = Results.load(folder / f"{chapter}.json", chapter)
+            found.read_by(_experiments_of(chapter))
+            return found
     raise FileNotFoundError(
         f"no recorded runs of {chapter}: make them with  python -m attncourse run {chapter}"
     )
-
-
-def summarise(values: Sequence[float]) -> Summary:
-    """Mean and 95 % interval of the mean, by Student's t.
-
-    Raises:
-        ValueError: for fewer than two values, which have no interval.
-    """
-    from scipy.stats import t
-
-    count = len(values)
-    if count < 2:
-        raise ValueError(f"{count} value(s) have no interval: record at least 2 seeds")
-    mean = math.fsum(values) / count
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (count - 1))
-    half = float(t.ppf((1 + _LEVEL) / 2, count - 1)) * deviation / math.sqrt(count)
-    return Summary(mean, mean - half, mean + half, count)
-
-
-def difference(after: dict[int, float], before: dict[int, float]) -> Summary:
-    """Mean difference over the seeds that both have, paired seed by seed.
-
-    Raises:
-        ValueError: if fewer than two seeds are shared.
-    """
-    shared = sorted(after.keys() & before.keys())
-    return summarise([after[seed] - before[seed] for seed in shared])
 
 
 @dataclass
@@ -87,11 +44,21 @@ class Results:
 
     Attributes:
         chapter: path such as ``channel/squeeze_excitation``.
-        experiments: name -> {"question", "data", "budget", "runs"}.
+        experiments: name -> {"question", "data", "budget", "test_sets", "runs"}.
+        scales: name -> how the experiment's numbers are read, where the code has it.
+        roles: name -> variant -> role.
     """
 
     chapter: str
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scales: dict[str, Scale] = field(default_factory=dict)
+    roles: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def read_by(self, experiments: Sequence[Experiment]) -> None:
+        """Take bounds, sizes that matter and roles from the experiments themselves."""
+        for experiment in experiments:
+            self.scales[experiment.name] = scale_of(experiment)
+            self.roles[experiment.name] = {v.name: v.role for v in experiment.variants}
 
     @classmethod
     def load(cls, path: Path, chapter: str) -> Results:
@@ -115,15 +82,12 @@ class Results:
 
     def save(self, path: Path) -> None:
         """Write atomically, with each variant's summary beside its runs."""
-        for entry in self.experiments.values():
+        for name, entry in self.experiments.items():
             entry["summary"] = {}
-            for variant in dict.fromkeys(run["variant"] for run in entry["runs"]):
-                values = list(self._values(entry, variant).values())
+            for variant in self.variants(name):
+                values = self.values(name, variant)
                 if len(values) > 1:
-                    s = summarise(values)
-                    entry["summary"][variant] = {
-                        "mean": s.mean, "low": s.low, "high": s.high, "seeds": s.seeds
-                    }  # fmt: skip
+                    entry["summary"][variant] = as_record(summarise(values))
         text = _as_json({"chapter": self.chapter, "experiments": self.experiments})
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -134,8 +98,8 @@ class Results:
             temporary.unlink(missing_ok=True)
             raise
 
-    def values(self, experiment: str, variant: str) -> dict[int, float]:
-        """Seed -> recorded value.
+    def values(self, experiment: str, variant: str) -> SeedScores:
+        """Seed -> recorded score, with the test items where they are recorded.
 
         Raises:
             KeyError: if nothing was recorded under these names; the message says what was.
@@ -143,12 +107,40 @@ class Results:
         if experiment not in self.experiments:
             known = ", ".join(self.experiments) or "nothing"
             raise KeyError(f"no runs of {experiment!r} in {self.chapter}; recorded: {known}")
-        values = self._values(self.experiments[experiment], variant)
-        if not values:
-            runs = self.experiments[experiment]["runs"]
-            known = ", ".join(dict.fromkeys(run["variant"] for run in runs)) or "nothing"
+        entry = self.experiments[experiment]
+        runs = [run for run in entry["runs"] if run["variant"] == variant]
+        if not runs:
+            known = ", ".join(self.variants(experiment)) or "nothing"
             raise KeyError(f"no runs of variant {variant!r} in {experiment!r}; recorded: {known}")
-        return values
+        scores = {run["seed"]: run["score"] for run in runs}
+        scale = self.scales.get(experiment, Scale())
+        return SeedScores(scores, scale, *_items_of(entry, runs))
+
+    def compare(
+        self, experiment: str, against: str | None = None, variants: Sequence[str] | None = None
+    ) -> Comparison:
+        """Every variant with its interval, and its difference from one of them with a verdict.
+
+        Args:
+            experiment: its name.
+            against: the variant that the others are compared with; by default the first.
+            variants: which to take, in this order; by default all that are recorded.
+
+        Raises:
+            KeyError: if nothing was recorded under one of these names.
+        """
+        names = list(variants or self.variants(experiment))
+        base = against or names[0]
+        entry = self.experiments[experiment]
+        stored = {run["variant"]: run["role"] for run in entry["runs"]}
+        return compare(
+            {name: self.values(experiment, name) for name in names},
+            against=base,
+            base=self.values(experiment, base),
+            roles=stored | self.roles.get(experiment, {}),
+            metric=entry["metric"],
+            title=f"{entry['data']}, {entry['budget']['steps']:,} steps",
+        )
 
     def variants(self, experiment: str) -> list[str]:
         """Names of the recorded variants, in order."""
@@ -158,9 +150,41 @@ class Results:
         """Where the runs were made."""
         return sorted({run["device"] for run in self.experiments[experiment]["runs"]})
 
-    @staticmethod
-    def _values(entry: dict[str, Any], variant: str) -> dict[int, float]:
-        return {run["seed"]: run["score"] for run in entry["runs"] if run["variant"] == variant}
+
+def scale_of(experiment: Experiment) -> Scale:
+    """How the numbers of an experiment are read."""
+    bounds = experiment.score.bounds if isinstance(experiment.score, Score) else (None, None)
+    return Scale(bounds, experiment.matters, experiment.learned)
+
+
+def as_record(summary: Summary) -> dict[str, Any]:
+    """A summary as the results file has it, for readers without this package."""
+    found: dict[str, Any] = {"mean": summary.mean, "low": summary.low, "high": summary.high}
+    found |= {"seeds": summary.seeds, "over": summary.over}
+    return found | ({"learned": summary.learned} if summary.learned is not None else {})
+
+
+def _experiments_of(chapter: str) -> Sequence[Experiment]:
+    from attncourse.experiments.register import every_experiment_of
+
+    try:
+        return every_experiment_of(chapter)
+    except KeyError:
+        return ()
+
+
+def _items_of(
+    entry: dict[str, Any], runs: Sequence[dict[str, Any]]
+) -> tuple[dict[int, np.ndarray], np.ndarray | None, str]:
+    """Items of the runs, their units, and the units' name; nothing if the test sets differ."""
+    kept = [run for run in runs if "items" in run]
+    names = {(run["items"]["test_set"], run["items"]["count"]) for run in kept}
+    if len(names) != 1:
+        return {}, None, ""
+    ((name, count),) = names
+    test_set = entry["test_sets"][name]
+    items = {run["seed"]: unpacked(run["items"], count, run["score"]) for run in kept}
+    return items, units_in(test_set, count), test_set.get("units", "test items")
 
 
 def _as_json(stored: dict[str, Any]) -> str:

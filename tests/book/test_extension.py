@@ -399,13 +399,17 @@ def test_what_was_recorded_on_a_gpu_is_summarised(tmp_path: Path) -> None:
     assert gpu.summaries(tmp_path) == []
     assert gpu.chapter_times(tmp_path) == {}
     run = {"variant": "SE", "device": "a GPU"}
-    summary = {"SE": {"mean": 0.9, "low": 0.85, "high": 0.95, "seeds": 10}}
+    summary = {
+        "SE": {"mean": 0.9, "low": 0.85, "high": 0.95, "seeds": 10},
+        "RAM": {"mean": 0.5, "low": 0.1, "high": 0.9, "seeds": 10, "learned": 4},
+    }
     entry = {"budget": {"steps": 9360}, "runs": [run], "summary": summary}
     path = tmp_path / gpu.RECORD / "results" / "channel" / "x.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"chapter": "channel/x", "experiments": {"e": entry}}))
     assert gpu.summaries(tmp_path) == [
-        ("channel/x", "e", "SE", "0.900 [0.850, 0.950], 10 seeds", "9,360 steps on a GPU")
+        ("channel/x", "e", "SE", "0.900 [0.850, 0.950], 10 seeds", "9,360 steps on a GPU"),
+        ("channel/x", "e", "RAM", "4 of 10 seeds learned", "9,360 steps on a GPU"),
     ]
 
 

@@ -51,6 +51,7 @@ WHICH_STREAM = Experiment(
     quick=Budget(steps=400),
     full=Budget(steps=400),
     data="statistic ladder on scikit-learn digits",
+    matters=0.01,
 )
 
 #: The wider plain network has about as many parameters as the one with SE.
@@ -85,6 +86,7 @@ def _classification(
         quick=quick,
         full=full,
         data=data,
+        matters=0.005,
     )
 
 

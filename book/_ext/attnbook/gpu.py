@@ -45,6 +45,8 @@ def summaries(root: Path) -> list[tuple[str, str, str, str, str]]:
             spent = f"{entry['budget']['steps']:,} steps on {devices}"
             for variant, s in entry.get("summary", {}).items():
                 value = f"{s['mean']:.3f} [{s['low']:.3f}, {s['high']:.3f}], {s['seeds']} seeds"
+                if 0 < s.get("learned", 0) < s["seeds"]:  # two clusters, which have no interval
+                    value = f"{s['learned']} of {s['seeds']} seeds learned"
                 found.append((stored["chapter"], name, variant, value, spent))
     return found
 

@@ -52,6 +52,7 @@ DEPTH = Experiment(
     quick=_DEPTH_BUDGET,
     full=_DEPTH_BUDGET,
     data="scikit-learn digits, 1,400 for training, 397 for testing",
+    matters=0.01,
 )
 
 _EVEN = Variant("even mixture", "plain", partial(selective, EvenMixture), "both, no choice")
@@ -88,6 +89,7 @@ SCALE = Experiment(
     quick=_SCALE_BUDGET,
     full=_SCALE_BUDGET,
     data=_SCALE_DATA,
+    matters=0.005,
 )
 
 ATTENTION_RISE = Experiment(
@@ -98,6 +100,7 @@ ATTENTION_RISE = Experiment(
     quick=_SCALE_BUDGET,
     full=_SCALE_BUDGET,
     data=_SCALE_DATA,
+    matters=0.05,
     score=Score(rise, bounds=(-2.0, 2.0), units=ObjectScale.enlarged_units),
     metric="rise of the second branch's weight over the first's, from 8 to 20 pixels",
 )

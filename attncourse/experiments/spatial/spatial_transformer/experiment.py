@@ -77,6 +77,7 @@ WARPED_DIGITS = Experiment(
     quick=_BUDGET,
     full=_BUDGET,
     data=_DATA,
+    matters=0.01,
 )
 
 
@@ -114,6 +115,7 @@ ROTATION_ONLY = Experiment(
     quick=Budget(steps=1_500, batch_size=64, learning_rate=3e-3),
     full=Budget(steps=1_500, batch_size=64, learning_rate=3e-3),
     data=_DATA,
+    matters=0.01,
 )
 
 CLUTTER = Experiment(
@@ -133,6 +135,7 @@ CLUTTER = Experiment(
     quick=Budget(steps=800, batch_size=64, learning_rate=3e-3),
     full=Budget(steps=800, batch_size=64, learning_rate=3e-3),
     data=_DATA,
+    matters=0.01,
 )
 
 
@@ -193,6 +196,7 @@ ANGLE = Experiment(
     data=_DATA,
     score=_follows(WarpedDigits),
     metric="slope of predicted against true angle",
+    matters=0.1,
 )
 
 ANGLE_ALONE = Experiment(
@@ -207,6 +211,7 @@ ANGLE_ALONE = Experiment(
     data=_DATA,
     score=_follows(_turned),
     metric="slope of predicted against true angle",
+    matters=0.1,
 )
 
 EXPERIMENTS = (WARPED_DIGITS, ROTATION_ONLY, CLUTTER, ANGLE, ANGLE_ALONE)

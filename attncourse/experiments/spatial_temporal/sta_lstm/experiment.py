@@ -160,6 +160,7 @@ CUED_JOINT = Experiment(
     quick=_CUED_BUDGET,
     full=_CUED_BUDGET,
     data="cued joint, 500 clips for training, 2,000 for testing",
+    matters=0.01,
     loss=loss,
 )
 
@@ -171,6 +172,7 @@ MORE_CLIPS = Experiment(
     quick=_CUED_BUDGET,
     full=_CUED_BUDGET,
     data="cued joint, 2,000 clips for training, 2,000 for testing",
+    matters=0.01,
     loss=loss,
 )
 
@@ -244,6 +246,7 @@ MSR_ACTION3D = Experiment(
     quick=_MSR_BUDGET,
     full=_MSR_BUDGET,
     data="MSR Action3D across subjects, 284 clips for training, 273 for testing, 20 actions",
+    matters=0.01,
     loss=loss,
 )
 
@@ -259,6 +262,7 @@ UTKINECT = FoldedExperiment(
     quick=_UTKINECT_BUDGET,
     full=_UTKINECT_BUDGET,
     data="UTKinect, one of 10 people left out in turn, 199 clips, 10 actions",
+    matters=0.01,
     loss=loss,
 )  # fmt: skip
 

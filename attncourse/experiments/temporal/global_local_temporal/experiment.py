@@ -74,6 +74,7 @@ CUE_RECALL = Experiment(
     quick=_RECALL_BUDGET,
     full=_RECALL_BUDGET,
     data="cue recall, 8 frames, on scikit-learn digits",
+    matters=0.01,
 )
 
 
@@ -120,6 +121,7 @@ WHICH_LAG = Experiment(
     quick=_LAG_BUDGET,
     full=_LAG_BUDGET,
     data="which lag, 32 frames of noise, made by rule",
+    matters=0.01,
 )
 
 _JOINTS, _ACTIONS, _MSR_FRAMES, _MSR_WIDTH = 20, 20, 24, 32
@@ -181,6 +183,7 @@ MSR_ACTION3D = Experiment(
     quick=_MSR_BUDGET,
     full=_MSR_BUDGET,
     data="MSR Action3D across subjects, 284 clips for training, 273 for testing, 20 actions",
+    matters=0.01,
 )
 
 EXPERIMENTS = (CUE_RECALL, WHICH_LAG, MSR_ACTION3D)
