@@ -1,7 +1,7 @@
 """An experiment: one task, several variants of a network, an equal budget, several seeds."""
 
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.comparisons import Comparison, by_chance
+from attncourse.experiments.comparisons import Comparison
 from attncourse.experiments.jobs import record_in_jobs
 from attncourse.experiments.ledger import Cell, Ledger, cells_of
 from attncourse.experiments.register import all_experiments, every_experiment_of, experiments_of
@@ -25,7 +25,6 @@ __all__ = [
     "Summary",
     "Variant",
     "all_experiments",
-    "by_chance",
     "cells_of",
     "cells_of_shard",
     "difference",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attncourse.experiments.intervals import LEVEL
 from attncourse.experiments.summaries import (
     Difference,
     Scale,
@@ -78,7 +77,8 @@ class Comparison:
     @property
     def over(self) -> str:
         """What the intervals cover, each different case once."""
-        return "; ".join(dict.fromkeys(row.summary.over for row in self.rows))
+        found = [row.summary.over for row in self.rows if not row.summary.two_clusters]
+        return "; ".join(dict.fromkeys(found)) or self.rows[0].summary.over
 
 
 def compare(
@@ -111,12 +111,3 @@ def compare(
         for name, values in scores.items()
     )
     return Comparison(rows, against, metric, title, base.scale)
-
-
-def by_chance(comparisons: int) -> float:
-    """Chance that at least one of so many intervals leaves zero out where nothing differs.
-
-    For comparisons that are independent of one another, 1 - 0.95^k; those of one table share a
-    variant and a test set, and the chance is then somewhat smaller.
-    """
-    return 1 - LEVEL**comparisons

@@ -9,6 +9,7 @@ from attncourse.views.control import control
 from attncourse.views.explorer import explore_attention, explore_curves, explore_gates
 from attncourse.views.figures import heat, label_line, seed_dots
 from attncourse.views.frames import explore_frames
+from attncourse.views.outcomes import outcome_dots, outcome_table
 from attncourse.views.schematic import Schematic
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE, use
@@ -28,6 +29,8 @@ __all__ = [
     "heat",
     "identity_card",
     "label_line",
+    "outcome_dots",
+    "outcome_table",
     "seed_dots",
     "show",
     "table",

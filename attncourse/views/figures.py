@@ -20,22 +20,30 @@ def seed_dots(
     label: str = "test accuracy",
     references: Mapping[str, float] | None = None,
     limits: tuple[float, float] | None = None,
+    notes: Mapping[str, str] | None = None,
+    percent: bool = True,
 ) -> Figure:
     """Every seed a dot, every interval a bar, one row a variant.
 
     Args:
-        values: variant -> one number for each seed, from 0 to 1.
+        values: variant -> one number for each seed.
         roles: variant -> plain, mechanism or ablation, which fixes the colour.
-        intervals: variant -> ends of its 95 % interval.
+        intervals: variant -> ends of its 95 % interval, for those that have one.
         label: what the numbers are.
         references: text -> position of a dashed line.
         limits: ends of the axis.
+        notes: variant -> text in place of its interval.
+        percent: whether the numbers are shares, shown in per cent.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 0.55 * len(values) + 1.0))
     for row, (name, numbers) in enumerate(values.items()):
         colour = PALETTE[roles[name]]
         axes.plot(numbers, [row - 0.1] * len(numbers), "o", ms=6, color=colour, alpha=0.85)
-        axes.plot(intervals[name], [row + 0.22] * 2, lw=4, color=colour, solid_capstyle="butt")
+        if name in intervals:
+            axes.plot(intervals[name], [row + 0.22] * 2, lw=4, color=colour, solid_capstyle="butt")
+        if notes and name in notes:
+            middle = (min(numbers) + max(numbers)) / 2
+            axes.annotate(notes[name], (middle, row + 0.26), ha="center", va="center", fontsize=9)
     for text, position in (references or {}).items():
         axes.axvline(position, ls=(0, (2, 3)), lw=1, color=PALETTE["ink"])
         axes.annotate(
@@ -47,7 +55,8 @@ def seed_dots(
     axes.set_ylim(len(values) - 0.4, -0.9)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+    if percent:
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
     axes.grid(axis="x")
     if limits:
         axes.set_xlim(limits)

@@ -115,6 +115,18 @@ def test_seed_dots_shows_every_seed_and_interval():
     assert [t.get_text() for t in axes.get_yticklabels()] == ["no gate", "SE"]
 
 
+def test_dots_without_an_interval_carry_a_note():
+    figure = views.seed_dots(
+        {"RAM": [0.7, 0.95], "slope": [1.5, 2.5]}, {"RAM": "mechanism", "slope": "plain"},
+        {"slope": (1.0, 3.0)}, notes={"RAM": "1 of 2 seeds learned"}, percent=False,
+    )  # fmt: skip
+    (axes,) = figure.axes
+    assert [list(line.get_xdata()) for line in axes.lines] == [[0.7, 0.95], [1.5, 2.5], [1.0, 3.0]]
+    assert [text.get_text() for text in axes.texts] == ["1 of 2 seeds learned"]
+    figure.canvas.draw()
+    assert not any("%" in tick.get_text() for tick in axes.get_xticklabels())
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_maps_have_a_unit_and_a_fair_scale(signed):
     figure, axes = plt.subplots()
