@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +117,11 @@ class Results:
         return SeedScores(scores, scale, *_items_of(entry, runs))
 
     def compare(
-        self, experiment: str, against: str | None = None, variants: Sequence[str] | None = None
+        self,
+        experiment: str,
+        against: str | None = None,
+        variants: Sequence[str] | None = None,
+        seeds: Collection[int] | None = None,
     ) -> Comparison:
         """Every variant with its interval, and its difference from one of them with a verdict.
 
@@ -125,18 +129,25 @@ class Results:
             experiment: its name.
             against: the variant that the others are compared with; by default the first.
             variants: which to take, in this order; by default all that are recorded.
+            seeds: which to take, such as ``range(10, 20)`` for the fresh ones after a first look
+                at ten; by default all.
 
         Raises:
             KeyError: if nothing was recorded under one of these names.
         """
         names = list(variants or self.variants(experiment))
+
+        def scores(name: str) -> SeedScores:
+            found = self.values(experiment, name)
+            return found if seeds is None else found.only(seeds)
+
         base = against or names[0]
         entry = self.experiments[experiment]
         stored = {run["variant"]: run["role"] for run in entry["runs"]}
         return compare(
-            {name: self.values(experiment, name) for name in names},
+            {name: scores(name) for name in names},
             against=base,
-            base=self.values(experiment, base),
+            base=scores(base),
             roles=stored | self.roles.get(experiment, {}),
             metric=entry["metric"],
             title=f"{entry['data']}, {entry['budget']['steps']:,} steps",

@@ -183,13 +183,18 @@ def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, bud
 
 
 def versions() -> dict[str, str]:
-    """Versions that a result depends on."""
+    """What a result depends on beside the device: versions, and the processor's instructions.
+
+    Two processors with different instructions add in a different order.  The last digits then
+    differ from the first step on, and after a training so may an answer in a hundred.
+    """
     import numpy
 
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -66,6 +66,11 @@ class SeedScores(dict[int, float]):
         super().__init__(scores)
         self.scale, self.by_item, self.units = scale, dict(items or {}), units
         self.unit_name = unit_name
+
+    def only(self, seeds: Collection[int]) -> SeedScores:
+        """The scores of some seeds, such as the fresh ones that confirm a first look."""
+        kept = {seed: score for seed, score in self.items() if seed in seeds}
+        return SeedScores(kept, self.scale, self.by_item, self.units, self.unit_name)
 
     def table(self, seeds: Sequence[int]) -> np.ndarray | None:
         """Numbers (seeds, units) whose mean is the mean score; ``None`` if a seed has no items."""

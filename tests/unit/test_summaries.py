@@ -230,5 +230,8 @@ def test_a_comparison_counts_its_comparisons():
     other = results.compare("e", against="c", variants=["a", "c"])
     assert other["a"].gain.mean == pytest.approx(-0.2)
     assert other.comparisons == 1
+    fresh = results.compare("e", seeds=range(1, 3))
+    assert sorted(fresh["c"].scores) == [1, 2]
+    assert fresh["c"].gain.seeds == 2
     with pytest.raises(KeyError, match="no variant 'b' in this comparison; it has: a, c"):
         other["b"]
