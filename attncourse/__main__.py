@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
             out = Path(options.out) / f"{chapter}.json"
             record(
                 chapter, experiments, range(options.seeds), out,
-                full=options.full, steps=options.steps,
+                full=options.full, steps=options.steps, renew=not options.new_only,
             )  # fmt: skip
             if is_main():
                 print(f"recorded in {out}")
@@ -128,10 +128,13 @@ def _run_in_jobs(wanted: dict[str, tuple[Experiment, ...]], options: argparse.Na
         cells = cells_of_shard(cells, *options.shard)
         for chapter, experiments in wanted.items():
             name = f"{chapter}.json"
-            ledgers[chapter] = ShardLedger(chapter, experiments, folder / name, out / name)
+            ledgers[chapter] = ShardLedger(
+                chapter, experiments, folder / name, out / name, renew=not options.new_only
+            )
     else:
         for chapter, experiments in wanted.items():
-            ledgers[chapter] = Ledger(chapter, experiments, out / f"{chapter}.json")
+            path = out / f"{chapter}.json"
+            ledgers[chapter] = Ledger(chapter, experiments, path, renew=not options.new_only)
     failed = record_in_jobs(
         cells, ledgers, options.jobs or 1, full=options.full, steps=options.steps
     )
@@ -189,6 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument(
         "--steps", type=_positive, help="at most so many steps a run, for a trial; needs --out"
     )
+    run.add_argument(
+        "--new-only", action="store_true",
+        help="leave recorded runs that have no test items as they are",
+    )  # fmt: skip
     run.add_argument("--out", default=RESULTS, help=f"folder of the results files ({RESULTS})")
     run.add_argument(
         "--jobs", type=_positive, metavar="N",

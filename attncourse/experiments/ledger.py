@@ -52,6 +52,7 @@ class Ledger:
         experiments: those that may be entered; they fix the order.
         out: the results file.
         results: what it holds, if that has been read already.
+        renew: whether a recorded run without its test items is made again.
 
     Raises:
         ValueError: if ``out`` is not a results file of this chapter.
@@ -63,20 +64,22 @@ class Ledger:
         experiments: Sequence[Experiment],
         out: Path,
         results: Results | None = None,
+        *,
+        renew: bool = True,
     ) -> None:
         self.results = Results.load(out, chapter) if results is None else results
         self.results.read_by(experiments)
-        self.out = out
+        self.out, self.renew = out, renew
         self._experiments = {experiment.name: experiment for experiment in experiments}
         names = dict.fromkeys([*self.results.experiments, *self._experiments])
         self._place = {name: index for index, name in enumerate(names)}
 
     def known(self, experiment: str, variant: str, seed: int) -> dict[str, Any] | None:
-        """The ``frame`` of a recorded run and the ``run``, or ``None`` if there is none."""
+        """The ``frame`` of a recorded run, the ``run`` and ``renew``; ``None`` if there is none."""
         entry = self.results.experiments.get(experiment, {})
         for run in entry.get("runs", ()):
             if (run["variant"], run["seed"]) == (variant, seed):
-                return {"frame": frame_of(entry), "run": run}
+                return {"frame": frame_of(entry), "run": run, "renew": self.renew}
         return None
 
     def enter(self, experiment: str, frame: dict[str, Any], row: dict[str, Any]) -> None:

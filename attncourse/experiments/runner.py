@@ -35,6 +35,7 @@ def record(
     *,
     full: bool = False,
     steps: int | None = None,
+    renew: bool = True,
     say: Callable[[str], None] = print,
 ) -> Results:
     """Run every missing (experiment, variant, seed) and write ``out`` after each.
@@ -51,6 +52,7 @@ def record(
         out: the results file.
         full: use the budget for a GPU.
         steps: at most so many steps a run, for a trial.
+        renew: make a recorded run without test items again.
         say: gets one line for each run.
 
     Returns:
@@ -62,9 +64,8 @@ def record(
     """
     accelerator = default_accelerator() if parallel.launched() else None
     # Under ``accelerate launch`` every process comes here; the main one reads, writes and speaks.
-    ledger = Ledger(
-        chapter, experiments, out, parallel.from_main(lambda: Results.load(out, chapter))
-    )
+    stored = parallel.from_main(lambda: Results.load(out, chapter))
+    ledger = Ledger(chapter, experiments, out, stored, renew=renew)
     for experiment in experiments:
         budget = experiment.budget(full=full, steps=steps)
         task = parallel.one_after_another(experiment.task)
@@ -118,7 +119,8 @@ def run_cell(
         frame_for(experiment, task, budget), start
     )  # fmt: skip
     old = known["run"] if known is not None and same else {}
-    if same and (test_set is None or old.get("items", {}).get("test_set") == test_set["id"]):
+    whole = test_set is None or old.get("items", {}).get("test_set") == test_set["id"]
+    if known is not None and same and (whole or not known["renew"]):
         return None
     run, measured = experiment.measure(
         cell.variant, cell.seed, budget=budget, task=task, accelerator=accelerator

@@ -43,16 +43,23 @@ class ShardLedger(Ledger):
         experiments: those that may be entered.
         out: the shard's own file.
         common: the file that the shards are merged into.
+        renew: whether a recorded run without its test items is made again.
 
     Raises:
         ValueError: if one of the two is not a results file of this chapter.
     """
 
     def __init__(
-        self, chapter: str, experiments: Sequence[Experiment], out: Path, common: Path
+        self,
+        chapter: str,
+        experiments: Sequence[Experiment],
+        out: Path,
+        common: Path,
+        *,
+        renew: bool = True,
     ) -> None:
-        super().__init__(chapter, experiments, out)
-        self._common = Ledger(chapter, experiments, common)
+        super().__init__(chapter, experiments, out, renew=renew)
+        self._common = Ledger(chapter, experiments, common, renew=renew)
 
     def known(self, experiment: str, variant: str, seed: int) -> dict | None:
         """A run recorded here or in the common file, as :meth:`Ledger.known` gives it."""

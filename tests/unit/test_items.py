@@ -200,6 +200,9 @@ def test_a_recorded_run_without_items_is_made_again_for_them(tmp_path):
     old["seconds"], changed["score"] = 99.0, 0.123
     out.write_text(json.dumps(stored))
     lines = []
+    record("c/x", [grid_experiment("one", NARROW)], range(2), out, renew=False, say=lines.append)
+    assert all("recorded already" in line for line in lines)
+    lines.clear()
     _recorded(out, lines)
     first, second = json.loads(out.read_text())["experiments"]["one"]["runs"]
     assert first["seconds"] == 99.0  # the same score: the recorded run, with items
