@@ -32,6 +32,7 @@ from nbformat import NotebookNode
 sys.path.insert(0, str(Path(__file__).parent))
 import chapter_rules
 from chapter_rules import BOOK, ROOT, chapters, notebook_path, source_hash
+from teaching_rules import COLLAPSED, DEEPER
 
 TEXT = ROOT / "build" / "text"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -90,6 +91,7 @@ def from_text(text: str, old: NotebookNode | None) -> NotebookNode:
     if old is not None and "attncourse" in old.metadata:
         new.metadata["attncourse"] = old.metadata["attncourse"]
     _adopt(new, old.cells if old is not None else [])
+    fold_deeper(new)
     new.nbformat, new.nbformat_minor = 4, 5
     return new
 
@@ -186,6 +188,7 @@ def normalise(notebook: NotebookNode) -> None:
         "name": "python3",
     }
     count = 0
+    fold_deeper(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
@@ -207,6 +210,14 @@ def normalise(notebook: NotebookNode) -> None:
             if alt:
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
         cell.outputs = [o for o in cell.outputs if o.output_type == "stream" or o.get("data", True)]
+
+
+def fold_deeper(notebook: NotebookNode) -> None:
+    """Have JupyterLab open sections that deepen collapsed."""
+    for cell in notebook.cells:
+        cell.metadata.pop(COLLAPSED, None)
+        if cell.cell_type == "markdown" and re.match(rf"#+ {DEEPER}", cell.source):
+            cell.metadata[COLLAPSED] = True
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -10,6 +10,7 @@ from attncourse.views.explorer import explore_attention, explore_curves, explore
 from attncourse.views.figures import heat, label_line, seed_dots
 from attncourse.views.frames import explore_frames
 from attncourse.views.outcomes import outcome_dots, outcome_table
+from attncourse.views.promises import BrokenPromise, promises
 from attncourse.views.schematic import Schematic
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE, use
@@ -18,6 +19,7 @@ from attncourse.views.warp import explore_warp
 
 __all__ = [
     "PALETTE",
+    "BrokenPromise",
     "Picture",
     "Schematic",
     "control",
@@ -31,6 +33,7 @@ __all__ = [
     "label_line",
     "outcome_dots",
     "outcome_table",
+    "promises",
     "seed_dots",
     "show",
     "table",

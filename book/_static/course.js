@@ -28,6 +28,18 @@
     else reachable();
   });
 
+  // A link to a place inside a fold opens the fold.
+  const reveal = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const inside = target.querySelector(":scope > details.ac-deeper");
+    for (let fold = inside || target.closest("details"); fold; fold = fold.parentElement.closest("details"))
+      fold.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  addEventListener("load", reveal);
+
   // Paper has no folds and is light.  What a learner should not see too early, the hints, the
   // solutions and the quiz's answers, is gathered at the end.
   const page = document.documentElement.dataset, article = document.querySelector(".bd-article");

@@ -6,6 +6,7 @@ import copy
 
 import chapter_rules as rules
 import pytest
+import teaching_rules as teaching
 
 NAME = "channel/sample"
 
@@ -36,9 +37,14 @@ def good():
     ]
     for n, section in enumerate(rules.SECTIONS):
         cells.append(markdown(f"## {section}\n\nOne sentence.\nAnother one.", f"s{n}"))
+        if section == "Proof by check":
+            cells.append(code("views.promises(('x', 0, 0))", "proof", [], [stream("x: exact")]))
+        if section == "What it costs":
+            deeper = {"jp-MarkdownHeadingCollapsed": True}
+            cells.append(markdown("### Deeper: more\n\nAside.", "deeper") | {"metadata": deeper})
     cells.append(markdown("$$\nz = 1 \\tag{1}\n$$\n\nBy (1), all is well.", "maths"))
     for n in range(rules.FEWEST_CHECKED):
-        cells.append(code(f"print({n} < 9)", f"k{n}", [rules.CHECK_TAG], [stream("True\n")]))
+        cells.append(code(f"print({n})", f"k{n}", [rules.CHECK_TAG], [stream(f"{n}\n")]))
     alt = {"image": {"alt": "One line rises from one to two, from left to right."}}
     cells.append(code("show()", "figure", [], [picture()], mystnb=alt))
     for n in (1, 2, 3):
@@ -209,7 +215,69 @@ def equal_ids(nb):
     nb["cells"].append(copy.deepcopy(cell(nb, "s1")))
 
 
+def a_column_of_true(nb):
+    cell(nb, "k0")["outputs"] = [stream("rows sum to one: True\n")]
+
+
+def no_promise(nb):
+    cell(nb, "proof")["source"] = "pass"
+
+
+def many_proofs(nb):
+    index = nb["cells"].index(cell(nb, "proof"))
+    nb["cells"][index:index] = [
+        code("views.promises(('x', 0, 0))", f"p{n}", [], [stream("x")]) for n in range(5)
+    ]
+
+
+def many_words(nb):
+    cell(nb, "s1")["source"] += "\nword" * 3001
+
+
+def much_code(nb):
+    cell(nb, "k0")["source"] = "\n".join(["x = 1"] * 251)
+
+
+def many_figures(nb):
+    cell(nb, "s1")["source"] += "".join(f"\n\n**Figure {n}.** One." for n in range(1, 11))
+
+
+def a_long_path_of_little_each(nb):
+    cell(nb, "s1")["source"] += "\nword" * 2900
+    cell(nb, "k0")["source"] = "\n".join(["x = 1"] * 249)
+    cell(nb, "maths")["source"] += "\n\n$$\nx\n$$" * 25
+
+
+def plotting_in_sight(nb):
+    cell(nb, "k0")["source"] = "views.show(figure, alt='A line.')"
+
+
+def a_deeper_section_that_is_open(nb):
+    cell(nb, "deeper")["metadata"] = {}
+
+
+def a_deeper_heading_inside_a_cell(nb):
+    cell(nb, "s1")["source"] += "\n\n### Deeper: more"
+
+
+def an_impossible_interval(nb):
+    cell(nb, "k0")["outputs"] = [stream("SE: 99.1 [97.2, 101.0] %\n")]
+
+
+def a_symbol_with_two_meanings(nb):
+    rows = "| symbol | is |\n|---|---|\n| $g$ | gate |\n| $x$, $g$ | gradient |"
+    cell(nb, "s1")["source"] += f"\n\n{rows}"
+
+
 SLIPS = {
+    teaching.claims_show_numbers: [a_column_of_true, no_promise, many_proofs],
+    teaching.main_path_is_short: [many_words, much_code, many_figures, a_long_path_of_little_each],
+    teaching.plotting_is_folded: [plotting_in_sight],
+    teaching.deeper_sections_fold_in_jupyterlab: [
+        a_deeper_section_that_is_open, a_deeper_heading_inside_a_cell,
+    ],
+    teaching.intervals_stay_in_bounds: [an_impossible_interval],
+    teaching.symbols_are_declared_once: [a_symbol_with_two_meanings],
     rules.outputs_are_fresh: [stale, never_run, not_all_run],
     rules.headings_are_the_course_s: [two_titles, a_section_is_missing, a_level_is_skipped],
     rules.figures_have_alt_text: [no_alt, two_pictures, no_alt_in_html],
@@ -244,6 +312,11 @@ def test_each_slip_is_noticed(rule, slip, notebook):
 def test_a_heavy_chapter_is_noticed(notebook, tmp_path):
     (tmp_path / "sample.ipynb").write_text(" " * (rules.LARGEST + 1))
     assert rules.stays_light(NAME, notebook)
+
+
+def test_a_deeper_section_does_not_count(notebook):
+    cell(notebook, "deeper")["source"] += "\nword" * 3001
+    assert teaching.main_path_is_short(NAME, notebook) == []
 
 
 def test_every_rule_has_a_slip_that_breaks_it():

@@ -28,7 +28,6 @@ from attnbook import (  # noqa: E402
     timings,
     trim,
 )
-from docutils import nodes  # noqa: E402
 from sphinx.errors import ExtensionError  # noqa: E402
 
 PLAN = plan.read(ROOT / "attncourse" / "plan.toml")
@@ -146,11 +145,16 @@ def test_a_page_that_is_no_chapter_has_no_strip() -> None:
 
 def test_the_facts_line_says_what_is_known() -> None:
     facts = chapter.Facts(
-        30, STAMP, (("Colab", "https://c/x"),), "attncourse.channel.SqueezeExcitation", "https://s"
+        30,
+        25,
+        STAMP,
+        (("Colab", "https://c/x"),),
+        "attncourse.channel.SqueezeExcitation",
+        "https://s",
     )
     outline = Outline(chapter.facts_html(facts))
     assert outline.text == [
-        "about 30 min to read",
+        "about 30 min to read, 25 min of exercises",
         "ran in 41 s on two CPU cores, not timed on a GPU",
         "needs no GPU and no download",
         "open in Colab",
@@ -162,7 +166,7 @@ def test_the_facts_line_says_what_is_known() -> None:
 def test_a_time_on_a_gpu_is_told_as_long_as_the_notebook_is_the_one_timed() -> None:
     timed = STAMP | {"seconds": 9.2, "device": "a GPU"}
     found = gpu.time_of({"channel/x": timed}, "channel/x", STAMP)
-    html = chapter.facts_html(chapter.Facts(12, STAMP, gpu=found))
+    html = chapter.facts_html(chapter.Facts(12, 25, STAMP, gpu=found))
     assert "ran in 41 s on two CPU cores, in 9 s on a GPU" in html
     assert "not timed" not in html
     assert gpu.time_of({"channel/x": timed}, "channel/y", STAMP) is None
@@ -173,7 +177,7 @@ def test_a_time_on_a_gpu_is_told_as_long_as_the_notebook_is_the_one_timed() -> N
 
 @pytest.mark.parametrize("stamp", [None, {}, {"device": "a GPU"}])
 def test_the_facts_line_invents_no_running_time(stamp: dict | None) -> None:
-    html = chapter.facts_html(chapter.Facts(12, stamp))
+    html = chapter.facts_html(chapter.Facts(12, 0, stamp))
     assert "ran in" not in html
     assert "None" not in html
 
@@ -189,33 +193,6 @@ def test_one_thread_is_not_many() -> None:
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert stamps.duration(seconds) == text
-
-
-def test_reading_time_grows_with_words_formulas_and_code() -> None:
-    assert chapter.reading_minutes(0) == 1
-    assert chapter.reading_minutes(900) == 5
-    assert chapter.reading_minutes(900, formulas=6) == 7
-    assert chapter.reading_minutes(900, lines=48) == 7
-    assert chapter.reading_minutes(5000, 20, 200) == 45, "27.8 + 6.7 + 8.3, to the nearest five"
-
-
-def test_reading_time_counts_no_outputs() -> None:
-    output = nodes.container("", nodes.literal_block("", "9 " * 500), classes=["cell_output"])
-    page = nodes.document(None, None)
-    page += nodes.paragraph(text="one two three")
-    page += nodes.math_block("", "x")
-    page += nodes.literal_block("", "a = 1\nb = 2")
-    page += nodes.raw("", "<p>four five</p>", format="html")
-    page += output
-    assert chapter.measure(page) == (3, 1, 2)
-
-
-@pytest.mark.parametrize("tag", ["hide-input", "hide-cell", "remove-cell"])
-def test_reading_time_counts_no_folded_cell(tag: str) -> None:
-    page = nodes.document(None, None)
-    page += nodes.container("", nodes.literal_block("", "a = 1"), classes=["cell", f"tag_{tag}"])
-    page += nodes.container("", nodes.literal_block("", "b = 2"), classes=["cell"])
-    assert chapter.measure(page) == (0, 0, 1)
 
 
 def test_references_are_no_broken_list() -> None:

@@ -16,6 +16,7 @@ from attnbook import (
     chapter,
     comparison,
     costs,
+    deeper,
     epub,
     gpu,
     images,
@@ -82,5 +83,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("gpu-experiments", gpu.GpuExperiments)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
+    app.connect("doctree-resolved", deeper.on_doctree, priority=900)
     app.connect("builder-inited", _connect)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,17 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from docutils import nodes
 from sphinx.application import Sphinx
 
-from attnbook import costs, gpu
+from attnbook import costs, gpu, reading
 from attnbook import plan as plans
 from attnbook.plan import BOOK, Address, Category, Chapter
 from attnbook.stamps import device, duration, stamp_of
-
-# A reader of mathematics takes longer than a reader of prose: words a minute, and seconds for
-# each displayed formula and each line of code that the page shows.
-_WORDS, _FORMULA, _LINE = 180, 20.0, 2.5
 
 _CAPTION = re.compile(r"<p>(?=<strong>(?:Figure|Table) [\d.]+</strong>)")
 _FOLD = re.compile(
@@ -60,6 +55,7 @@ class Facts:
     """What the line under a chapter's title says; what is not known is left out."""
 
     minutes: int
+    exercises: int = 0
     stamp: dict[str, Any] | None = None
     launch: tuple[tuple[str, str], ...] = ()
     class_path: str = ""
@@ -70,6 +66,8 @@ class Facts:
 def facts_html(facts: Facts) -> str:
     """One line: reading time, measured running time, where to run it, what to import."""
     parts = [f"about {facts.minutes} min to read"]
+    if facts.exercises:
+        parts[0] += f", {facts.exercises} min of exercises"
     ran = ran_text(facts.stamp, facts.gpu)
     if ran:
         parts += [escape(ran), "needs no GPU and no download"]
@@ -94,39 +92,6 @@ def ran_text(stamp: dict[str, Any] | None, gpu: dict[str, Any] | None = None) ->
     else:
         also = ", not timed on a GPU" if "CPU" in where else ""
     return f"ran in {duration(float(stamp['seconds']))}{where}{also}"
-
-
-def reading_minutes(words: int, formulas: int = 0, lines: int = 0) -> int:
-    """Minutes to read a page; beyond ten, to the nearest five, for it is an estimate."""
-    minutes = words / _WORDS + (formulas * _FORMULA + lines * _LINE) / 60
-    return max(1, round(minutes)) if minutes < 10 else 5 * round(minutes / 5)
-
-
-def measure(doctree: nodes.Node) -> tuple[int, int, int]:
-    """Words of prose, displayed formulas and lines of code of a page as it is shown."""
-    words = formulas = lines = 0
-    stack = [doctree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, nodes.Text):
-            words += len(node.astext().split())
-        elif isinstance(node, nodes.math_block):
-            formulas += 1
-        elif isinstance(node, nodes.literal_block):
-            lines += len(node.astext().splitlines())
-        elif not _is_passed_over(node):
-            stack.extend(node.children)
-    return words, formulas, lines
-
-
-#: What a reader of the page does not read line by line: outputs, and cells that are folded.
-_PASSED_OVER = {"cell_output", "tag_hide-input", "tag_hide-cell", "tag_remove-cell"}
-
-
-def _is_passed_over(node: nodes.Node) -> bool:
-    if isinstance(node, nodes.raw | nodes.comment):
-        return True
-    return isinstance(node, nodes.Element) and bool(_PASSED_OVER & set(node.get("classes", [])))
 
 
 def launch_links(options: dict[str, Any], path: str) -> tuple[tuple[str, str], ...]:
@@ -191,6 +156,7 @@ def on_page(
 
     notebook = Path(app.env.doc2path(pagename))
     stamp = stamp_of(notebook)
+    found_reading = reading.measure(json.loads(notebook.read_text(encoding="utf-8")))
     options = app.config.html_theme_options
     record = next(
         (r for r in _records(root / app.config.attnbook_catalog) if r["chapter"] == here.path), {}
@@ -198,7 +164,8 @@ def on_page(
     repository = options.get("repository_url", "").rstrip("/")
     branch = options.get("repository_branch", "main")
     facts = Facts(
-        minutes=reading_minutes(*measure(doctree)),
+        minutes=reading.rounded(found_reading.path.minutes),
+        exercises=found_reading.exercise_minutes,
         stamp=stamp,
         gpu=gpu.time_of(gpu.chapter_times(root), here.path, stamp),
         launch=launch_links(options, notebook.relative_to(root).as_posix()),

@@ -1,0 +1,88 @@
+"""The chapters as plain data: which there are, what their cells hold.
+
+Needs neither torch nor a kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from repository import normalise_address
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+
+Notebook = dict[str, Any]
+
+
+def chapters() -> list[str]:
+    """Every notebook of the table of contents, as ``category/mechanism``."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [entry["file"] for part in toc["parts"] for entry in _entries(part)]
+    return [f.removeprefix("book/") for f in files if (ROOT / f"{f}.ipynb").exists()]
+
+
+def _entries(part: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for entry in part.get("chapters", []) + part.get("sections", []):
+        found += [entry, *_entries(entry)]
+    return found
+
+
+def notebook_path(name: str) -> Path:
+    """Where a chapter's notebook lies.
+
+    Raises:
+        FileNotFoundError: if it is not there; the message lists what is.
+    """
+    path = BOOK / f"{name}.ipynb"
+    if not path.exists():
+        raise FileNotFoundError(f"no chapter {name!r}; the book has: {', '.join(chapters())}")
+    return path
+
+
+def load(name: str) -> Notebook:
+    """A chapter's notebook as plain data, every source one string."""
+    notebook = json.loads(notebook_path(name).read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return notebook
+
+
+def source_hash(notebook: Notebook) -> str:
+    """Hash of all code, in which the repository's address does not count."""
+    code = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    return hashlib.sha256(normalise_address("\n\x00\n".join(code)).encode()).hexdigest()
+
+
+def code_cells(notebook: Notebook) -> list[dict[str, Any]]:
+    """The cells that hold code."""
+    return [c for c in notebook["cells"] if c["cell_type"] == "code"]
+
+
+def prose(notebook: Notebook) -> str:
+    """All Markdown of a chapter."""
+    return "\n\n".join(c["source"] for c in notebook["cells"] if c["cell_type"] == "markdown")
+
+
+def tags_of(cell: dict[str, Any]) -> list[str]:
+    """A cell's tags."""
+    return cell["metadata"].get("tags", [])
+
+
+def is_mechanism(name: str) -> bool:
+    """Whether a chapter presents a mechanism, as opposed to foundations and closing chapters."""
+    return not name.startswith(("foundations/", "closing/"))
+
+
+def joined(output: dict[str, Any]) -> dict[str, Any]:
+    """An output whose texts are single strings, as ``nbformat`` may split them into lines."""
+    data = {k: "".join(v) for k, v in output.get("data", {}).items() if isinstance(v, str | list)}
+    return output | {"text": "".join(output.get("text", "")), "data": data}
