@@ -18,6 +18,9 @@ from attncourse.exercises.remedies import Inputs, Sample, copies
 from attncourse.exercises.verdict import not_yet
 from attncourse.tasks import seeded
 
+_CUT_OFF = "a parameter cut off from the result"
+_FROZEN = "a parameter that is not trained"
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -139,7 +142,7 @@ def demand_trained(module: nn.Module) -> None:
     if frozen:
         raise not_yet(
             f"The parameter `{frozen[0]}` has `requires_grad=False`, so training never changes it.",
-            misconception="a parameter that is not trained",
+            misconception=_FROZEN,
         )
 
 
@@ -150,10 +153,14 @@ class Trainable:
     Attributes:
         arguments: what the module is built with.
         shapes: inputs by name, with their shapes.
+        cut_off: a class whose parameters get no gradient, for the tests.
+        frozen: a class with a parameter that does not require one, for the tests.
     """
 
     arguments: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
+    cut_off: type[nn.Module] | None = None
+    frozen: type[nn.Module] | None = None
 
     def hold(self, bench: Workbench) -> None:
         """Raise unless they do; names what cuts a gradient off."""
@@ -173,7 +180,7 @@ class Trainable:
                 break
         raise not_yet(
             message,
-            misconception="a parameter cut off from the result",
+            misconception=_CUT_OFF,
             details=(
                 ("Expected", f"a gradient for {count} of {count}"),
                 ("Yours", f"{reached} of {count}"),
@@ -181,8 +188,9 @@ class Trainable:
         )
 
     def mistakes(self) -> Sequence[Misconception[type[nn.Module]]]:
-        """None of its own."""
-        return ()
+        """A parameter without its gradient, and one that asks for none."""
+        known = ((_CUT_OFF, self.cut_off), (_FROZEN, self.frozen))
+        return [Misconception(name, "", wrong) for name, wrong in known if wrong is not None]
 
     def _reached(self, module: nn.Module, inputs: Inputs) -> int:
         parameters = list(module.parameters())

@@ -44,11 +44,18 @@ class Misconception(Generic[T]):
         name: how the mistake is called, as in "this looks like ...".
         explanation: why it is one, and where to look.
         wrong: an answer that makes it.
+        also: other answers that make it, and differ from ``wrong`` on some inputs.
     """
 
     name: str
     explanation: str
     wrong: T
+    also: tuple[T, ...] = ()
+
+    @property
+    def forms(self) -> tuple[T, ...]:
+        """All answers that make the mistake."""
+        return (self.wrong, *self.also)
 
     @property
     def message(self) -> str:

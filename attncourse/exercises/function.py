@@ -16,7 +16,7 @@ from attncourse.exercises.exercise import Exercise, Misconception
 from attncourse.exercises.gradients import cut, leaves_of
 from attncourse.exercises.learner import call
 from attncourse.exercises.partial import right_in_part
-from attncourse.exercises.remedies import REPEATED, Inputs, Sample, copies
+from attncourse.exercises.remedies import REPEATED, Inputs, Sample, copies, doubled
 from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
 
 __all__ = ["Case", "FunctionExercise", "Property"]
@@ -205,6 +205,14 @@ class FunctionExercise(Exercise):
             return finding
         if not torch.isfinite(failed.sample.got).all():
             return None
+        wrong = [t.sample.inputs for t in trials if t.difference]
+        if all(right(doubled(inputs)) for inputs in wrong):
+            return Finding(
+                "digits lost to rounding",
+                "In double precision your result is right, in single precision its digits are "
+                "lost. Look for a difference of two large, nearly equal numbers, such as the mean "
+                "of x² less the square of the mean.",
+            )
         number = trials.index(failed)
         drawn = [draw_all(self, seed + n * 10_007)[number].inputs for n in range(_FRESH + 1)]
         passed = [t.sample.inputs for t in trials if t.difference is None]

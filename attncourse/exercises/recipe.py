@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -85,7 +86,7 @@ class Pair(Generic[T]):
 def pairs(mistakes: Sequence[Misconception[T]]) -> Iterator[Pair[T]]:
     """All pairs of mistakes that change different steps of one recipe."""
     for first, second in combinations(mistakes, 2):
-        a, b = changed_steps(first.wrong), changed_steps(second.wrong)
-        if a is None or b is None or a.build is not b.build or a.steps.keys() & b.steps.keys():
-            continue
-        yield Pair(first, second, a.build(**a.steps, **b.steps))
+        for one, other in itertools.product(first.forms, second.forms):
+            a, b = changed_steps(one), changed_steps(other)
+            if a and b and a.build is b.build and not a.steps.keys() & b.steps.keys():
+                yield Pair(first, second, a.build(**a.steps, **b.steps))

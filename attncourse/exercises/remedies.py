@@ -32,6 +32,14 @@ def copies(inputs: Inputs) -> dict[str, Any]:
     return {k: v.clone() if isinstance(v, Tensor) else v for k, v in inputs.items()}
 
 
+def doubled(inputs: Inputs) -> dict[str, Any]:
+    """The inputs, with real tensors in double precision."""
+    return {
+        k: v.double() if isinstance(v, Tensor) and v.is_floating_point() else v
+        for k, v in inputs.items()
+    }
+
+
 @dataclass(frozen=True)
 class Sample:
     """One input, what was expected, and what came."""
@@ -72,6 +80,12 @@ def negative(samples: Sequence[Sample]) -> Iterator[Remedy]:
 def order_of_axes(samples: Sequence[Sample]) -> Iterator[Remedy]:
     """Right once its axes are put into another order, or its elements read in another order."""
     rank = samples[0].got.ndim
+    if len({s.got.ndim for s in samples}) > 1 and all(s.got.ndim > 1 for s in samples):
+        yield Remedy(
+            "axes in another order",
+            "Your result would be right with its last two axes exchanged: `.mT` does it.",
+            lambda sample: sample.got.mT,
+        )
     if not 2 <= rank <= _MOST_AXES or any(s.expected.ndim != rank for s in samples):
         return
     # Short calls first: a swap is a likelier slip than a cycle.
@@ -108,8 +122,10 @@ def _reread(sample: Sample, order: Sequence[int]) -> Tensor | None:
 
 def factor(samples: Sequence[Sample]) -> Iterator[Remedy]:
     """Too large or too small by one factor: a constant, or one that follows from the sizes."""
-    ratios = [_ratio(sample) for sample in samples]
-    if any(ratio is None for ratio in ratios):
+    # Where zero is expected, any factor is as good as another.
+    told = [sample for sample in samples if sample.expected.any()]
+    ratios = [_ratio(sample) for sample in told]
+    if not ratios or any(ratio is None for ratio in ratios):
         return
     known = [float(ratio) for ratio in ratios if ratio is not None]
     if max(known) - min(known) <= _RATIO * abs(known[0]):

@@ -54,7 +54,7 @@ class ValueExercise(Exercise):
         if self._same(given, truth):
             return self.correct("That is right.")
         for mistake in self.misconceptions:
-            if self._same(given, _numbers(mistake.wrong)):
+            if any(self._same(given, _numbers(wrong)) for wrong in mistake.forms):
                 raise not_yet(mistake.message, misconception=mistake.name, details=rows)
         raise self._way(given, truth, rows)
 
