@@ -1,9 +1,10 @@
-"""What the exercises on GLTR claim, computed."""
+"""Answers to the exercises on GLTR, and what the exercises claim, computed."""
 
 import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from attncourse.exercises.temporal.global_local_temporal import (
@@ -15,6 +16,117 @@ from attncourse.exercises.temporal.global_local_temporal import (
 from attncourse.exercises.temporal.global_local_temporal.code import QUERY_GRADIENT
 from attncourse.tasks import seeded
 from attncourse.temporal import DilatedTemporalPyramid, GlobalLocalTemporal, TemporalSelfAttention
+from tests.exercises.answers import Tried, trials
+
+
+def stable(q, k):
+    s = q @ k.transpose(-1, -2)
+    e = (s - s.max(-1, keepdim=True).values).exp()
+    return e / e.sum(-1, keepdim=True)
+
+
+def by_logsumexp(q, k):
+    s = torch.einsum("bie,bje->bij", q, k)
+    return (s - s.logsumexp(2, keepdim=True)).exp()
+
+
+def by_frames(q, k):
+    return torch.stack([(k @ q[:, i, :, None])[..., 0].softmax(1) for i in range(q.shape[1])], 1)
+
+
+def branch_conv(x, taps, rate):
+    return F.conv1d(x.mT, taps, padding=rate, dilation=rate).mT
+
+
+def branch_shifts(x, taps, rate):
+    y = x @ taps[:, :, 1].T
+    if rate < x.shape[1]:
+        before, after = torch.zeros_like(y), torch.zeros_like(y)
+        before[:, rate:] = x[:, :-rate] @ taps[:, :, 0].T
+        after[:, :-rate] = x[:, rate:] @ taps[:, :, 2].T
+        y = y + before + after
+    return y
+
+
+def branch_loops(x, taps, rate):
+    frames = []
+    for t in range(x.shape[1]):
+        y = 0
+        for tap, s in enumerate((t - rate, t, t + rate)):
+            if 0 <= s < x.shape[1]:
+                y = y + x[:, s] @ taps[:, :, tap].T
+        frames.append(y)
+    return torch.stack(frames, dim=1)
+
+
+def branch_ring(x, taps, rate):
+    steps = enumerate((rate, 0, -rate))
+    return sum(x.roll(step, 1) @ taps[:, :, tap].T for tap, step in steps)
+
+
+def query_parts(q, k, g):
+    a = (q @ k.mT).softmax(-1)
+    return (g * a) @ k - (g * a).sum(2, keepdim=True) * (a @ k)
+
+
+def query_jacobian(q, k, g):
+    a = (q @ k.mT).softmax(-1)
+    jacobian = torch.diag_embed(a) - a[..., None] * a[..., None, :]
+    return torch.einsum("bij,bijm,bme->bie", g, jacobian, k)
+
+
+TRIED = {
+    "weights": Tried(
+        right={"stable": stable, "logsumexp": by_logsumexp, "by frames": by_frames},
+        wrong={
+            "overflow": (
+                lambda q, k: (e := (q @ k.mT).exp()) / e.sum(-1, keepdim=True), "an overflow"
+            ),
+            "two": (
+                lambda q, k: (k @ q.mT / k.shape[2] ** 0.5).softmax(2), "The values differ",
+            ),
+            "transposed": (lambda q, k: stable(q, k).mT, "order: `.mT`"),
+            "detached": (lambda q, k: stable(q, k.detach()), "`.detach()`"),
+            "no_grad": (torch.no_grad()(stable), "`torch.no_grad()`"),
+            "shifted": (lambda q, k: stable(q, k).roll(1, 2), "one place too late along axis 2"),
+        },
+    ),
+    "branch": Tried(
+        right={"conv1d": branch_conv, "shifts": branch_shifts, "loops": branch_loops},
+        wrong={
+            "ring": (branch_ring, "a clip that is closed to a ring"),
+            "transposed": (lambda *a: branch_conv(*a).mT, "order: `.mT`"),
+            "two": (
+                lambda x, taps, rate: branch_conv(x, taps.flip(2), rate).relu(),
+                "two mistakes at once",
+            ),
+            "detached": (lambda x, taps, rate: branch_conv(x, taps.detach(), rate), "`.detach()`"),
+            "negative": (lambda *a: -branch_conv(*a), "exactly the negative"),
+        },
+    ),
+    "query_gradient": Tried(
+        right={"parts": query_parts, "Jacobian": query_jacobian},
+        wrong={
+            "negative": (lambda *a: -query_parts(*a), "exactly the negative"),
+            "halved": (lambda *a: query_parts(*a) / 2, "1/2 times the expected one"),
+            "transposed": (lambda *a: query_parts(*a).mT, "order: `.mT`"),
+        },
+    ),
+    "lag_accuracy": Tried(
+        right={"fractions": "4/6, 6/8", "rounded": (0.67, 0.75), "percent": "66.7 %, 75 %"},
+        wrong={
+            "percent": ((200 / 3, 75), "divide it by 100"),
+            "turned": ((0.75, 2 / 3), "stand in another order"),
+            "one": ((2 / 3, 0.5), "look again at number 2: 0.5 is too small"),
+        },
+    ),
+    "who_sees": Tried(
+        right={"text": {"mean": "neither", "TSA mean": "far pairs", "Linear pyramid, mean": "none",
+                        "pyramid, ReLU, mean": ["order"], "GLTR, mean": "order and far pairs"}},
+        wrong={"open": ({"mean": ()}, "Still open")},
+    ),
+}  # fmt: skip
+test_right_answers, test_wrong_answers = trials("temporal/global_local_temporal", TRIED)
 
 
 def test_the_chapter_has_its_five():

@@ -12,6 +12,7 @@ from attncourse.branch.selective_kernel import mix, select
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.shelf import no_softmax, softmax_backward, wrong_axes
 
 CHAPTER = "branch/selective_kernel"
 Draw = Callable[[torch.Generator], dict[str, Any]]
@@ -74,7 +75,6 @@ SELECT = FunctionExercise(
             lambda _, a: a.ndim == 3 and bool((a.sum(dim=1) - 1).abs().max() < 1e-3),
         ),
     ),
-    gradients=("z", "scores"),
     tolerance=Tolerance(relative=1e-4, absolute=1e-5),
     misconceptions=(
         Misconception(
@@ -83,34 +83,18 @@ SELECT = FunctionExercise(
             "do not add up to 1. Split first, and take the softmax over the branches.",
             _selected(lambda t, k: _split(t.softmax(dim=1), k)),
         ),
-        Misconception(
-            "a softmax over the channels",
-            "Here channels compete within a branch. It is the branches of one channel that do: "
-            "take the softmax over axis 1.",
-            _selected(lambda t, k: _split(t, k).softmax(dim=2)),
+        *wrong_axes(
+            lambda axis: _selected(lambda t, k: _split(t, k).softmax(dim=axis)),
+            1,
+            "the branches of one channel",
+            {2: "the channels", 0: "the batch"},
         ),
-        Misconception(
-            "a softmax over the batch",
-            "The weights of an image then depend on its batch mates. Axis 0 counts images, axis 1 "
-            "branches.",
-            _selected(lambda t, k: _split(t, k).softmax(dim=0)),
-        ),
-        Misconception(
-            "a sigmoid for each branch",
-            "Every branch gets its gate by itself, and nothing is chosen: all can be open or shut "
-            "at once. The branches share one unit of weight.",
-            _selected(lambda t, k: _split(t, k).sigmoid()),
-        ),
+        *no_softmax(lambda weigh: _selected(lambda t, k: weigh(_split(t, k))), 1),
         Misconception(
             "scores read channel by channel",
             "The rows of `scores` come branch by branch: all channels of A₁, then all of A₂. "
             "Reshape to (b, k, c); (b, c, k) mixes channels with branches.",
             _selected(lambda t, k: t.unflatten(1, (-1, k)).mT.softmax(dim=1)),
-        ),
-        Misconception(
-            "scores in place of weights",
-            "These numbers can be negative and add up to anything. A softmax makes shares of them.",
-            _selected(_split),
         ),
         Misconception(
             "one choice for all channels",
@@ -184,34 +168,7 @@ SCORE_GRADIENT = FunctionExercise(
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
-        Misconception(
-            "the gradient of the weights, not of the scores",
-            "This is ∂L/∂a. One more step leads through the softmax.",
-            _backward(lambda a, m: m),
-        ),
-        Misconception(
-            "a forgotten mixture",
-            "Raising one score lowers the weights of the other branches. Subtract what the mixture "
-            "earns, and a branch is judged against it.",
-            _backward(lambda a, m: a * m),
-        ),
-        Misconception(
-            "the slope of a sigmoid",
-            "a(1 - a) is the diagonal of the softmax's Jacobian. The other branches' merits enter "
-            "through its off-diagonal entries.",
-            _backward(lambda a, m: a * (1 - a) * m),
-        ),
-        Misconception(
-            "a plain mean over the branches",
-            "The mean merit is weighted by a: a branch that hardly counts hardly matters for it.",
-            _backward(lambda a, m: a * (m - m.mean(dim=1, keepdim=True))),
-        ),
-        Misconception(
-            "a forgotten factor a",
-            "The difference to the mixture is right. The softmax multiplies it by the branch's own "
-            "weight, so a branch that is nearly shut learns slowly.",
-            _backward(lambda a, m: m - (a * m).sum(dim=1, keepdim=True)),
-        ),
+        *softmax_backward(lambda rule: _backward(lambda a, m: rule(a, m, 1)), weight="a"),
         Misconception(
             "a mixture over all channels",
             "The mean merit is taken within one channel, because the softmax is.",

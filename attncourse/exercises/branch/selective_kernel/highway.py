@@ -17,7 +17,9 @@ _SMALL = 1e-4
 
 
 def _layer(
-    forward: Callable[[Tensor, Tensor, Tensor], Tensor], bias: float | None = None
+    forward: Callable[[Tensor, Tensor, Tensor], Tensor],
+    bias: float | None = None,
+    both: bool = False,
 ) -> type[nn.Module]:
     """A class with two linear layers; ``forward`` gets x, W_H x + b_H and W_T x + b_T."""
 
@@ -27,6 +29,8 @@ def _layer(
             self.transform = nn.Linear(channels, channels)
             self.gate = nn.Linear(channels, channels)
             nn.init.constant_(self.gate.bias, gate_bias if bias is None else bias)
+            if both:
+                nn.init.constant_(self.transform.bias, gate_bias)
 
         def forward(self, x: Tensor) -> Tensor:
             return forward(x, self.transform(x), self.gate(x))
@@ -78,6 +82,13 @@ def _shut(bench: Workbench) -> str | None:
     module = bench.build(channels=_CHANNELS, gate_bias=-30.0)
     gap = float((bench.run(module, x=x.clone()).detach() - x).abs().max())
     return f"an output that is off by {gap:.3g}" if gap > _SMALL else None
+
+
+def _filled(bench: Workbench) -> str | None:
+    """Only the gate's biases start at the gate bias."""
+    module = bench.build(channels=_CHANNELS, gate_bias=-7.25)
+    count = sum(int((parameter == -7.25).sum()) for parameter in module.parameters())
+    return f"{count} numbers that start at the gate bias" if count > _CHANNELS else None
 
 
 def _highway(x: Tensor, h: Tensor, t: Tensor) -> Tensor:
@@ -174,6 +185,16 @@ HIGHWAY = ModuleExercise(
                 "With the library's default the gate starts near one half. Fill the gate's bias "
                 "with `gate_bias`.",
                 _layer(_highway, bias=0.0),
+            ),
+        ),
+        Requirement(
+            f"a bias of H that is left alone: {_CHANNELS} numbers start at the gate bias",
+            _filled,
+            Misconception(
+                "the gate's bias given to H as well",
+                "`gate_bias` says where the gate starts. With it H would start far below zero too, "
+                "and its ReLU would pass nothing. Leave H's own bias as the library makes it.",
+                _layer(_highway, both=True),
             ),
         ),
     ),

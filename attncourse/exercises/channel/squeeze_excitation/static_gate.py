@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attncourse.exercises.demands import Trainable
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.module import ModuleExercise, Requirement, Workbench
 
@@ -105,16 +106,6 @@ def _extreme(seen: _Seen) -> float:
 def _between_batches(bench: Workbench) -> str | None:
     gap = float((_see(bench).gates - _see(bench, 1).gates).abs().max())
     return f"gates that differ by up to {gap:.3g} between two batches" if gap > _SMALL else None
-
-
-def _unreached(bench: Workbench) -> str | None:
-    seen = _see(bench)
-    result = bench.run(seen.module, x=seen.x)
-    if result.requires_grad:
-        result.square().sum().backward()
-    parameters = list(seen.module.parameters())
-    reached = sum(p.grad is not None and bool((p.grad != 0).all()) for p in parameters)
-    return None if reached == len(parameters) else f"a gradient for {reached} of {len(parameters)}"
 
 
 STATIC_GATE = ModuleExercise(
@@ -233,13 +224,12 @@ STATIC_GATE = ModuleExercise(
             lambda seen: seen.count != _CHANNELS,
             "{}",
         ),
-        Requirement(
-            "a gradient for every parameter",
-            _unreached,
-            Misconception(
-                "a gate cut off from its parameter",
-                "`.data`, `.detach()` and `torch.no_grad()` stop the gradient, so it never learns.",
-                _gate_module(lambda p, x: _wide(p.detach().sigmoid()) * x),
+        Trainable(
+            {"channels": _CHANNELS},
+            {"x": (3, _CHANNELS, 4, _CHANNELS)},
+            cut_off=_gate_module(lambda p, x: _wide(p.detach().sigmoid()) * x),
+            frozen=_gate_module(
+                lambda p, x: _wide(p.sigmoid()) * x, lambda t: nn.Parameter(t, requires_grad=False)
             ),
         ),
     ),

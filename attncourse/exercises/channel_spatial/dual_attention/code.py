@@ -12,6 +12,7 @@ from attncourse.channel_spatial.dual_attention.position import attend_blocks
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.shelf import Weigh, no_softmax, scaled_anyway, wrong_axes
 
 CHAPTER = "channel_spatial/dual_attention"
 Draw = Callable[[torch.Generator], dict[str, Tensor]]
@@ -27,6 +28,18 @@ def _normal(dtype: torch.dtype = torch.float32, **shapes: tuple[int, ...]) -> Dr
         }
 
     return draw
+
+
+def _raised(draw: Draw, level: float, by: float = 1.0) -> Draw:
+    """Inputs whose energies are large: x stretched ``by``, or q and k with a common part."""
+
+    def raised(generator: torch.Generator) -> dict[str, Tensor]:
+        drawn = {name: by * value for name, value in draw(generator).items()}
+        for name in drawn.keys() & {"q", "k"}:
+            drawn[name][:, 0] = level
+        return drawn
+
+    return raised
 
 
 # 1. The channel map ----------------------------------------------------------------------
@@ -66,6 +79,7 @@ CHANNEL_MAP = FunctionExercise(
     cases=(
         Case("plain", _normal(x=(2, 5, 4, 3))),
         Case("one image, one row", _normal(x=(1, 4, 1, 7))),
+        Case("large energies", _raised(_normal(x=(2, 3, 4, 3)), 0.0, by=10.0)),
         Case("double precision", _normal(torch.float64, x=(3, 6, 5, 5))),
         Case("one position", _normal(x=(2, 3, 1, 1))),
     ),
@@ -75,7 +89,7 @@ CHANNEL_MAP = FunctionExercise(
             lambda _, t: torch.allclose(t.sum(-1), torch.ones_like(t[..., 0])),
         ),
     ),
-    gradients=("x",),
+    tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(
             "the map of the released code",
@@ -83,12 +97,13 @@ CHANNEL_MAP = FunctionExercise(
             "like. To keep `exp` small, subtract the largest entry: `G - max`.",
             lambda x: (-_energy(x)).softmax(dim=-1),
         ),
-        Misconception(
-            "a softmax over the channel that attends",
-            "Your columns sum to 1. Row c belongs to the channel that attends, so normalise over "
-            "the last axis.",
-            lambda x: _energy(x).softmax(dim=-2),
+        *wrong_axes(
+            lambda axis: lambda x: _energy(x).softmax(dim=axis),
+            2,
+            "the channels that are attended to",
+            {1: "the channels that attend", 0: "the batch"},
         ),
+        *no_softmax(lambda weigh: lambda x: weigh(_energy(x)), 2),
         Misconception(
             "an energy divided by the number of positions",
             "A sensible option, `power=1` in the package, but not equation (4): the paper divides "
@@ -100,11 +115,6 @@ CHANNEL_MAP = FunctionExercise(
             "You divide by the lengths of the channels. In (4) a strong channel has large "
             "energies.",
             _cosines,
-        ),
-        Misconception(
-            "a missing softmax",
-            "This is the energy G of (4). Equation (5) makes weights of it.",
-            _energy,
         ),
         Misconception(
             "a map of one number for each channel",
@@ -119,6 +129,10 @@ CHANNEL_MAP = FunctionExercise(
 
 def _likeness(q: Tensor, k: Tensor) -> Tensor:
     return q.mT @ k
+
+
+def _gathered(weigh: Weigh) -> Callable[..., Tensor]:
+    return lambda q, k, v: v @ weigh(_likeness(q, k)).mT
 
 
 POSITION = FunctionExercise(
@@ -146,9 +160,10 @@ POSITION = FunctionExercise(
     cases=(
         Case("plain", _normal(q=(2, 3, 12), k=(2, 3, 12), v=(2, 5, 12))),
         Case("one image", _normal(q=(1, 2, 6), k=(1, 2, 6), v=(1, 6, 6))),
+        Case("large energies", _raised(_normal(q=(2, 3, 7), k=(2, 3, 7), v=(2, 4, 7)), 12.0)),
         Case("double precision", _normal(torch.float64, q=(2, 4, 9), k=(2, 4, 9), v=(2, 3, 9))),
     ),
-    gradients=("q", "k", "v"),
+    tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(
             "a map that is not transposed",
@@ -156,26 +171,22 @@ POSITION = FunctionExercise(
             "With one row for each query it must be `v @ s.mT`.",
             lambda q, k, v: v @ _likeness(q, k).softmax(-1),
         ),
-        Misconception(
-            "a softmax over the queries",
-            "Your weights of one query do not sum to 1. Normalise over the keys.",
-            lambda q, k, v: v @ _likeness(q, k).softmax(-2).mT,
+        *wrong_axes(
+            lambda axis: _gathered(lambda s: s.softmax(axis)),
+            2,
+            "the keys of a query",
+            {1: "the queries", 0: "the batch"},
         ),
-        Misconception(
-            "a scale of one over the root of d",
+        *no_softmax(_gathered, 2),
+        scaled_anyway(
+            lambda scale: lambda q, k, v: v @ (scale(q.shape[1]) * _likeness(q, k)).softmax(-1).mT,
             "That is the scaled dot product of Transformers. Equation (2) has no scale; with "
             "`scaled_dot_product_attention` pass `scale=1.0`.",
-            lambda q, k, v: v @ (_likeness(q, k) / q.shape[1] ** 0.5).softmax(-1).mT,
         ),
         Misconception(
             "queries and keys that have changed places",
             "Your row i belongs to key i. Equation (2) has one row for each query.",
             lambda q, k, v: v @ _likeness(k, q).softmax(-1).mT,
-        ),
-        Misconception(
-            "a missing softmax",
-            "You add up the values by raw likeness, which may be negative and grows with n.",
-            lambda q, k, v: v @ _likeness(q, k).mT,
         ),
     ),
 )

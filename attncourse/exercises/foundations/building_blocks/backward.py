@@ -10,6 +10,7 @@ from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.foundations.building_blocks.fold import CHAPTER, Draw, Function
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
 
 
 def _batch(b: int, c: int, h: int, w: int, eps: float) -> Draw:
@@ -32,6 +33,7 @@ def _by_autograd(x: Tensor, gamma: Tensor, g: Tensor, eps: float) -> Tensor:
     return torch.autograd.grad(y, x, g)[0]
 
 
+@recipe
 def _backward(
     *,
     dims: tuple[int, ...] = (0, 2, 3),

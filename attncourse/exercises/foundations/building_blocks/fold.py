@@ -11,6 +11,7 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
 
 CHAPTER = "foundations/building_blocks"
 Function = Callable[..., Tensor]
@@ -20,11 +21,17 @@ _MAP = (2, 3)
 # 1. Std pooling --------------------------------------------------------------------------
 
 
-def _maps(*shape: int, eps: float, flat: bool = False, dtype: torch.dtype = torch.float32) -> Draw:
-    """Draws maps that are not centred; with ``flat`` the first channel is constant."""
+def _maps(
+    *shape: int,
+    eps: float,
+    flat: bool = False,
+    level: float = 0.7,
+    dtype: torch.dtype = torch.float32,
+) -> Draw:
+    """Draws maps around ``level``; with ``flat`` the first channel is constant."""
 
     def draw(generator: torch.Generator) -> dict[str, Tensor | float]:
-        x = 0.7 + 1.5 * torch.randn(shape, generator=generator, dtype=dtype)
+        x = level + 1.5 * torch.randn(shape, generator=generator, dtype=dtype)
         if flat:
             x[:, 0] = 2.0
         return {"x": x, "eps": eps}
@@ -55,7 +62,6 @@ STD_POOL = FunctionExercise(
     explanation="The eps inside the root gives a constant map the gradient 0 and not NaN.",
     reference=lambda x, eps: (x.var(dim=_MAP, correction=0) + eps).sqrt(),
     alternatives=(
-        lambda x, eps: (x.square().mean(_MAP) - x.mean(_MAP).square() + eps).sqrt(),
         lambda x, eps: (
             ((x.flatten(2) - x.flatten(2).mean(-1)[..., None]) ** 2).mean(-1).add(eps) ** 0.5
         ),
@@ -65,6 +71,7 @@ STD_POOL = FunctionExercise(
         Case("one image", _maps(1, 4, 3, 6, eps=0.01)),
         Case("a constant map among others", _maps(2, 3, 4, 4, eps=0.01, flat=True)),
         Case("one position", _maps(3, 4, 1, 1, eps=0.04)),
+        Case("bright maps of little contrast", _maps(2, 3, 4, 5, eps=0.05, level=2000.0)),
         Case("double precision", _maps(3, 2, 5, 4, eps=0.02, dtype=torch.float64)),
     ),
     properties=(
@@ -73,7 +80,6 @@ STD_POOL = FunctionExercise(
             lambda inputs, got: bool((got >= inputs["eps"] ** 0.5 - 1e-4).all()),
         ),
     ),
-    gradients=("x",),
     misconceptions=(
         Misconception(
             "an unbiased variance",
@@ -156,6 +162,7 @@ def _rows(weight: Tensor, bias: Tensor) -> Tensor:
     return torch.cat([weight.flatten(1), bias[:, None]], dim=1)
 
 
+@recipe
 def _fold(
     scale: Callable[..., Tensor] = lambda gamma, var, eps: gamma / (var + eps).sqrt(),
     bias: Callable[..., Tensor] = lambda a, b, beta, mean: beta + a * (b - mean),

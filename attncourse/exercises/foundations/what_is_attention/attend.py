@@ -12,10 +12,15 @@ from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.foundations.what_is_attention.softmax import CHAPTER, Draw
 from attncourse.exercises.function import Case, FunctionExercise
+from attncourse.exercises.recipe import recipe
+from attncourse.exercises.shelf import Weigh, lost_scale, no_softmax, wrong_axes
 
 
-def _attention_inputs(b: int, n: int, m: int, d: int, e: int) -> Draw:
-    """Draws with n >= m >= 4; every row and every column of the mask holds both values."""
+def _attention_inputs(b: int, n: int, m: int, d: int, e: int, level: float = 0.0) -> Draw:
+    """Draws with n >= m >= 4; every row and every column of the mask holds both values.
+
+    A ``level`` is what all queries and keys have in common: it makes every score large.
+    """
 
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
         def randn(*shape: int) -> Tensor:
@@ -25,23 +30,27 @@ def _attention_inputs(b: int, n: int, m: int, d: int, e: int) -> Draw:
         row = torch.arange(n)
         mask[:, row, row % m] = True
         mask[:, row, (row + 1) % m] = False
-        return {"q": randn(b, n, d), "k": randn(b, m, d), "v": randn(b, m, e), "mask": mask}
+        q, k = randn(b, n, d), randn(b, m, d)
+        q[..., 0] += level
+        k[..., 0] = k[..., 0] / max(level, 1.0) + level
+        return {"q": q, "k": k, "v": randn(b, m, e), "mask": mask}
 
     return draw
 
 
+@recipe
 def _attend(
     *,
     scale: Callable[[Tensor], float] = lambda k: k.shape[-1] ** -0.5,
     masked: Callable[[Tensor, Tensor], Tensor] = lambda s, mask: s.masked_fill(~mask, -torch.inf),
-    axis: int = -1,
+    weigh: Weigh = lambda s: s.softmax(-1),
     after: Callable[[Tensor, Tensor], Tensor] = lambda p, mask: p,
     apply: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
 ) -> Callable[..., Tensor]:
     """Masked scaled dot-product attention, with one step changed by each argument."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        weights = masked(scale(k) * q @ k.mT, mask).softmax(dim=axis)
+        weights = weigh(masked(scale(k) * q @ k.mT, mask))
         return apply(after(weights, mask), v)
 
     return attend
@@ -77,36 +86,24 @@ ATTEND = FunctionExercise(
         Case("plain", _attention_inputs(2, 6, 4, 5, 3)),
         Case("as many keys as queries", _attention_inputs(3, 4, 4, 8, 2)),
         Case("long keys", _attention_inputs(1, 6, 5, 64, 3)),
+        Case("large scores", _attention_inputs(2, 5, 4, 6, 2, level=25.0)),
         Case("values of one number", _attention_inputs(2, 5, 4, 9, 1)),
     ),
     gradients=("q", "k", "v"),
-    tolerance=Tolerance(relative=1e-4, absolute=1e-5),
+    tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
-        Misconception(
-            "scores that are not scaled",
-            "The spread of q·k grows like √d. Divide the scores by it.",
-            _attend(scale=lambda k: 1.0),
+        *lost_scale(lambda scale: _attend(scale=lambda k: scale(k.shape[-1]))),
+        *wrong_axes(
+            lambda axis: _attend(weigh=lambda s: s.softmax(axis)),
+            2,
+            "the keys of a query",
+            {1: "the queries", 0: "the batch"},
         ),
-        Misconception(
-            "a missing square root",
-            "The variance of q·k is d, so its spread is √d. Divided by d the scores nearly vanish.",
-            _attend(scale=lambda k: 1 / k.shape[-1]),
-        ),
+        *no_softmax(lambda weigh: _attend(weigh=weigh), 2)[:1],
         Misconception(
             "a scale from the number of keys",
             "The sum in q·k runs over the d entries of a key, so √d is what it takes.",
             _attend(scale=lambda k: k.shape[-2] ** -0.5),
-        ),
-        Misconception(
-            "a scale that multiplies",
-            "Divide by √d; multiplying spreads the scores even more.",
-            _attend(scale=lambda k: k.shape[-1] ** 0.5),
-        ),
-        Misconception(
-            "a softmax over the queries",
-            "Then the queries compete for each key. Each query shares one unit of weight among "
-            "the keys: `dim=-1`.",
-            _attend(axis=-2),
         ),
         Misconception(
             "a mask read as 'ignore'",

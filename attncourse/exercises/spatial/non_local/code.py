@@ -10,10 +10,19 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
+from attncourse.exercises.shelf import (
+    Weigh,
+    no_softmax,
+    scaled_anyway,
+    softmax_backward,
+    wrong_axes,
+)
 from attncourse.spatial.non_local.functional import softmax_weights
 
 CHAPTER = "spatial/non_local"
 Draw = Callable[[torch.Generator], dict[str, Tensor]]
+Function = Callable[..., Tensor]
 
 # 1. The map ------------------------------------------------------------------------------
 
@@ -27,6 +36,22 @@ def _queries(
         return {"q": scale * q, "k": k}
 
     return draw
+
+
+@recipe
+def _map(
+    weigh: Weigh = lambda s: s.softmax(2), scale: Callable[[int], float] = lambda d: 1.0
+) -> Function:
+    """The map, with one step changed by each argument."""
+    return lambda q, k: weigh(scale(q.shape[2]) * (q @ k.mT))
+
+
+def _weighed(weigh: Weigh) -> Function:
+    return _map(weigh=weigh)
+
+
+def _scaled(scale: Callable[[int], float]) -> Function:
+    return _map(scale=scale)
 
 
 WEIGHTS = FunctionExercise(
@@ -63,36 +88,21 @@ WEIGHTS = FunctionExercise(
             lambda _, a: bool(torch.isclose(a.sum(dim=-1), torch.ones_like(a[..., 0])).all()),
         ),
     ),
-    gradients=("q", "k"),
     tolerance=Tolerance(relative=1e-4, absolute=1e-4),
     misconceptions=(
-        Misconception(
-            "a softmax over the queries",
-            "Your columns add up to 1. Each query divides its own weight, so normalise along the "
-            "last axis, the keys.",
-            lambda q, k: (q @ k.mT).softmax(dim=1),
+        *wrong_axes(
+            lambda axis: _weighed(lambda s: s.softmax(axis)),
+            2,
+            "the keys of a query",
+            {1: "the queries", 0: "the batch"},
         ),
-        Misconception(
-            "a softmax over the batch",
-            "Along axis 0 the images of a batch compete. The weights of one image must not "
-            "depend on its batch mates.",
-            lambda q, k: (q @ k.mT).softmax(dim=0),
-        ),
-        Misconception(
-            "scaled logits",
-            "You divide by the root of d. The authors' code does, the paper's equation does not.",
-            lambda q, k: (q @ k.mT / q.shape[2] ** 0.5).softmax(dim=2),
-        ),
+        *no_softmax(_weighed, 2),
+        scaled_anyway(_scaled, "The authors' code does so as well, the paper's equation does not."),
         Misconception(
             "the dot-product form",
             "This divides the bare products by the number of keys: equation (5). Here every "
             "product is exponentiated and divided by the sum of its row.",
             lambda q, k: q @ k.mT / k.shape[1],
-        ),
-        Misconception(
-            "bare logits",
-            "These are the similarities. A softmax makes weights of them.",
-            lambda q, k: q @ k.mT,
         ),
     ),
 )
@@ -156,33 +166,12 @@ LOGIT_GRADIENT = FunctionExercise(
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
+        *softmax_backward(lambda rule: lambda A, v, u: rule(A, u @ v.mT, 2), weight="A"),
         Misconception(
-            "the gradient of the weights",
-            "This is ∂L/∂A. The softmax is still to come.",
-            lambda A, v, u: u @ v.mT,
-        ),
-        Misconception(
-            "a softmax without rivals",
-            "You multiply by A alone, as if the weights of a row were free. Raising one lowers "
-            "all others: subtract the row's weighted mean.",
-            lambda A, v, u: A * (u @ v.mT),
-        ),
-        Misconception(
-            "the slope of a sigmoid",
-            "A (1 - A) is the diagonal of the Jacobian. The entries beside the diagonal count "
-            "as well.",
-            lambda A, v, u: A * (1 - A) * (u @ v.mT),
-        ),
-        Misconception(
-            "a plain mean of the row",
-            "The mean that is subtracted is weighted by A.",
-            lambda A, v, u: A * (u @ v.mT - (u @ v.mT).mean(dim=2, keepdim=True)),
-        ),
-        Misconception(
-            "a forgotten A",
-            "The difference is right. Multiply it by A: a key that is not looked at gets no "
-            "gradient.",
-            lambda A, v, u: u @ v.mT - (u * (A @ v)).sum(dim=2, keepdim=True),
+            "the softmax of the queries",
+            "You sum over the queries. The logits of one query share a softmax: subtract the mean "
+            "over the keys, axis 2.",
+            lambda A, v, u: A * (u @ v.mT - (A * (u @ v.mT)).sum(dim=1, keepdim=True)),
         ),
     ),
 )

@@ -11,6 +11,7 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise
+from attncourse.exercises.recipe import recipe
 from attncourse.spatial.recurrent_attention.sensor import read_glimpse, window_centre
 
 CHAPTER = "spatial/recurrent_attention"
@@ -29,7 +30,14 @@ def _images(b: int, c: int, h: int, w: int, size: int, reach: float = 1.0) -> Dr
     return draw
 
 
-def _read(x: Tensor, columns: Tensor, rows: Tensor, size: int, aligned: bool = False) -> Tensor:
+def _read(
+    x: Tensor,
+    columns: Tensor,
+    rows: Tensor,
+    size: int,
+    aligned: bool = False,
+    outside: str = "zeros",
+) -> Tensor:
     """Windows of ``size`` around pixel coordinates (b,), as a learner may write them."""
     height, width = x.shape[2:]
     offset = torch.arange(size, dtype=x.dtype) - (size - 1) / 2
@@ -41,38 +49,45 @@ def _read(x: Tensor, columns: Tensor, rows: Tensor, size: int, aligned: bool = F
     grid = torch.stack(
         [across[:, None, :].expand(-1, size, -1), down[:, :, None].expand(-1, -1, size)], dim=-1
     )
-    return F.grid_sample(x, grid, align_corners=aligned)
+    return F.grid_sample(x, grid, align_corners=aligned, padding_mode=outside)
 
 
-def _window(
-    x: Tensor,
-    location: Tensor,
-    size: int,
+@recipe
+def _sensor(
     *,
     swapped: bool = False,
-    centre: bool = False,
+    middle: Callable[[Tensor, int, int], Tensor] = window_centre,
     one_side: bool = False,
     whole: bool = False,
     corner: bool = False,
-) -> Tensor:
+    clamped: bool = False,
+    outside: str = "zeros",
+    aligned: bool = False,
+) -> Function:
     """The sensor at one scale, with one step changed by each argument."""
-    height, width = x.shape[2:]
-    if swapped:
-        location = location.flip(1)
-    if one_side:
-        height = width
-    if centre:
-        columns = (location[:, 0] + 1) * width / 2 - 0.5
-        rows = (location[:, 1] + 1) * height / 2 - 0.5
-    else:
-        columns = window_centre(location[:, 0], size, width)
-        rows = window_centre(location[:, 1], size, height)
-    if corner:
-        columns, rows = columns + (size - 1) / 2, rows + (size - 1) / 2
-    if whole:
-        columns = (columns - (size - 1) / 2).round() + (size - 1) / 2
-        rows = (rows - (size - 1) / 2).round() + (size - 1) / 2
-    return _read(x, columns, rows, size)
+
+    def glimpse(x: Tensor, location: Tensor, size: int) -> Tensor:
+        height, width = x.shape[2:]
+        location = location.flip(1) if swapped else location
+        location = location.clamp(-1, 1) if clamped else location
+        columns = middle(location[:, 0], size, width)
+        rows = middle(location[:, 1], size, width if one_side else height)
+        if corner:
+            columns, rows = columns + (size - 1) / 2, rows + (size - 1) / 2
+        if whole:
+            columns = (columns - (size - 1) / 2).round() + (size - 1) / 2
+            rows = (rows - (size - 1) / 2).round() + (size - 1) / 2
+        return _read(x, columns, rows, size, aligned=aligned, outside=outside)
+
+    return glimpse
+
+
+def _on_the_border(location: Tensor, size: int, length: int) -> Tensor:
+    return (location + 1) * length / 2 - 0.5
+
+
+def _unbounded(location: Tensor, size: int, length: int) -> Tensor:
+    return (length - 1) / 2 + location * (length - size) / 2
 
 
 def _half_pixel(x: Tensor, location: Tensor, size: int) -> Tensor:
@@ -108,60 +123,70 @@ GLIMPSE = FunctionExercise(
     explanation="One call reads a window for each image of the batch, and its gradient reaches "
     "the location as well.",
     reference=lambda x, location, size: read_glimpse(x, location, size)[:, 0],
-    alternatives=(
-        _window,
-        lambda x, location, size: _read(
-            x,
-            window_centre(location[:, 0], size, x.shape[3]),
-            window_centre(location[:, 1], size, x.shape[2]),
-            size,
-            aligned=True,
-        ),
-    ),
+    alternatives=(_sensor(), _sensor(aligned=True)),
     cases=(
-        Case("plain", _images(4, 1, 20, 20, 8)),
+        Case("plain", _images(4, 1, 10, 10, 5)),
         Case("not square", _images(3, 2, 12, 19, 5)),
         Case("one image", _images(1, 3, 9, 14, 4)),
-        Case("near the middle", _images(5, 1, 16, 24, 6, reach=0.2)),
+        Case("near the middle", _images(5, 1, 11, 13, 4, reach=0.2)),
+        Case("a window larger than the image", _images(3, 1, 5, 8, 7)),
+        Case("locations beyond the border", _images(4, 1, 9, 7, 4, reach=2.0)),
     ),
-    gradients=("x", "location"),
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(
             "a location taken as (row, column)",
             "A location is (x, y): its first number goes with the width, its second with the "
             "height.",
-            lambda x, location, size: _window(x, location, size, swapped=True),
+            _sensor(swapped=True),
         ),
         Misconception(
             "the centre mapped to the border",
             "At l = 1 half of your window lies outside. Equation (1) scales by (W - size)/2, so "
             "that the window ends where the image ends.",
-            lambda x, location, size: _window(x, location, size, centre=True),
+            _sensor(middle=_on_the_border),
         ),
         Misconception(
             "one side length for both axes",
             "You use the width for rows too. A circulating port has this slip; square images hide "
             "it.",
-            lambda x, location, size: _window(x, location, size, one_side=True),
+            _sensor(one_side=True),
         ),
         Misconception(
             "windows at whole pixels",
             "Rounding finds the nearest pixels, but then no gradient reaches the location. Read "
             "between the pixels.",
-            lambda x, location, size: _window(x, location, size, whole=True),
+            _sensor(whole=True),
         ),
         Misconception(
             "a window that starts at its middle",
             "The point from equation (1) is the window's middle, so the offsets run from "
             "-(size - 1)/2 to (size - 1)/2.",
-            lambda x, location, size: _window(x, location, size, corner=True),
+            _sensor(corner=True),
         ),
         Misconception(
             "half a pixel lost on the way to grid_sample",
             "With `align_corners=False` pixel j of n lies at (2 j + 1)/n - 1; the formula "
             "2 j/(n - 1) - 1 belongs to `align_corners=True`.",
             _half_pixel,
+        ),
+        Misconception(
+            "a large window that moves the wrong way",
+            "Where the window is larger than the image, (W - size)/2 is negative and turns the "
+            "location round. Equation (1) has max(W - size, 0): such a window stays in the middle.",
+            _sensor(middle=_unbounded),
+        ),
+        Misconception(
+            "a repeated border",
+            "Outside the image you read its border again. There (2) reads zeros: "
+            "`padding_mode='zeros'`, and no clamped index.",
+            _sensor(outside="border"),
+        ),
+        Misconception(
+            "a clamped location",
+            "You hold the location between -1 and 1. Equation (1) does not: beyond them the window "
+            "leaves the image, and reads zeros there.",
+            _sensor(clamped=True),
         ),
     ),
 )

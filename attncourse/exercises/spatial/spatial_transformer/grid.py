@@ -11,6 +11,7 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
 from attncourse.spatial.spatial_transformer.sampler import target_points
 from attncourse.spatial.spatial_transformer.warps import Affine
 
@@ -29,6 +30,12 @@ def _corners(size: int, like: Tensor) -> Tensor:
     return torch.linspace(-1, 1, size).to(like)
 
 
+def _corners_or_middle(size: int, like: Tensor) -> Tensor:
+    """As PyTorch places them: a single point in the middle."""
+    return _corners(size, like) if size > 1 else torch.zeros(1).to(like)
+
+
+@recipe
 def _grid(
     axis: Callable[[int, Tensor], Tensor] = _axis,
     *,
@@ -103,13 +110,13 @@ GRID = FunctionExercise(
             "steps along a row are equal, since an affine map is a straight one", _affine_in_x
         ),
     ),
-    gradients=("theta",),
     misconceptions=(
         Misconception(
             "points from corner to corner",
             "Your outermost points are at -1 and 1, the centres of the corner pixels. That is "
             "`align_corners=True`; here -1 and 1 are the pixels' outer edges.",
             _grid(_corners),
+            also=(_grid(_corners_or_middle),),
         ),
         Misconception(
             "a shift left out",
@@ -204,7 +211,6 @@ COMPOSE = FunctionExercise(
         Case("shifts alone", _two(2, pure=True)),
         Case("double precision", _two(3, torch.float64)),
     ),
-    gradients=("first", "second"),
     tolerance=Tolerance(relative=1e-4, absolute=1e-4),
     misconceptions=(
         Misconception(

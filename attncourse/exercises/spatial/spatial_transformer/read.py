@@ -13,6 +13,7 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
 from attncourse.exercises.spatial.spatial_transformer.grid import CHAPTER, Draw, Function
 from attncourse.spatial.spatial_transformer.sampler import bilinear_sample
 from attncourse.spatial.spatial_transformer.warps import control_points, radial, spline_basis
@@ -37,6 +38,7 @@ def _library(**options: Any) -> Function:
     return lambda x, grid: F.grid_sample(x, grid, **({"align_corners": False} | options))
 
 
+@recipe
 def _corner_by_corner(*, mask: bool = True, opposite: bool = False) -> Any:
     """The four neighbours written out, with one step changed by each argument."""
 
@@ -96,7 +98,6 @@ SAMPLE = FunctionExercise(
             lambda inputs, y: bool(y.abs().max() <= inputs["x"].abs().max() * (1 + 1e-5)),
         ),
     ),
-    gradients=("x", "grid"),
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(
@@ -146,6 +147,7 @@ def _mean_of_four(x: Tensor, grid: Tensor) -> Tensor:
 # 5. The spline ---------------------------------------------------------------------------
 
 
+@recipe
 def _spline(
     kernel: Callable[[Tensor], Tensor] = radial, *, conditions: bool = True, affine: bool = True
 ) -> Function:

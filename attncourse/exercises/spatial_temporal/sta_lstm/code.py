@@ -11,6 +11,8 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
+from attncourse.exercises.shelf import overflow, wrong_axes
 from attncourse.spatial_temporal.sta_lstm import before, gated
 
 CHAPTER = "spatial_temporal/sta_lstm"
@@ -20,12 +22,12 @@ Draw = Callable[[torch.Generator], dict[str, Tensor]]
 
 
 def _skeletons(
-    b: int, t: int, k: int, dtype: torch.dtype = torch.float32, spread: float = 1
+    b: int, t: int, k: int, dtype: torch.dtype = torch.float32, spread: float = 1, level: float = 0
 ) -> Draw:
-    """Draws scores of joints (b, t, k), stretched by ``spread``, and skeletons (b, t, k, 3)."""
+    """Draws scores of joints (b, t, k), stretched and raised, and skeletons (b, t, k, 3)."""
 
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
-        scores = spread * torch.randn(b, t, k, generator=generator, dtype=dtype)
+        scores = level + spread * torch.randn(b, t, k, generator=generator, dtype=dtype)
         return {"scores": scores, "x": torch.randn(b, t, k, 3, generator=generator, dtype=dtype)}
 
     return draw
@@ -65,6 +67,7 @@ GATE_JOINTS = FunctionExercise(
         Case("plain", _skeletons(2, 5, 4)),
         Case("one frame of one clip", _skeletons(1, 1, 6)),
         Case("scores far apart", _skeletons(3, 4, 5, spread=5)),
+        Case("scores that `exp` cannot hold", _skeletons(2, 3, 6, level=200.0)),
         Case("double precision", _skeletons(4, 3, 7, dtype=torch.float64)),
     ),
     properties=(
@@ -73,7 +76,6 @@ GATE_JOINTS = FunctionExercise(
             lambda inputs, y: bool((y * inputs["x"] >= 0).all()),
         ),
     ),
-    gradients=("scores", "x"),
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(
@@ -82,18 +84,14 @@ GATE_JOINTS = FunctionExercise(
             "Multiply by K: even gates then change nothing.",
             _by(lambda s: s.softmax(dim=2)),
         ),
-        Misconception(
-            "a softmax over the frames",
-            "Your gates of a joint add up over time, so that a joint competes with itself at other "
-            "moments. Let the joints of one frame compete: `dim=2`.",
-            _by(lambda s: s.shape[2] * s.softmax(dim=1)),
+        *wrong_axes(
+            lambda axis: _by(lambda s: s.shape[2] * s.softmax(dim=axis)),
+            2,
+            "the joints of one frame",
+            {1: "the frames", 0: "the batch"},
+            {1: "A joint then competes with itself at other moments."},
         ),
-        Misconception(
-            "a softmax over the batch",
-            "The gates of a clip depend on its batch mates. Axis 0 is the batch, axis 2 the "
-            "joints.",
-            _by(lambda s: s.shape[2] * s.softmax(dim=0)),
-        ),
+        overflow(lambda weigh: _by(lambda s: s.shape[2] * weigh(s)), 2),
         Misconception(
             "a factor T in place of K",
             "The gates of a frame share 1 among K joints. How many frames there are does not "
@@ -161,7 +159,6 @@ BEFORE = FunctionExercise(
     properties=(
         Property("the first state is zero", lambda _, past: bool((past[:, 0] == 0).all())),
     ),
-    gradients=("h",),
     misconceptions=(
         Misconception(
             "states that are not shifted",
@@ -211,6 +208,7 @@ def _by_autograd(z: Tensor, beta: Tensor, y: Tensor) -> Tensor:
     return torch.autograd.grad(loss, beta)[0]
 
 
+@recipe
 def _frame_gradient(
     *,
     mean: bool = True,

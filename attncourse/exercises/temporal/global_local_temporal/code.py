@@ -11,6 +11,8 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.recipe import recipe
+from attncourse.exercises.shelf import no_softmax, scaled_anyway, softmax_backward, wrong_axes
 from attncourse.temporal.global_local_temporal.attention import temporal_weights
 from attncourse.temporal.global_local_temporal.pyramid import pyramid
 
@@ -65,38 +67,22 @@ WEIGHTS = FunctionExercise(
         Case("one frame", _pairs(2, 1, 4)),
     ),
     properties=(Property("every row sums to 1", _rows_sum_to_one),),
-    gradients=("q", "k"),
     misconceptions=(
-        Misconception(
-            "a softmax over the queries",
-            "Now every column sums to 1: frames compete for being the one who asks. The frames "
-            "that are asked, the last axis, must compete.",
-            lambda q, k: (q @ k.mT).softmax(dim=1),
+        *wrong_axes(
+            lambda axis: lambda q, k: (q @ k.mT).softmax(dim=axis),
+            2,
+            "the frames that are asked",
+            {1: "the frames that ask", 0: "the clips of the batch"},
         ),
-        Misconception(
-            "a softmax over the clips",
-            "Axis 0 counts the clips of the batch. What one clip gets must not depend on another.",
-            lambda q, k: (q @ k.mT).softmax(dim=0),
-        ),
-        Misconception(
-            "scores divided by the square root of e",
-            "That is scaled dot-product attention. GLTR's authors do not divide.",
-            lambda q, k: (q @ k.mT / q.shape[2] ** 0.5).softmax(dim=2),
+        *no_softmax(lambda weigh: lambda q, k: weigh(q @ k.mT), 2),
+        scaled_anyway(
+            lambda scale: lambda q, k: (scale(q.shape[2]) * (q @ k.mT)).softmax(dim=2),
+            "That is scaled dot-product attention; GLTR's authors do not divide.",
         ),
         Misconception(
             "queries and keys exchanged",
             "Row i must hold the products of query i with all keys: `q @ k.mT`.",
             lambda q, k: (k @ q.mT).softmax(dim=2),
-        ),
-        Misconception(
-            "scores in place of weights",
-            "The products are right. Turn every row into shares that sum to 1.",
-            lambda q, k: q @ k.mT,
-        ),
-        Misconception(
-            "a sigmoid in place of the softmax",
-            "With a sigmoid every frame is weighed by itself, and a row does not sum to 1.",
-            lambda q, k: (q @ k.mT).sigmoid(),
         ),
     ),
 )
@@ -121,6 +107,21 @@ def _clip(
 
 def _branch(x: Tensor, taps: Tensor, rate: int) -> Tensor:
     return pyramid(x, taps[None], (rate,), keep_input=False)
+
+
+@recipe
+def _changed(
+    *, dilated: bool = True, backwards: bool = False, turned: bool = False, relu: bool = False
+) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """The branch, with one step changed by each argument."""
+
+    def branch(x: Tensor, taps: Tensor, rate: int) -> Tensor:
+        taps = taps.flip(2) if backwards else taps
+        taps = taps.transpose(0, 1) if turned else taps
+        y = _branch(x, taps, rate if dilated else 1)
+        return y.relu() if relu else y
+
+    return branch
 
 
 def _padded(x: Tensor, taps: Tensor, rate: int, mode: str) -> Tensor:
@@ -165,23 +166,22 @@ BRANCH = FunctionExercise(
         Case("a clip shorter than the reach", _clip(1, 3, 4, 3)),
         Case("double precision", _clip(3, 8, 2, 2, dtype=torch.float64)),
     ),
-    gradients=("x", "taps"),
     misconceptions=(
         Misconception(
             "a branch that is not dilated",
             "You read the next frame on either side whatever the rate. Go `rate` frames away.",
-            lambda x, taps, rate: _branch(x, taps, 1),
+            _changed(dilated=False),
         ),
         Misconception(
             "time that runs backwards",
             "Tap 0 belongs to the earlier frame, t - r, and tap 2 to the later one.",
-            lambda x, taps, rate: _branch(x, taps.flip(2), rate),
+            _changed(backwards=True),
         ),
         Misconception(
             "a transposed tap",
             "`taps[:, :, l]` maps a frame to a frame, W x. For rows of frames that is "
             "`x @ taps[:, :, l].T`.",
-            lambda x, taps, rate: _branch(x, taps.transpose(0, 1), rate),
+            _changed(turned=True),
         ),
         Misconception(
             "a clip that is closed to a ring",
@@ -197,7 +197,7 @@ BRANCH = FunctionExercise(
         Misconception(
             "a ReLU that is not in (1)",
             "GLTR's pyramid is linear. The chapter says what follows from that.",
-            lambda x, taps, rate: _branch(x, taps, rate).relu(),
+            _changed(relu=True),
         ),
     ),
 )
@@ -247,10 +247,8 @@ QUERY_GRADIENT = FunctionExercise(
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-7),
     misconceptions=(
-        Misconception(
-            "the average key left out",
-            "When one score rises, its rivals lose: subtract the average key of the row.",
-            lambda q, k, g: (g * temporal_weights(q, k)) @ k,
+        *softmax_backward(
+            lambda rule: lambda q, k, g: rule(temporal_weights(q, k), g, 2) @ k, weight="A"
         ),
         Misconception(
             "a plain average of the keys",
@@ -259,17 +257,6 @@ QUERY_GRADIENT = FunctionExercise(
                 (g * temporal_weights(q, k)) @ k
                 - (g * temporal_weights(q, k)).sum(2, keepdim=True) * k.mean(1, keepdim=True)
             ),
-        ),
-        Misconception(
-            "a forgotten factor A_ij",
-            "A key that got no weight has no pull: every term is multiplied by its A_ij.",
-            lambda q, k, g: g @ k - g.sum(2, keepdim=True) * (temporal_weights(q, k) @ k),
-        ),
-        Misconception(
-            "the slope of a sigmoid",
-            "A(1 - A) is how a weight answers to its own score. It answers to its rivals' scores "
-            "too, by - A_ij A_im.",
-            lambda q, k, g: (g * temporal_weights(q, k) * (1 - temporal_weights(q, k))) @ k,
         ),
         Misconception(
             "the gradient of the keys",
