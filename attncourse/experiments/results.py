@@ -104,10 +104,7 @@ class Results:
         Raises:
             KeyError: if nothing was recorded under these names; the message says what was.
         """
-        if experiment not in self.experiments:
-            known = ", ".join(self.experiments) or "nothing"
-            raise KeyError(f"no runs of {experiment!r} in {self.chapter}; recorded: {known}")
-        entry = self.experiments[experiment]
+        entry = self._entry(experiment)
         runs = [run for run in entry["runs"] if run["variant"] == variant]
         if not runs:
             known = ", ".join(self.variants(experiment)) or "nothing"
@@ -142,7 +139,7 @@ class Results:
             return found if seeds is None else found.only(seeds)
 
         base = against or names[0]
-        entry = self.experiments[experiment]
+        entry = self._entry(experiment)
         stored = {run["variant"]: run["role"] for run in entry["runs"]}
         return compare(
             {name: scores(name) for name in names},
@@ -153,13 +150,19 @@ class Results:
             title=f"{entry['data']}, {entry['budget']['steps']:,} steps",
         )
 
+    def _entry(self, experiment: str) -> dict[str, Any]:
+        if experiment not in self.experiments:
+            known = ", ".join(self.experiments) or "nothing"
+            raise KeyError(f"no runs of {experiment!r} in {self.chapter}; recorded: {known}")
+        return self.experiments[experiment]
+
     def variants(self, experiment: str) -> list[str]:
         """Names of the recorded variants, in order."""
-        return list(dict.fromkeys(run["variant"] for run in self.experiments[experiment]["runs"]))
+        return list(dict.fromkeys(run["variant"] for run in self._entry(experiment)["runs"]))
 
     def devices(self, experiment: str) -> list[str]:
         """Where the runs were made."""
-        return sorted({run["device"] for run in self.experiments[experiment]["runs"]})
+        return sorted({run["device"] for run in self._entry(experiment)["runs"]})
 
 
 def scale_of(experiment: Experiment) -> Scale:

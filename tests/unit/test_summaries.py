@@ -233,5 +233,9 @@ def test_a_comparison_counts_its_comparisons():
     fresh = results.compare("e", seeds=range(1, 3))
     assert sorted(fresh["c"].scores) == [1, 2]
     assert fresh["c"].gain.seeds == 2
+    with pytest.raises(KeyError, match="no runs of 'f' in c/x; recorded: e"):
+        results.compare("f")
+    with pytest.raises(KeyError, match="no runs of variant 'd' in 'e'; recorded: a, b, c"):
+        results.compare("e", against="d")
     with pytest.raises(KeyError, match="no variant 'b' in this comparison; it has: a, c"):
         other["b"]
