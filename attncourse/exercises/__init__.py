@@ -5,12 +5,17 @@ A chapter's exercises stand in ``exercises/<category>/<stem>``, a file or a pack
 ``tests/exercises`` holds every one of them to its promises.  The kinds:
 
 =================  ==============================================================================
-FunctionExercise   a function, against a reference on fresh inputs; gradients too, if asked for
+FunctionExercise   a function, against a reference on fresh inputs; and gradients too
 ModuleExercise     a class, against requirements and, with its own weights, a reference
 ValueExercise      a number or several: predict, then measure
 ChoiceExercise     one option, such as the line with the bug
 TableExercise      the labels that belong to each row of a table
 =================  ==============================================================================
+
+Known mistakes are written once: ``recipe`` builds answers with one step changed, so that two
+changes can be recognised together, and ``shelf`` holds the mistakes that chapters share, such as a
+softmax over another axis.  ``remedies`` and ``partial`` find what any exercise may meet, such as a
+sign, a factor or exchanged axes, by undoing it.
 
 Examples:
     >>> from attncourse.exercises import check

@@ -211,7 +211,7 @@ class FunctionExercise(Exercise):
                 "digits lost to rounding",
                 "In double precision your result is right, in single precision its digits are "
                 "lost. Look for a difference of two large, nearly equal numbers, such as the mean "
-                "of x² less the square of the mean.",
+                "of x² less the square of the mean, or for an `exp` that leaves its range.",
             )
         number = trials.index(failed)
         drawn = [draw_all(self, seed + n * 10_007)[number].inputs for n in range(_FRESH + 1)]

@@ -69,6 +69,15 @@ CUTS: tuple[tuple[str, Callable[[], AbstractContextManager[Any]]], ...] = (
     ("`.detach()`", lambda: _Undo(lambda f: f is torch.Tensor.detach or f is torch.detach, False)),
     ("`.data`", lambda: _Undo(lambda f: f == torch.Tensor.data.__get__, False)),  # type: ignore[attr-defined]
     ("`torch.no_grad()`", lambda: _Undo(None, True)),
+    (
+        "`requires_grad=False`",
+        lambda: _Undo(
+            lambda f: (
+                f == torch.Tensor.requires_grad_ or f == torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+            ),
+            False,
+        ),
+    ),
 )
 
 

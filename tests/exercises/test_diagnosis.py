@@ -226,6 +226,7 @@ CUT = {
         "Your code uses `.detach()`, which cuts it off: without it the gradient is right.",
     ),
     "no_grad": (torch.no_grad()(lambda x: right(x)), "Your code uses `torch.no_grad()`"),
+    "switched off": (lambda x: right(x.requires_grad_(False)), "uses `requires_grad=False`"),
     "tensor": (lambda x: torch.tensor(right(x).tolist(), dtype=x.dtype), "`.tolist()`"),
     "inference": (torch.inference_mode()(lambda x: right(x)), "no gradient can pass"),
 }
@@ -238,6 +239,29 @@ def test_what_cuts_a_gradient_is_named(how):
     found = exercise().check(answer, 0)
     assert found.status is Status.NOT_YET
     assert words in found.message
+
+
+def test_lost_digits_are_told_from_a_wrong_formula():
+    def spread(x):
+        return x.var(dim=1, correction=0)
+
+    wanted = exercise(
+        reference=spread,
+        cases=(Case("bright", lambda g: {"x": 3000 + torch.randn(4, 9, generator=g)}),),
+        misconceptions=(),
+    )
+    for seed in range(20):
+        found = wanted.check(lambda x: x.square().mean(1) - x.mean(1).square(), seed)
+        assert found.misconception == "digits lost to rounding"
+        assert wanted.check(lambda x: x.var(1), seed).misconception != "digits lost to rounding"
+
+
+def test_a_mistake_may_have_several_forms():
+    def other(x):
+        return x.sum() + 0 * x
+
+    known = Misconception("a sum", "Look.", lambda x: x.sum() + 1 + 0 * x, also=(other,))
+    assert exercise(misconceptions=(known,)).check(other, 0).misconception == "a sum"
 
 
 def test_a_detach_that_does_no_harm_is_not_blamed():
