@@ -83,6 +83,8 @@ class Results:
     def save(self, path: Path) -> None:
         """Write atomically, with each variant's summary beside its runs."""
         for name, entry in self.experiments.items():
+            if name not in self.scales and "summary" in entry:
+                continue  # recorded by experiments that are not at hand: nothing of it has changed
             entry["summary"] = {}
             for variant in self.variants(name):
                 values = self.values(name, variant)

@@ -215,6 +215,20 @@ def test_a_recorded_run_without_items_is_made_again_for_them(tmp_path):
     assert all("recorded already" in line for line in lines)
 
 
+def test_recording_one_experiment_leaves_the_summaries_of_the_others(tmp_path):
+    """The bounds of the others are not at hand when only one is run."""
+    out = tmp_path / "x.json"
+    one, two = (grid_experiment(name, NARROW) for name in ("one", "two"))
+    record("c/x", [one, two], range(2), out, say=lambda line: None)
+    before = json.loads(out.read_text())["experiments"]
+    assert before["one"]["summary"]["narrow"]["over"] == "2 seeds and 397 test items"
+    assert before["one"]["summary"]["narrow"]["low"] >= 0  # two seeds alone would go below
+    record("c/x", [two], range(3), out, say=lambda line: None)
+    after = json.loads(out.read_text())["experiments"]
+    assert after["one"] == before["one"]
+    assert after["two"]["summary"]["narrow"]["seeds"] == 3
+
+
 def test_another_test_set_is_another_run(tmp_path):
     out = tmp_path / "x.json"
     _recorded(out)
