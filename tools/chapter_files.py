@@ -30,6 +30,7 @@ def chapters() -> list[str]:
 
 
 def entries(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """All entries of a part of the table of contents, those below others included."""
     found = []
     for entry in part.get("chapters", []) + part.get("sections", []):
         found += [entry, *entries(entry)]

@@ -13,7 +13,7 @@ import chapter_rules as rules
 import numpy as np
 import pytest
 import yaml
-from chapter_files import entries
+from chapter_files import entries as entries_of
 
 from attncourse.views.warp import read_bilinear, warp_points
 
@@ -26,7 +26,7 @@ SLOWER = 6
 def pages():
     """Every page of the table of contents, from the source, so that none is forgotten."""
     toc = yaml.safe_load((rules.ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    entries = [entry["file"] for part in toc["parts"] for entry in entries(part)]
+    entries = [entry["file"] for part in toc["parts"] for entry in entries_of(part)]
     return [f"{file}.html" for file in (toc["root"], *entries)]
 
 
