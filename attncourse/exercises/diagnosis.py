@@ -79,7 +79,10 @@ class Diagnosis:
         return self._all(lambda s: self._same(remedy.apply(s), s.expected))
 
     def _equals(self, other: Callable[[Sample], Tensor | None]) -> bool:
-        return self._all(lambda s: self._same(s.got, other(s)))
+        # NaN everywhere equals NaN everywhere, whatever it came from.
+        return any(torch.isfinite(s.got).all() for s in self.samples) and self._all(
+            lambda s: self._same(s.got, other(s))
+        )
 
     def _all(self, holds: Callable[[Sample], bool]) -> bool:
         return all(map(holds, self.samples)) and all(map(holds, self._fresh_samples()))

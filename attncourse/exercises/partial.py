@@ -17,7 +17,8 @@ from attncourse.exercises.remedies import Inputs
 
 #: Whether the answer is right on an input; ``None`` where that cannot be said.
 Judge = Callable[[Inputs], bool | None]
-_FEWEST = 2
+#: Shorter axes agree too often with something else that is small.
+_FEWEST = 3
 
 
 def right_in_part(
@@ -44,10 +45,14 @@ def right_in_part(
         )
     for longer, shorter in itertools.permutations(_lengths(drawn[0]), 2):
         a, b = longer.of(drawn[0]), shorter.of(drawn[0])
+        if a is None or b is None or not a > b >= _FEWEST:
+            continue
+        # A third length shows that it takes equal ones, and not just shorter ones.
+        third = b + 1 if b + 1 < a else b - 1
         if (
-            a > b >= _FEWEST
-            and all(longer.of(inputs) == shorter.of(inputs) for inputs in passed)
+            all(longer.of(inputs) == shorter.of(inputs) for inputs in passed)
             and all(judge(_cut(inputs, a, b)) for inputs in drawn)
+            and all(judge(_cut(inputs, a, third)) is False for inputs in drawn)
         ):
             return Finding(
                 "right where two lengths are equal",
@@ -63,9 +68,10 @@ class _Axis:
     name: str
     number: int
 
-    def of(self, inputs: Inputs) -> int:
-        """Its length."""
-        return int(inputs[self.name].shape[self.number])
+    def of(self, inputs: Inputs) -> int | None:
+        """Its length; ``None`` where a tensor has fewer axes."""
+        shape = inputs[self.name].shape
+        return int(shape[self.number]) if self.number < len(shape) else None
 
     def __str__(self) -> str:
         return f"axis {self.number} of `{self.name}`"

@@ -256,6 +256,22 @@ def test_lost_digits_are_told_from_a_wrong_formula():
         assert wanted.check(lambda x: x.var(1), seed).misconception != "digits lost to rounding"
 
 
+def test_nan_everywhere_is_no_mistake_by_itself():
+    known = Misconception("a division by zero", "Look.", lambda x: x / 0 * 0)
+    found = exercise(misconceptions=(known,)).check(lambda x: (x - x) / 0, 0)
+    assert found.misconception is None
+    assert "NaN or infinity" in found.message
+
+
+def test_right_on_short_axes_is_not_taken_for_right_on_equal_ones():
+    def long_wrong(x):
+        return right(x) if x.shape[3] <= 4 else right(x) * x[0, 0, 0, 0]
+
+    assert exercise().check(long_wrong, 0).misconception is None
+    varied = exercise(cases=(Case("matrix", maps(3, 4, 5, 6)), Case("image", maps(2, 2, 2, 2))))
+    assert varied.check(lambda x: right(x) * x[0, 0, 0, 0], 0).misconception is None
+
+
 def test_a_mistake_may_have_several_forms():
     def other(x):
         return x.sum() + 0 * x

@@ -97,7 +97,7 @@ ATTEND = FunctionExercise(
             lambda axis: _attend(weigh=lambda s: s.softmax(axis)),
             2,
             "the keys of a query",
-            {1: "the queries", 0: "the batch"},
+            {1: "the queries"},
         ),
         *no_softmax(lambda weigh: _attend(weigh=weigh), 2)[:1],
         Misconception(
