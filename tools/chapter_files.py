@@ -25,15 +25,14 @@ Notebook = dict[str, Any]
 def chapters() -> list[str]:
     """Every notebook of the table of contents, as ``category/mechanism``."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [entry["file"] for part in toc["parts"] for entry in entries(part)]
+    files = [entry["file"] for part in toc["parts"] for entry in _entries(part)]
     return [f.removeprefix("book/") for f in files if (ROOT / f"{f}.ipynb").exists()]
 
 
-def entries(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """All entries of a part of the table of contents, those below others included."""
+def _entries(part: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for entry in part.get("chapters", []) + part.get("sections", []):
-        found += [entry, *entries(entry)]
+        found += [entry, *_entries(entry)]
     return found
 
 

@@ -31,6 +31,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
+from attncourse.layers import whole
 
 
 def squeeze(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
@@ -145,9 +146,8 @@ class SqueezeExcitation(Attention):
 
     def g(self, x: Tensor) -> Tensor:
         """The gates s, (b, c)."""
-        return excite(
-            squeeze(x), self.reduce.weight, self.reduce.bias, self.expand.weight, self.expand.bias
-        )
+        # ``excite`` on the layers themselves, so that whatever replaces or hooks them is heard.
+        return torch.sigmoid(self.expand(F.relu(self.reduce(squeeze(x)))))
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """The gated features, (b, c, h, w)."""
@@ -165,9 +165,11 @@ class SqueezeExcitation(Attention):
 
 def hidden_width(channels: int, reduction: int = 16, hidden_channels: int | None = None) -> int:
     """Number of hidden units: ``hidden_channels`` if given, else ``channels // reduction``."""
+    whole(channels=channels, reduction=reduction)
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1")
     if hidden_channels is not None:
+        whole(hidden_channels=hidden_channels)
         if hidden_channels < 1:
             raise ValueError(f"hidden_channels={hidden_channels} must be at least 1")
         return hidden_channels

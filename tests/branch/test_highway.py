@@ -9,6 +9,8 @@ from torch import nn
 
 from attncourse.branch import Highway
 from attncourse.branch.selective_kernel.highway import carry, highway_reference
+from tests.contract.specimen import of_torch
+from tests.contract.training import assert_starts
 
 
 def example(seed=0, b=3, c=5):
@@ -168,6 +170,24 @@ def test_reset_repeats_the_construction():
     for one, two in zip(fresh.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
     assert (fresh.gate.bias == -4).all()
+
+
+def test_it_starts_as_promised():
+    torch.manual_seed(5)
+    assert_starts(
+        Highway(64),
+        {
+            "transform.weight": ("normal", (2 / 64) ** 0.5),
+            "transform.bias": ("constant", 0.0),
+            "gate.weight": of_torch(64),
+            "gate.bias": ("constant", -4.0),
+        },
+    )
+
+
+def test_one_unit_is_enough():
+    x = torch.ones(2, 1)
+    assert Highway(1)(x).shape == x.shape
 
 
 def test_what_does_not_fit_is_refused():

@@ -154,7 +154,7 @@ def training_moves_the_statistics_once(make):
 def a_batch_of_one_is_refused_in_training(make):
     """By name and with remedies; in eval mode, or without batch statistics, it is fine."""
     module, x = built(make, ARGUMENTS).train(), example(b=1)
-    with pytest.raises(ValueError, match=r"batch of one .* training mode: .*\.eval\(\)"):
+    with pytest.raises(ValueError, match=r"\(1, 4, 4, 3\) in training mode: .*\.eval\(\)"):
         module(x)
     assert module.eval()(x).shape == x.shape
     module.train()
@@ -471,6 +471,22 @@ SPECIMEN = Specimen(
         never_builds_the_stack,
         large_maps_do_not_overflow,
     ),
+    starts=(
+        (
+            {"channels": 64, "groups": 4, "reduction": 2},
+            {
+                "convs.*": ("normal", (2 / (16 * 9)) ** 0.5),
+                "reduce.weight": ("normal", 0.01),
+                "scores.weight": ("normal", 0.01),
+                "norms.*.weight": ("constant", 1.0),
+                "norms.*.bias": ("constant", 0.0),
+                "norm.weight": ("constant", 1.0),
+                "norm.bias": ("constant", 0.0),
+            },
+        ),
+    ),
+    smallest=({"channels": 1, "groups": 1, "reduction": 1, "min_hidden": 1, "dilations": (1,)},),
+    loud={"channels": 256, "groups": 4},
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
         {"channels": 64},

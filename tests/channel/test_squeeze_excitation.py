@@ -17,7 +17,7 @@ from attncourse.channel.squeeze_excitation import (
     squeeze,
     squeeze_excitation_reference,
 )
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
 
@@ -299,6 +299,10 @@ SPECIMEN = Specimen(
         logits_have_low_rank,
         golden_values,
     ),
+    starts=(
+        ({"channels": 64, "reduction": 4}, {"reduce.*": of_torch(64), "expand.*": of_torch(16)}),
+    ),
+    smallest=({"channels": 1, "reduction": 1}, {"channels": 1, "hidden_channels": 1}),
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
         {"channels": 64},

@@ -23,7 +23,7 @@ from attncourse.channel_spatial.dual_attention.position import (
     position_parameters,
 )
 from attncourse.measure import count_macs, peak_bytes
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
 
@@ -493,6 +493,17 @@ class UncheckedChannel(DualChannelAttention):
         pass
 
 
+class Unvalidated(DualAttention):
+    """No check of the input, in the block and in its branches."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.position.__class__, self.channel.__class__ = UncheckedPosition, UncheckedChannel
+
+    def validate(self, x):
+        pass
+
+
 class HalfReset(DualAttention):
     """reset_parameters that forgets a branch."""
 
@@ -519,10 +530,9 @@ MUTANTS = (
         c.__name__: c
         for c in (
             FullWidth, OpenAtTheStart, WithoutResidual, TwoResiduals, OneAfterTheOther, OneScale,
-            HoldsTheMap, SwappedMaps, InPlace, OneSize, ForgetsDevice, HalfReset,
+            HoldsTheMap, SwappedMaps, InPlace, OneSize, ForgetsDevice, Unvalidated, HalfReset,
         )
     }
-    | {"Unvalidated": other(UncheckedPosition, UncheckedChannel)}
 )  # fmt: skip
 
 
@@ -559,6 +569,19 @@ SPECIMEN = Specimen(
         never_holds_the_map,
         half_precision_does_not_overflow,
     ),
+    starts=(
+        (
+            {"channels": 64, "reduction": 2},
+            {
+                "position.query.*": of_torch(64),
+                "position.key.*": of_torch(64),
+                "position.value.*": of_torch(64),
+                "position.alpha": ("constant", 0.0),
+                "channel.beta": ("constant", 0.0),
+            },
+        ),
+    ),
+    smallest=tuple({"channels": 1, "reduction": 1, "form": form} for form in FORMS),
     mutants=MUTANTS,
     grid=(
         {"channels": 64},

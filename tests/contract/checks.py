@@ -17,7 +17,27 @@ import torch
 from torch import Tensor
 
 from attncourse.measure import count_macs
+from tests.contract.half_precision import loud_features_stay_finite, softmax_weights_stay_single
+from tests.contract.owned_layers import (
+    every_layer_is_called_on_the_way_back,
+    parametrised_weights_are_used,
+    pruned_weights_are_trained,
+    replaced_and_hooked_layers_are_heard,
+)
 from tests.contract.specimen import Make, Specimen, built, opened
+from tests.contract.training import (
+    batch_statistics_are_the_batch_s,
+    smallest_arguments_are_allowed,
+    starts_as_promised,
+)
+from tests.contract.transforms import (
+    can_be_traced,
+    gradients_of_each_sample,
+    runs_and_counts_without_data,
+    second_derivatives_or_a_way_to_them,
+    vmap_over_batches,
+    whole_numbers_are_asked_for,
+)
 
 TOLERANCE = {"atol": 1e-10, "rtol": 1e-10}
 
@@ -270,4 +290,19 @@ CHECKS: tuple[Callable[[Specimen, Make], None], ...] = (
     wrong_inputs_are_refused,
     wrong_arguments_are_refused,
     repr_names_what_differs,
+    starts_as_promised,
+    smallest_arguments_are_allowed,
+    whole_numbers_are_asked_for,
+    batch_statistics_are_the_batch_s,
+    softmax_weights_stay_single,
+    loud_features_stay_finite,
+    replaced_and_hooked_layers_are_heard,
+    parametrised_weights_are_used,
+    pruned_weights_are_trained,
+    every_layer_is_called_on_the_way_back,
+    vmap_over_batches,
+    gradients_of_each_sample,
+    second_derivatives_or_a_way_to_them,
+    can_be_traced,
+    runs_and_counts_without_data,
 )

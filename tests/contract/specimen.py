@@ -60,6 +60,10 @@ class Specimen:
         captured: places in a row of ``sizes`` that a captured graph fixes, such as the number of
             frames where torch unrolls a recurrence.
         half_tolerance: how far half precision may be from float32.
+        loud: arguments that give features as many as 256 channels, for half precision.
+        starts: (constructor arguments, pattern of a parameter's name -> what its docstring promises
+            of its start: a normal spread, a uniform bound, or a constant).
+        smallest: constructor arguments that are just allowed.
         excused: check -> why this mechanism does not promise it.  The mechanism must indeed fail
             an excused check, so that no excuse outlives its reason.
     """
@@ -78,6 +82,9 @@ class Specimen:
     dynamic: tuple[int, ...] = (0, 2, 3)
     captured: tuple[int, ...] = ()
     half_tolerance: float = 0.1
+    loud: Mapping[str, Any] = field(default_factory=lambda: {"channels": 256})
+    starts: Sequence[tuple[Mapping[str, Any], Mapping[str, tuple[str, Any]]]] = ()
+    smallest: Sequence[Mapping[str, Any]] = ()
     excused: Mapping[str, str] = field(default_factory=dict)
 
     def x(self, arguments: Mapping[str, Any], *sizes: int, **like: Any) -> Tensor:
@@ -85,6 +92,11 @@ class Specimen:
         shape = self.input_shape(arguments, *(sizes or self.sizes[0]))
         generator = torch.Generator().manual_seed(sum(shape))
         return torch.randn(shape, generator=generator, dtype=torch.float64).to(**like)
+
+
+def of_torch(fan_in: int) -> tuple[str, float]:
+    """PyTorch's default for linear layers, convolutions and their biases: +-1 / sqrt(fan_in)."""
+    return "uniform", fan_in**-0.5
 
 
 def specimens() -> list[Specimen]:

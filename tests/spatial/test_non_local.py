@@ -23,7 +23,7 @@ from attncourse.spatial.non_local.functional import (
     softmax_weights,
 )
 from attncourse.spatial.non_local.pairwise import MODES, project
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {"channels": 6}
 SOFTMAX = ("gaussian", "embedded_gaussian")
@@ -517,6 +517,22 @@ SPECIMEN = Specimen(
         "every_parameter_learns": "the bias of phi adds one number to a whole row of logits, "
         "which the softmax takes out: a promise of its own says that all others learn",
     },
+    starts=(
+        (
+            {"channels": 64},
+            {
+                "pairwise.*": of_torch(64),
+                "value.*": of_torch(64),
+                "out.*": of_torch(32),
+                "norm.*": ("constant", 0.0),
+            },
+        ),
+        (
+            {"channels": 64, "norm": False},
+            {"pairwise.*": of_torch(64), "value.*": of_torch(64), "out.*": ("constant", 0.0)},
+        ),
+    ),
+    smallest=tuple({"channels": 1, "reduction": 1, "mode": mode} for mode in MODES),
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
         {"channels": 64},

@@ -26,7 +26,7 @@ from attncourse.spatial.recurrent_attention.sensor import (
     read_glimpse_reference,
     window_centre,
 )
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {
     "channels": 2, "classes": 3, "steps": 3, "glimpse": 2, "scales": 2, "features": 4, "width": 5,
@@ -397,6 +397,38 @@ SPECIMEN = Specimen(
         what_and_where_learn_apart,
         costs_the_same_for_every_image,
     ),
+    starts=(
+        (
+            {"channels": 1, "scales": 3, "features": 64, "width": 49, "context": 4},
+            {
+                "what_in.*": of_torch(3 * 64),
+                "what_out.*": of_torch(64),
+                "where_in.*": of_torch(2),
+                "where_out.*": of_torch(64),
+                "lower.*": of_torch(49),
+                "upper.*": of_torch(49),
+                "coarse.*": of_torch(16),
+                "emit.*": ("constant", 0.0),
+                "classify.*": of_torch(49),
+            },
+        ),
+    ),
+    smallest=(
+        {"channels": 1, "classes": 1, "steps": 2, "glimpse": 1, "features": 1, "width": 1},
+        {
+            "channels": 1,
+            "classes": 1,
+            "steps": 1,
+            "glimpse": 1,
+            "features": 1,
+            "width": 1,
+            "context": 1,
+        },
+    ),
+    excused={
+        "batch_statistics_are_the_batch_s": "in training the locations are drawn at random, and "
+        "the output is a record of them: promises of its own hold both",
+    },
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
         {"channels": 1, "layers": 1, "product": False},

@@ -29,7 +29,7 @@ from attncourse.spatial.spatial_transformer.warps import (
     radial,
     spline_basis,
 )
-from tests.contract.specimen import Specimen, built, opened
+from tests.contract.specimen import Specimen, built, of_torch, opened
 
 #: One feature: with more of them the contract's random weights throw most readings off the image.
 ARGUMENTS = {"channels": 2, "hidden_channels": 2, "features": 1}
@@ -378,6 +378,22 @@ SPECIMEN = Specimen(
         reading_is_linear_and_convex,
         golden_values,
         parameters_stay_small_in_low_precision,
+    ),
+    starts=(
+        (
+            {"channels": 3, "hidden_channels": 8},
+            {
+                "localisation.near.*": of_torch(3 * 25),
+                "localisation.far.*": of_torch(8 * 9),
+                "localisation.mix.*": of_torch(3 * 16),
+                "regress.weight": ("constant", 0.0),
+                "regress.bias": ("constant", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)),
+            },
+        ),
+    ),
+    smallest=(
+        {"channels": 1, "hidden_channels": 1, "features": 1, "out_size": (1, 1)},
+        {"channels": 1, "hidden_channels": 1, "features": 1, "warp": ThinPlateSpline(2)},
     ),
     mutants={m.__name__: m for m in MUTANTS},
     grid=(

@@ -27,7 +27,7 @@ from attncourse.spatial_temporal.sta_lstm.loss import (
     weight_penalty,
 )
 from attncourse.spatial_temporal.sta_lstm.reference import sta_lstm_reference
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {"joints": 4, "classes": 3, "hidden": 5, "gate_hidden": 4}
 
@@ -139,15 +139,11 @@ def lets_no_frame_start_shut(make):
 
 
 def _joint_gates(net, frames, past):
-    return joint_gates(
-        frames, past, net.joint_look.weight, net.joint_look.bias, net.joint_recall.weight,
-        net.joint_score.weight, net.joint_score.bias,
-    )  # fmt: skip
+    return joint_gates(frames, past, net.joint_look, net.joint_recall, net.joint_score)
 
 
 def _frame_gates(net, frames, past):
-    look = net.frame_look
-    return frame_gates(frames, past, look.weight, look.bias, net.frame_recall.weight)
+    return frame_gates(frames, past, net.frame_look, net.frame_recall)
 
 
 class RemembersThisFrame(SpatioTemporalLSTM):
@@ -406,6 +402,29 @@ SPECIMEN = Specimen(
         does_not_grow_with_the_length_of_the_clip,
         lets_no_frame_start_shut,
     ),
+    starts=(
+        (
+            {"joints": 20, "classes": 10, "hidden": 49, "gate_hidden": 36},
+            {
+                "joint_memory.*": of_torch(36),
+                "frame_memory.*": of_torch(36),
+                "memory.*": of_torch(49),
+                "joint_look.*": of_torch(60),
+                "joint_recall.*": of_torch(36),
+                "joint_score.*": of_torch(36),
+                "frame_look.weight": of_torch(60),
+                "frame_look.bias": ("constant", 1.0),
+                "frame_recall.*": of_torch(36),
+                "readout.*": of_torch(49),
+            },
+        ),
+    ),
+    smallest=(
+        {"joints": 1, "classes": 1, "coordinates": 1, "hidden": 1, "gate_hidden": 1},
+        {"joints": 1, "classes": 1, "coordinates": 1, "hidden": 1, "gate_hidden": 1,
+         "where": False, "when": False},
+    ),
+    loud={"joints": 64, "coordinates": 4},
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
         {"joints": 20, "classes": 10},

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from attncourse.measure import peak_bytes
 from attncourse.temporal import DilatedTemporalPyramid, GlobalLocalTemporal, TemporalSelfAttention
 from attncourse.temporal.global_local_temporal import CARD, global_local_temporal_reference
-from attncourse.temporal.global_local_temporal.attention import temporal_weights, weigh_and_gather
+from attncourse.temporal.global_local_temporal.attention import attend, temporal_weights
 from attncourse.temporal.global_local_temporal.pyramid import (
     coupled_lags,
     pyramid,
     pyramid_reference,
 )
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {"channels": 3}
 COLLAPSED = {"channels": 3, "rates": (1, 2, 4), "keep_input": False}
@@ -591,6 +591,21 @@ SPECIMEN = Specimen(
         "every_parameter_learns": "the bias of the keys adds one number to all scores of a query, "
         "which the softmax takes out: a promise of its own says that all others learn",
     },
+    starts=(
+        (
+            {"channels": 16},
+            {
+                "pyramid.weight": ("normal", 0.001),
+                "attention.output.*": of_torch(32),
+                "attention.norm.*": ("constant", 0.0),
+                "attention.[!no]*": of_torch(64),
+            },
+        ),
+    ),
+    smallest=(
+        {"channels": 1, "rates": (1,), "reduction": 2},
+        {"channels": 1, "rates": (1,), "reduction": 1, "keep_input": False},
+    ),
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
         {"channels": 128},
@@ -726,16 +741,16 @@ def test_a_fresh_block_is_far_from_saturated():
 def test_huge_scores_stay_finite_in_half_precision():
     q = torch.full((1, 3, 64), 100.0, dtype=torch.float16)
     weights = temporal_weights(q, q)
-    assert weights.dtype == torch.float16
+    assert weights.dtype == torch.float32
     assert torch.isfinite(weights).all()
     torch.testing.assert_close(weights.float().sum(dim=2), torch.ones(1, 3), atol=1e-3, rtol=0)
 
 
-def test_weigh_and_gather_is_both_in_one():
+def test_attend_is_both_in_one():
     q, k, v = (randn(2, 7, 5, seed=n) for n in range(3))
     for tau in (1.0, 2.2):
         torch.testing.assert_close(
-            weigh_and_gather(q, k, v, tau), temporal_weights(q, k, tau) @ v, atol=1e-12, rtol=0
+            attend(q, k, v, tau), temporal_weights(q, k, tau) @ v, atol=1e-12, rtol=0
         )
 
 

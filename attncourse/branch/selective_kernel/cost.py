@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attncourse.layers import whole
+
 #: Weights of a 3x3 kernel, whatever its dilation.
 _TAPS = 9
 
 
 def hidden_width(channels: int, reduction: int = 16, min_hidden: int = 32) -> int:
     """Number of hidden units d: ``channels // reduction``, but no fewer than ``min_hidden``."""
+    whole(reduction=reduction, min_hidden=min_hidden)
     if reduction < 1:
         raise ValueError(f"reduction={reduction} must be an integer divisor of at least 1")
     if min_hidden < 1:

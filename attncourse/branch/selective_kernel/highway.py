@@ -29,6 +29,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention
+from attncourse.layers import whole
 
 
 def carry(
@@ -98,6 +99,7 @@ class Highway(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        whole(channels=channels)
         if channels < 1:
             raise ValueError(f"channels={channels} must be at least 1")
         self.channels, self.gate_bias = channels, gate_bias

@@ -41,6 +41,8 @@ from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
 from attncourse.branch.selective_kernel.cost import hidden_width, multiply_adds, parameter_count
+from attncourse.layers import accepted, check_statistics, is_plain, whole
+from attncourse.precision import softmax
 
 
 def fuse(paths: Sequence[Float[Tensor, "b c h w"]]) -> Float[Tensor, "b c"]:
@@ -211,25 +213,19 @@ class SelectiveKernel(Attention):
     def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is (b, channels, h, w), with b > 1 in training."""
         validate_features(x, self.channels)
-        # Another kind of normalisation in its place, such as SyncBatchNorm, sees other values.
-        if type(self.norm) is nn.BatchNorm1d and self.norm.training and x.shape[0] == 1:
-            raise ValueError(
-                f"x is a batch of one (shape {tuple(x.shape)}) in training mode: batch "
-                f"normalisation of the {self.norm.num_features} hidden units would have one value "
-                f"for each and subtract it from itself; pass two images or more, call .eval(), or "
-                f"put another normalisation in the place of .norm"
-            )
+        check_statistics(self.norm, "norm", x.shape[0], x)
 
     def branches(self, x: Tensor) -> list[Tensor]:
         """Equation (7): the k branches, each (b, c, h, w)."""
-        # The ReLU writes into what the normalisation has made, which nobody else sees.
         pairs = zip(self.convs, self.norms, strict=True)
-        return [F.relu(norm(conv(x)), inplace=True) for conv, norm in pairs]
+        # The ReLU writes into what a plain normalisation has made, which nobody else sees.
+        return [F.relu(n(conv(x)), inplace=is_plain(n, nn.BatchNorm2d)) for conv, n in pairs]
 
     def weigh(self, paths: Sequence[Tensor]) -> Tensor:
         """Equations (8) to (10): the weights (b, k, c) of given branches."""
-        z = F.relu(self.norm(self.reduce(fuse(paths).to(self.reduce.weight.dtype))))
-        return select(z, self.scores.weight, len(self.dilations))
+        z = F.relu(self.norm(self.reduce(accepted(self.reduce, fuse(paths)))))
+        # ``select`` on the layer itself, so that whatever replaces or hooks it is heard.
+        return softmax(self.scores(z).unflatten(1, (len(self.dilations), -1)), dim=1)
 
     def g(self, x: Tensor) -> Tensor:
         """The weights of the branches, (b, k, c)."""
@@ -262,6 +258,7 @@ class SelectiveKernel(Attention):
 
 
 def _check_branches(channels: int, dilations: Sequence[int], groups: int, stride: int) -> None:
+    whole(channels=channels, dilations=dilations, groups=groups, stride=stride)
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1")
     if not len(dilations) or min(dilations) < 1:

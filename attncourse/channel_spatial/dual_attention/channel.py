@@ -28,6 +28,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, validate_features
+from attncourse.layers import whole
 from attncourse.precision import attention_map
 
 
@@ -108,6 +109,7 @@ class DualChannelAttention(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        whole(channels=channels, sign=sign)
         if channels < 1:
             raise ValueError(f"channels={channels} must be at least 1: pass the width of x")
         if sign not in (1, -1):

@@ -35,7 +35,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attncourse.attention import Attention, Card
+from attncourse.attention import Attention, Card, validate_features
 from attncourse.channel_spatial.dual_attention.channel import (
     DualChannelAttention,
     channel_attention_reference,
@@ -64,7 +64,9 @@ class DualAttention(Attention):
 
     .. math:: y = x + \alpha\, V S^\top + \beta\, T X
 
-    Both scales start at zero, so that a fresh block is the identity.
+    Both scales start at zero, so that a fresh block is the identity.  With ``form="fused"`` there
+    is no second derivative: for gradient penalties and Hessians take another form, or call the
+    block with ``need_weights=True``.
 
     Source: Fu et al., *Dual Attention Network for Scene Segmentation*, CVPR 2019,
     arXiv 1809.02983.
@@ -124,7 +126,7 @@ class DualAttention(Attention):
 
     def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is (b, channels, h, w)."""
-        self.position.validate(x)
+        validate_features(x, self.channels)
 
     def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both maps: S, (b, n, n), and T, (b, c, c)."""

@@ -33,7 +33,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from attncourse.attention import Attention, validate_features
+from attncourse.layers import whole
 from attncourse.precision import at_least_single, attention_map, exact, softmax
+from attncourse.transforms import fused_attention, is_plain_eager
 
 #: Queries that ``attend_blocks`` takes at a time: about 2 MB of logits for 2,304 positions.
 BLOCK = 256
@@ -68,7 +70,7 @@ def attend_blocks(
     """
     if torch.compiler.is_compiling():
         return attend_fused(q, k, v)
-    if q.shape[2] <= BLOCK:
+    if q.shape[2] <= BLOCK or not is_plain_eager():  # nothing but eager code sees through it
         return attend_whole(q, k, v)
     parts = [
         checkpoint(_block, part, k, v, use_reentrant=False, preserve_rng_state=False)
@@ -86,14 +88,12 @@ def attend_fused(
 ) -> Float[Tensor, "b c n"]:
     """PyTorch's fused attention, which never holds a map at all.
 
-    On a CPU it is fused only if queries, keys and values are equally wide and their last axis is
-    contiguous; otherwise it builds the map without a word.  Zeros appended to q and k change no
-    logit; ``scale=1`` because the paper has none.
+    On a CPU it is fused only if queries, keys and values are equally wide.  Zeros appended to q
+    and k change no logit; there is no scale, because the paper has none.
     """
     wide = v.shape[1] - q.shape[1]
     q, k = (F.pad(t, (0, 0, 0, wide)) for t in (q, k))
-    q, k, v = (t.mT.contiguous()[:, None] for t in (q, k, v))  # b 1 n c
-    return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0].mT
+    return fused_attention(q.mT, k.mT, v.mT, who="DANet with form='fused'").mT
 
 
 #: How ``forward`` evaluates (2) and (3); all are exact, and none is best everywhere.
@@ -227,6 +227,7 @@ class DualPositionAttention(Attention):
 
 def query_width(channels: int, reduction: int) -> int:
     """Width of queries and keys, ``max(1, channels // reduction)``."""
+    whole(channels=channels, reduction=reduction)
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1: pass the width of x")
     if reduction < 1:

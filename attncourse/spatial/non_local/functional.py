@@ -24,13 +24,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from attncourse.precision import at_least_single, attention_map
+from attncourse.transforms import fused_attention
+
 
 def softmax_weights(
     q: Float[Tensor, "b n d"], k: Float[Tensor, "b m d"], scale: float = 1.0
 ) -> Float[Tensor, "b n m"]:
-    """Equation (4): exp(q·k) over its sum, one row for each query."""
-    # Weights of a long row are small: half precision would round them away.
-    return (scale * (q @ k.mT)).softmax(dim=-1, dtype=_at_least_single(q))
+    """Equation (4): exp(q·k) over its sum, one row for each query; in float32 at least."""
+    return attention_map(q, k, scale)
 
 
 def softmax_read(
@@ -39,20 +41,15 @@ def softmax_read(
     v: Float[Tensor, "b m d"],
     scale: float = 1.0,
 ) -> Float[Tensor, "b n d"]:
-    """``softmax_weights(q, k) @ v``, fused.
-
-    PyTorch's CPU kernel is fused for four axes, one width of q, k and v, and a last axis of
-    stride 1; anything else makes it build the matrix without a word.
-    """
-    q, k, v = (t.contiguous()[:, None] for t in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
+    """``softmax_weights(q, k) @ v``, fused."""
+    return fused_attention(q, k, v, scale, who="NonLocal")
 
 
 def dot_product_weights(
     q: Float[Tensor, "b n d"], k: Float[Tensor, "b m d"]
 ) -> Float[Tensor, "b n m"]:
     """Equation (5): q·k over the number of keys."""
-    return q @ k.mT / k.shape[1]
+    return q @ (k / k.shape[1]).mT  # divided before the sum, which could overflow
 
 
 def dot_product_read(
@@ -83,7 +80,7 @@ def concatenation_read(
 
     With the keys in falling order of beta, those that a query hears are the first k of them.
     """
-    kind = _at_least_single(v)  # sums of thousands of terms
+    kind = at_least_single(v)  # sums of thousands of terms
     alpha, beta, v = alpha.to(kind), beta.to(kind), v.to(kind)
     falling, order = beta.sort(dim=1, descending=True)
     v = v.gather(1, order[:, :, None].expand_as(v))
@@ -93,10 +90,6 @@ def concatenation_read(
     heard = heard[:, :, None].expand(-1, -1, sums.shape[2])
     total, weighted = sums.gather(1, heard).chunk(2, dim=2)
     return torch.addcmul(weighted, alpha[:, :, None], total) / beta.shape[1]
-
-
-def _at_least_single(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)
 
 
 def non_local_reference(

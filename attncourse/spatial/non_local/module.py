@@ -45,6 +45,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
+from attncourse.layers import accepted, check_statistics, is_plain, whole
 from attncourse.spatial.non_local.pairwise import MODES, project
 
 
@@ -55,6 +56,12 @@ class NonLocal(Attention):
 
     Source: Wang, Girshick, Gupta and He, *Non-local Neural Networks*, CVPR 2018, arXiv 1711.07971.
     It stands behind a residual block, and starts as the identity.
+
+    The fused kernel of ``embedded_gaussian`` has no second derivative: for gradient penalties and
+    Hessians call the block with ``need_weights=True``.  The forms without a softmax grow with the
+    cube of the features, and leave the range of float16 where bfloat16 still holds them.
+    ``model.apply(draw)``, with a ``draw`` that fills every linear layer, undoes the start as the
+    identity with ``norm=False``; ``reset_parameters()`` restores it.
 
     Args:
         channels: number of channels c of the input.
@@ -147,6 +154,7 @@ class NonLocal(Attention):
                 f"x has no positions (shape {tuple(x.shape)}): there is nothing to read; pass at "
                 f"least one along every axis"
             )
+        check_statistics(self.norm, "norm", x.numel() // self.channels, x)
 
     def keys(self, x: Tensor) -> Tensor:
         """The tokens that are read, (b, m, c): all of x, or x pooled by 2 in rows and columns.
@@ -162,7 +170,7 @@ class NonLocal(Attention):
 
     def g(self, x: Tensor) -> Tensor:
         """The attention A, (b, n, m): row i says where position i looks."""
-        return self.pairwise.weights(tokens(x), self.keys(x))
+        return self.pairwise.g(tokens(x), self.keys(x))
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """Values of the keys, read with ``weights``, projected back and added to ``x``."""
@@ -174,13 +182,18 @@ class NonLocal(Attention):
         queries, keys = tokens(x), self.keys(x)
         if keys.shape == queries.shape:  # nothing was pooled: positions read themselves
             keys = queries
-        return self._added(self.pairwise.read(queries, keys, self.value), x)
+        return self._added(self.pairwise(queries, keys, self.value), x)
 
     def _added(self, y: Tensor, x: Tensor) -> Tensor:
         """Equation (2), from what was read, (b, n, d)."""
-        weight = self.out.weight.expand(y.shape[0], -1, -1)
-        z = torch.baddbmm(self.out.bias[:, None], weight, y.to(self.out.weight.dtype).mT)
-        return x + (z if self.norm is None else self.norm(z)).unflatten(2, x.shape[2:])
+        y = accepted(self.out, y)
+        if is_plain(self.out, nn.Linear):  # straight into (b, c, n), the layout of x
+            weight = self.out.weight.expand(y.shape[0], -1, -1)
+            z = torch.baddbmm(self.out.bias[:, None], weight, y.mT)
+        else:
+            z = self.out(y).mT
+        z = z if self.norm is None else self.norm(z)
+        return x + z.to(x.dtype).unflatten(2, x.shape[2:])
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""
@@ -198,6 +211,7 @@ def tokens(x: Tensor) -> Tensor:
 
 def hidden_width(channels: int, reduction: int = 2) -> int:
     """Width d of embeddings and values: ``channels // reduction``, at least 1."""
+    whole(channels=channels, reduction=reduction)
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1")
     if reduction < 1:

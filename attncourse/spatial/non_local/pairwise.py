@@ -1,7 +1,7 @@
 """The four pairwise functions of non-local networks, each with the weights that it owns.
 
-A :class:`Pairwise` maps tokens to the matrix A of the equations (``weights``), or reads through
-it without building it (``read``).  Both also know their cost in closed form.
+A :class:`Pairwise` maps tokens to the matrix A of the equations (``g``), or reads through it
+without building it (``forward``).  Both also know their cost in closed form.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attncourse.layers import is_plain
+from attncourse.precision import exact
 from attncourse.spatial.non_local.advanced import symmetric
 from attncourse.spatial.non_local.advanced.symmetric import symmetric_read
 from attncourse.spatial.non_local.functional import (
@@ -23,10 +25,13 @@ from attncourse.spatial.non_local.functional import (
     softmax_read,
     softmax_weights,
 )
+from attncourse.transforms import is_plain_eager
 
 
-def project(x: Float[Tensor, "b n c"], layer: nn.Linear) -> Float[Tensor, "b n d"]:
+def project(x: Float[Tensor, "b n c"], layer: nn.Module) -> Float[Tensor, "b n d"]:
     """``layer(x)`` for tokens that are a transposed view: no copy is made or kept."""
+    if not is_plain(layer, nn.Linear):
+        return layer(x)
     return torch.baddbmm(layer.bias, x, layer.weight.mT.expand(x.shape[0], -1, -1))
 
 
@@ -47,14 +52,12 @@ class Pairwise(nn.Module, ABC):
         self.channels, self.hidden, self.scale = channels, hidden, scale
 
     @abstractmethod
-    def weights(
-        self, x: Float[Tensor, "b n c"], keys: Float[Tensor, "b m c"]
-    ) -> Float[Tensor, "b n m"]:
+    def g(self, x: Float[Tensor, "b n c"], keys: Float[Tensor, "b m c"]) -> Float[Tensor, "b n m"]:
         """The matrix A: row i holds the weights of query i."""
 
     @abstractmethod
-    def read(
-        self, x: Float[Tensor, "b n c"], keys: Float[Tensor, "b m c"], value: nn.Linear
+    def forward(
+        self, x: Float[Tensor, "b n c"], keys: Float[Tensor, "b m c"], value: nn.Module
     ) -> Float[Tensor, "b n d"]:
         """A times the values of the keys, without A."""
 
@@ -66,7 +69,7 @@ class Pairwise(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def multiply_adds(n: int, m: int, c: int, d: int) -> int:
-        """Multiply-adds of ``read`` for one image."""
+        """Multiply-adds of ``forward`` for one image."""
 
 
 class Gaussian(Pairwise):
@@ -74,18 +77,18 @@ class Gaussian(Pairwise):
 
     scales = True
 
-    def weights(self, x: Tensor, keys: Tensor) -> Tensor:
+    def g(self, x: Tensor, keys: Tensor) -> Tensor:
         """A from the features themselves."""
         return softmax_weights(x, keys, self._factor)
 
-    def read(self, x: Tensor, keys: Tensor, value: nn.Linear) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, value: nn.Module) -> Tensor:
         """On a processor each pair once, where positions read themselves; else fused.
 
         The fused kernel asks for queries, keys and values of one width.  Rows add up to 1, so the
         features are averaged first and projected after.
         """
         if keys is x and _in_blocks(x):
-            with torch.autocast("cpu", enabled=False):
+            with exact(x):
                 return symmetric_read(x, project(x, value), self._factor)
         keys = keys.contiguous()
         return project(softmax_read(x, keys, keys, self._factor), value)
@@ -110,7 +113,9 @@ class Gaussian(Pairwise):
 def _in_blocks(x: Tensor) -> bool:
     """Whether a loop over blocks is at home: GPUs and compilers have better kernels."""
     wide = x.dtype in (torch.float32, torch.float64)
-    return wide and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    # ``meta`` counts as a processor, so that what is counted there is what would run.
+    here = x.device.type in ("cpu", "meta")
+    return wide and here and is_plain_eager()
 
 
 class _Embedded(Pairwise):
@@ -132,11 +137,11 @@ class EmbeddedGaussian(_Embedded):
 
     scales = True
 
-    def weights(self, x: Tensor, keys: Tensor) -> Tensor:
+    def g(self, x: Tensor, keys: Tensor) -> Tensor:
         """A from the embeddings."""
         return softmax_weights(project(x, self.theta), project(keys, self.phi), self._factor)
 
-    def read(self, x: Tensor, keys: Tensor, value: nn.Linear) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, value: nn.Module) -> Tensor:
         """Fused: no row of A is ever kept."""
         q, k, v = project(x, self.theta), project(keys, self.phi), project(keys, value)
         return softmax_read(q, k, v, self._factor)
@@ -154,11 +159,11 @@ class EmbeddedGaussian(_Embedded):
 class DotProduct(_Embedded):
     """theta_i·phi_j over the number of keys."""
 
-    def weights(self, x: Tensor, keys: Tensor) -> Tensor:
+    def g(self, x: Tensor, keys: Tensor) -> Tensor:
         """A from the embeddings."""
         return dot_product_weights(project(x, self.theta), project(keys, self.phi))
 
-    def read(self, x: Tensor, keys: Tensor, value: nn.Linear) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, value: nn.Module) -> Tensor:
         """Keys times values first: one matrix of d times d serves all queries."""
         q, k, v = project(x, self.theta), project(keys, self.phi), project(keys, value)
         return dot_product_read(q, k, v)
@@ -176,13 +181,21 @@ class Concatenation(_Embedded):
         super().__init__(channels, hidden, scale, **factory)
         self.score = nn.Linear(2 * hidden, 1, bias=False, **factory)
 
-    def weights(self, x: Tensor, keys: Tensor) -> Tensor:
+    def g(self, x: Tensor, keys: Tensor) -> Tensor:
         """A from one number for each query and one for each key."""
-        return concatenation_weights(*self._scores(x, keys))
+        if is_plain(self.score, nn.Linear):
+            return concatenation_weights(*self._scores(x, keys))
+        # What stands in the place of w may be anything: ask it about every pair.
+        q, k = project(x, self.theta)[:, :, None], project(keys, self.phi)[:, None]
+        pairs = torch.cat(torch.broadcast_tensors(q, k), dim=3)
+        return self.score(pairs)[..., 0].relu() / keys.shape[1]
 
-    def read(self, x: Tensor, keys: Tensor, value: nn.Linear) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, value: nn.Module) -> Tensor:
         """Sort the keys once, then look up where each query's threshold falls."""
-        return concatenation_read(*self._scores(x, keys), project(keys, value))
+        v = project(keys, value)
+        if not is_plain(self.score, nn.Linear):
+            return self.g(x, keys).to(v.dtype) @ v
+        return concatenation_read(*self._scores(x, keys), v)
 
     def _scores(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """One alpha a query and one beta a key: w meets theta and phi before the features do."""
@@ -201,9 +214,11 @@ class Concatenation(_Embedded):
 
 
 def _score(
-    x: Float[Tensor, "b n c"], w: Float[Tensor, "1 d"], layer: nn.Linear
+    x: Float[Tensor, "b n c"], w: Float[Tensor, "1 d"], layer: nn.Module
 ) -> Float[Tensor, "b n"]:
     """``w @ layer(x)`` as one vector of c: d times fewer products."""
+    if not is_plain(layer, nn.Linear):
+        return (layer(x) @ w.mT)[:, :, 0]
     folded = w @ torch.cat([layer.weight, layer.bias[:, None]], dim=1)
     return (x @ folded[:, :-1].mT + folded[:, -1:])[:, :, 0]
 

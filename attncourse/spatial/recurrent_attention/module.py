@@ -41,6 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
+from attncourse.layers import whole
 from attncourse.spatial.recurrent_attention.policy import Glimpsed, log_density
 from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 
@@ -210,7 +211,9 @@ class RecurrentAttention(Attention):
 
 def _validate_arguments(net: RecurrentAttention) -> None:
     """Raise a ``ValueError`` for a network that cannot be built."""
-    for name in ("channels", "classes", "glimpse", "scales", "features", "width"):
+    sizes = ("channels", "classes", "glimpse", "scales", "features", "width")
+    whole(**{name: getattr(net, name) for name in (*sizes, "steps", "layers", "context")})
+    for name in sizes:
         if getattr(net, name) < 1:
             raise ValueError(f"{name}={getattr(net, name)} must be at least 1")
     if net.layers not in (1, 2):

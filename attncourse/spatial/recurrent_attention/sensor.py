@@ -27,6 +27,8 @@ from torch import Tensor
 
 def window_centre(location: Tensor, size: int, length: int) -> Tensor:
     """Equation (1): pixel coordinate of the window's middle on an axis of ``length`` pixels."""
+    if torch.jit.is_tracing():  # there a size is a tensor, and the trace fixes it anyway
+        length = int(length)
     reach = torch.sym_max(length - size, 0) / 2  # a symbol under export, so no Python max
     return (length - 1) / 2 + location * reach
 

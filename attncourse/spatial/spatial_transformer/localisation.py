@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attncourse.layers import accepted
+from attncourse.precision import exact
 from attncourse.spatial.spatial_transformer.sampler import target_points
 
 
@@ -66,8 +68,8 @@ class MomentLocalisation(nn.Module):
         """What the image's pose may be read from."""
         maps = F.relu(self.far(F.relu(self.near(x))))
         # Places in half precision would be pixels apart.
-        with torch.autocast(x.device.type, enabled=False):
-            return F.relu(self.mix(moments(maps.to(self.mix.weight.dtype)).flatten(1)))
+        with exact(x):
+            return F.relu(self.mix(moments(accepted(self.mix, maps)).flatten(1)))
 
 
 def parameter_count(channels: int, hidden_channels: int, features: int) -> int:

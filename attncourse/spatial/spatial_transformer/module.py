@@ -36,6 +36,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
+from attncourse.layers import accepted, whole
+from attncourse.precision import at_least_single, exact
 from attncourse.spatial.spatial_transformer import localisation as localisations
 from attncourse.spatial.spatial_transformer.localisation import MomentLocalisation
 from attncourse.spatial.spatial_transformer.sampler import (
@@ -45,6 +47,7 @@ from attncourse.spatial.spatial_transformer.sampler import (
     to_pixels,
 )
 from attncourse.spatial.spatial_transformer.warps import Affine, Warp
+from attncourse.transforms import in_torch_func
 
 Size = tuple[int, int]
 
@@ -124,15 +127,19 @@ class SpatialTransformer(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        whole(channels=channels, hidden_channels=hidden_channels, features=features)
+        whole(out_size=out_size or ())
         if channels < 1:
             raise ValueError(f"channels={channels} must be at least 1")
         if out_size is not None and (len(out_size) != 2 or min(out_size) < 1):
             raise ValueError(f"out_size={out_size} must be (rows, columns), both at least 1")
         self.channels, self.hidden_channels, self.features = channels, hidden_channels, features
         self.warp, self.out_size, self.align_corners = warp, out_size, align_corners
-        self.localisation = localisation or MomentLocalisation(
-            channels, hidden_channels, features, device=device, dtype=dtype
-        )
+        if localisation is None:  # an empty ``nn.Sequential`` is false, and a module all the same
+            localisation = MomentLocalisation(
+                channels, hidden_channels, features, device=device, dtype=dtype
+            )
+        self.localisation = localisation
         self.regress = nn.Linear(features, warp.size, device=device, dtype=dtype)
         self._start_as_identity()
 
@@ -157,16 +164,22 @@ class SpatialTransformer(Attention):
     def theta(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
         """Equation (1): the parameters of every image's warp, in float32 or better."""
         features = self.localisation(x)
+        if features.ndim != 2 or features.shape[1] != self.features:
+            raise ValueError(
+                f"localisation gives the shape {tuple(features.shape)} for x of shape "
+                f"{tuple(x.shape)}, but this block was built for (b, {self.features}): flatten it "
+                f"to two axes, and build the block with features={features[0].numel()}"
+            )
         # In bfloat16 neighbouring columns of a wide image have the same coordinate.
-        with torch.autocast(x.device.type, enabled=False):
-            theta = self.regress(features.to(self.regress.weight.dtype))
-            return theta.to(torch.promote_types(theta.dtype, torch.float32))
+        with exact(x):
+            theta = self.regress(accepted(self.regress, features))
+            return theta.to(at_least_single(theta))
 
     def g(self, x: Tensor) -> Tensor:
         """Equations (1) and (2): where each output pixel is read, (b, h, w, 2)."""
         theta = self.theta(x)
         rows, columns = self.out_size or x.shape[2:]
-        with torch.autocast(x.device.type, enabled=False):
+        with exact(x):
             points = target_points(rows, columns, align_corners=self.align_corners, like=theta)
             return self.warp.grid(theta, points)
 
@@ -191,8 +204,8 @@ class SpatialTransformer(Attention):
 
 
 def _as_given(x: Tensor, y: Tensor) -> Tensor:
-    """``y`` in the type and memory format of ``x``."""
-    if x.is_contiguous(memory_format=torch.channels_last):
+    """``y`` in the type and memory format of ``x``; torch.func knows one format only."""
+    if not in_torch_func() and x.is_contiguous(memory_format=torch.channels_last):
         y = y.contiguous(memory_format=torch.channels_last)
     return y.to(x.dtype)
 

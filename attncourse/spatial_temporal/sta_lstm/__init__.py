@@ -6,15 +6,13 @@ from attncourse.spatial_temporal.sta_lstm.costs import (
     parameter_count,
     validate_clips,
 )
+from attncourse.spatial_temporal.sta_lstm.memory import Memory, before, lstm
 from attncourse.spatial_temporal.sta_lstm.module import (
     CARD,
-    Memory,
     SpatioTemporalLSTM,
-    before,
     frame_gates,
     gated,
     joint_gates,
-    lstm,
     weighted_readout,
 )
 

@@ -40,48 +40,31 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
+from attncourse.layers import accepted, is_plain
+from attncourse.precision import exact, softmax
 from attncourse.spatial_temporal.sta_lstm.costs import (
     check_sizes,
     multiply_adds,
     parameter_count,
     validate_clips,
 )
-
-
-def lstm(
-    x: Float[Tensor, "b t e"],
-    w_x: Float[Tensor, "q e"],
-    w_h: Float[Tensor, "q u"],
-    bias: Float[Tensor, " q"],
-) -> Float[Tensor, "b t u"]:
-    """Equation (1): h_1 to h_T in one call, with gates in the order input, forget, cell, output."""
-    # A recurrence carries its rounding errors along, so it keeps the type of its weights.
-    with torch.autocast(x.device.type, enabled=False):
-        x = x.to(w_x.dtype)
-        start = x.new_zeros(1, x.shape[0], w_h.shape[1])
-        weights = [w_x, w_h, bias, torch.zeros_like(bias)]  # the library's form has two biases
-        # train=True keeps what a backward pass on a GPU needs; there is no dropout.
-        return torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
-
-
-def before(h: Float[Tensor, "b t u"]) -> Float[Tensor, "b t u"]:
-    """h_0 to h_{T-1}: what is remembered when a frame arrives."""
-    return F.pad(h, (0, 0, 1, 0))[:, :-1]
+from attncourse.spatial_temporal.sta_lstm.memory import Memory, before
 
 
 def joint_gates(
     x: Float[Tensor, "b t e"],
     past: Float[Tensor, "b t u"],
-    w_x: Float[Tensor, "s e"],
-    bias: Float[Tensor, " s"],
-    w_h: Float[Tensor, "s u"],
-    u: Float[Tensor, "k s"],
-    u_bias: Float[Tensor, " k"],
+    look: nn.Module,
+    recall: nn.Module,
+    score: nn.Module,
 ) -> Float[Tensor, "b t k"]:
-    """Equation (2): one softmax over the joints of each frame."""
-    hidden = torch.tanh(F.linear(x, w_x, bias) + F.linear(past, w_h))
-    # In x's type, which under autocast is wider than the logits'.
-    return F.linear(hidden, u, u_bias).to(x.dtype).softmax(dim=2)
+    """Equation (2): one softmax over the joints of each frame, in float32 at least.
+
+    ``look`` holds W_x and b, ``recall`` W_h, ``score`` U and b_U.
+    """
+    with exact(x):
+        hidden = torch.tanh(look(accepted(look, x)) + recall(accepted(recall, past)))
+        return softmax(score(accepted(score, hidden)), dim=2)
 
 
 def gated(
@@ -93,14 +76,15 @@ def gated(
 
 
 def frame_gates(
-    x: Float[Tensor, "b t e"],
-    past: Float[Tensor, "b t u"],
-    w_x: Float[Tensor, "1 e"],
-    bias: Float[Tensor, " 1"],
-    w_h: Float[Tensor, "1 u"],
+    x: Float[Tensor, "b t e"], past: Float[Tensor, "b t u"], look: nn.Module, recall: nn.Module
 ) -> Float[Tensor, "b t"]:
-    """Equation (4): a ReLU for each frame, not normalised over time."""
-    return F.relu(F.linear(x, w_x, bias) + F.linear(past, w_h)).squeeze(2).to(x.dtype)
+    """Equation (4): a ReLU for each frame, not normalised over time.
+
+    ``look`` holds w_x and c, ``recall`` w_h.
+    """
+    with exact(x):
+        scores = look(accepted(look, x)) + recall(accepted(recall, past))
+        return F.relu(scores).squeeze(2)
 
 
 def weighted_readout(
@@ -111,27 +95,6 @@ def weighted_readout(
 ) -> Float[Tensor, "b n"]:
     """Equation (5) without 1/T, with the readout taken out of the sum: it is linear."""
     return F.linear((beta[:, None] @ h)[:, 0], w) + beta.sum(dim=1, keepdim=True) * bias
-
-
-class Memory(nn.Module):
-    """The weights of one LSTM layer of ``hidden`` units, with the one bias of its equations."""
-
-    def __init__(self, inputs: int, hidden: int, **factory: Any) -> None:
-        super().__init__()
-        self.weight_x = nn.Parameter(torch.empty(4 * hidden, inputs, **factory))
-        self.weight_h = nn.Parameter(torch.empty(4 * hidden, hidden, **factory))
-        self.bias = nn.Parameter(torch.empty(4 * hidden, **factory))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all weights evenly from -1/sqrt(hidden) to 1/sqrt(hidden), as PyTorch does."""
-        bound = self.weight_h.shape[1] ** -0.5
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The states after every frame, (b, t, hidden)."""
-        return lstm(x, self.weight_x, self.weight_h, self.bias)
 
 
 class SpatioTemporalLSTM(Attention):
@@ -224,30 +187,33 @@ class SpatioTemporalLSTM(Attention):
         frames = x.flatten(2)
         alpha = x.new_full(x.shape[:3], 1 / self.joints)
         if self.where:
-            look, score = self.joint_look, self.joint_score
-            alpha = joint_gates(
-                frames, before(self.joint_memory(frames)),
-                look.weight, look.bias, self.joint_recall.weight, score.weight, score.bias,
-            )  # fmt: skip
+            past = before(self.joint_memory(frames))
+            alpha = joint_gates(frames, past, self.joint_look, self.joint_recall, self.joint_score)
         beta = x.new_ones(x.shape[:2])
         if self.when:
-            look, past = self.frame_look, before(self.frame_memory(frames))
-            beta = frame_gates(frames, past, look.weight, look.bias, self.frame_recall.weight)
+            past = before(self.frame_memory(frames))
+            beta = frame_gates(frames, past, self.frame_look, self.frame_recall)
         return alpha, beta
 
     def f(self, weights: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
         """The scores of the clip, (b, n), by equations (3), (1) and (5)."""
         alpha, beta = weights
         z = self.readout(self.memory(gated(alpha, x, self.rescale)))
-        o = (beta[..., None] * z).sum(dim=1)
-        return o / x.shape[1] if self.average else o
+        return self._averaged((beta[..., None] * z).sum(dim=1), x)
 
     def attend(self, x: Tensor) -> Tensor:
         """The same, with the readout behind the sum: no score of a single frame is built."""
         alpha, beta = self.g(x)
+        if not is_plain(self.readout, nn.Linear):
+            return self.f((alpha, beta), x)
         h = self.memory(gated(alpha, x, self.rescale))
-        o = weighted_readout(beta, h, self.readout.weight, self.readout.bias)
-        return o / x.shape[1] if self.average else o
+        readout = self.readout
+        return self._averaged(
+            weighted_readout(beta.to(h.dtype), h, readout.weight, readout.bias), x
+        )
+
+    def _averaged(self, o: Tensor, x: Tensor) -> Tensor:
+        return (o / x.shape[1] if self.average else o).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""

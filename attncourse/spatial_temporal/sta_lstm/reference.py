@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncourse.spatial_temporal.sta_lstm.module import Memory, SpatioTemporalLSTM
+from attncourse.spatial_temporal.sta_lstm.memory import Memory
+from attncourse.spatial_temporal.sta_lstm.module import SpatioTemporalLSTM
 
 State = tuple[Tensor, Tensor]
 

@@ -21,41 +21,34 @@ of the normalisation start at zero, so that the block starts as the identity.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention
+from attncourse.layers import check_statistics, whole
+from attncourse.precision import attention_map
+from attncourse.transforms import fused_attention
 
 
 def temporal_weights(
     q: Float[Tensor, "b t e"], k: Float[Tensor, "b t e"], temperature: float = 1.0
 ) -> Float[Tensor, "b t t"]:
-    """Equation (4): the softmax runs over the keys, so that every row sums to 1."""
-    # Logits that are not scaled down can exceed what float16 holds: no autocast in here.
-    exact = torch.promote_types(q.dtype, torch.float32)
-    with torch.autocast(q.device.type, enabled=False):
-        logits = q.to(exact) @ k.to(exact).mT / temperature
-        return logits.softmax(dim=2).to(q.dtype)
+    """Equation (4): the softmax runs over the keys, so that every row sums to 1.
+
+    In float32 at least, also under autocast: logits that are not scaled down can exceed what
+    float16 holds.
+    """
+    return attention_map(q, k, 1 / temperature)
 
 
-def gather(weights: Float[Tensor, "b t t"], v: Float[Tensor, "b t e"]) -> Float[Tensor, "b t e"]:
-    """The sum in equation (5): for every frame the weighted mean of all values."""
-    return weights @ v
-
-
-def weigh_and_gather(
+def attend(
     q: Float[Tensor, "b t e"],
     k: Float[Tensor, "b t e"],
     v: Float[Tensor, "b t e"],
     temperature: float = 1.0,
 ) -> Float[Tensor, "b t e"]:
-    """``gather(temporal_weights(q, k, temperature), v)`` without holding the t x t weights."""
-    # PyTorch fuses only tensors with four axes; the second one would count heads.
-    fused = F.scaled_dot_product_attention(
-        q[:, None], k[:, None], v[:, None], scale=1 / temperature
-    )
-    return fused[:, 0]
+    """``temporal_weights(q, k, temperature) @ v`` without holding the t x t weights."""
+    return fused_attention(q, k, v, 1 / temperature, who="GLTR")
 
 
 def self_attention_reference(
@@ -99,6 +92,9 @@ class TemporalSelfAttention(Attention):
     r"""Every frame adds to itself what it takes from all frames of its clip.
 
     .. math:: y_i = u_i + \mathrm{BN}(W_o \textstyle\sum_j A_{ij} v_j + b_o)
+
+    The fused kernel has no second derivative: for gradient penalties and Hessians call the block
+    with ``need_weights=True``.
 
     Args:
         channels: number of channels d of a frame.
@@ -162,6 +158,7 @@ class TemporalSelfAttention(Attention):
     def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is (b, t, channels)."""
         validate_frames(x, self.channels)
+        check_statistics(self.norm, "norm", x.shape[0] * x.shape[1], x)
 
     def g(self, x: Tensor) -> Tensor:
         """The weights A, (b, t, t)."""
@@ -169,12 +166,13 @@ class TemporalSelfAttention(Attention):
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """The frames with what they took, (b, t, channels)."""
-        return x + self._project(gather(weights, self.value(x)))
+        v = self.value(x)
+        return x + self._project(weights.to(v.dtype) @ v)
 
     def attend(self, x: Tensor) -> Tensor:
         """The same without the t x t weights."""
         q, k, v = self.query(x), self.key(x), self.value(x)
-        return x + self._project(weigh_and_gather(q, k, v, self.temperature))
+        return x + self._project(attend(q, k, v, self.temperature))
 
     def _project(self, taken: Tensor) -> Tensor:
         mixed = self.output(taken)
@@ -199,6 +197,7 @@ def described(reduction: int, temperature: float, bias: bool) -> list[str]:
 
 def inner_width(channels: int, reduction: int = 2) -> int:
     """Width of queries, keys and values: ``channels // reduction``."""
+    whole(channels=channels, reduction=reduction)
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1")
     if reduction < 1:

@@ -35,6 +35,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncourse.attention import Attention, Card
+from attncourse.layers import check_statistics
 from attncourse.temporal.global_local_temporal.attention import (
     TemporalSelfAttention,
     inner_width,
@@ -60,6 +61,9 @@ class GlobalLocalTemporal(Attention):
     Person Re-Identification*, ICCV 2019, arXiv 1908.10049.
     It stands behind a network that makes one vector of each frame; the mean of ``y`` over the
     frames is the vector of the clip.
+
+    The fused kernel has no second derivative: for gradient penalties and Hessians call the block
+    with ``need_weights=True``.
 
     Args:
         channels: number of channels c of a frame.
@@ -121,6 +125,8 @@ class GlobalLocalTemporal(Attention):
     def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is (b, t, channels)."""
         validate_frames(x, self.channels)
+        norm = getattr(self.attention, "norm", None)
+        check_statistics(norm, "attention.norm", x.shape[0] * x.shape[1], x)
 
     def g(self, x: Tensor) -> Tensor:
         """The weights A of the pyramid's frames, (b, t, t)."""
@@ -132,7 +138,7 @@ class GlobalLocalTemporal(Attention):
 
     def attend(self, x: Tensor) -> Tensor:
         """The same with one pass through the pyramid and without the t x t weights."""
-        return self.attention.attend(self.pyramid(x))
+        return self.attention(self.pyramid(x))
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""

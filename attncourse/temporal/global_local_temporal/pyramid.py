@@ -25,6 +25,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attncourse.layers import whole
+
 #: Standard deviation of fresh taps, as in the authors' code.
 TAPS_STD = 0.001
 
@@ -138,6 +140,7 @@ def described(channels: int, rates: tuple[int, ...], keep_input: bool) -> list[s
 
 def pyramid_width(channels: int, rates: Sequence[int] = (1, 2, 3), keep_input: bool = True) -> int:
     """Width d of the pyramid's output."""
+    whole(channels=channels, rates=rates)
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1")
     if len(rates) == 0:

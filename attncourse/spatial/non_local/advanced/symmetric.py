@@ -28,7 +28,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from attncourse.precision import attention_map
 
 #: Positions in a block: its square stays in a processor's cache.
 BLOCK = 256
@@ -88,9 +89,10 @@ class _SymmetricRead(torch.autograd.Function):
         ctx.save_for_backward(x, v, *output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, v, y, sums = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative may be asked for: hold the map
+            return *_explicit_gradient(x, v, g, ctx.scale), None, None
         delta = (g * y).sum(dim=2, keepdim=True)
         dx, dv = torch.zeros_like(x), torch.zeros_like(v)
         for i, j in _pairs_of_blocks(x.shape[1], ctx.block):
@@ -107,6 +109,16 @@ class _SymmetricRead(torch.autograd.Function):
             dx[:, i].baddbmm_(d, x[:, j])
             dx[:, j].baddbmm_(d.mT, x[:, i])
         return dx.mul_(ctx.scale), dv, None, None
+
+
+def _explicit_gradient(
+    x: Float[Tensor, "b n c"], v: Float[Tensor, "b n d"], g: Float[Tensor, "b n d"], scale: float
+) -> tuple[Float[Tensor, "b n c"], Float[Tensor, "b n d"]]:
+    """The gradients of x and v by operations that autograd can follow once more."""
+    p = attention_map(x, x, scale)
+    to_p = g @ v.mT
+    d = p * (to_p - (p * to_p).sum(dim=2, keepdim=True))
+    return scale * (d + d.mT) @ x, p.mT @ g
 
 
 def _product(
