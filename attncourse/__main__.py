@@ -24,16 +24,15 @@ def _list(options: argparse.Namespace) -> int:
 
         print(json.dumps(as_records(), indent=2, ensure_ascii=False))
         return 0
-    from attncourse.catalog import CARDS
+    from attncourse.catalog import CHAPTERS_WRITTEN
     from attncourse.plan import CHAPTERS
 
-    here = {card.chapter for card in CARDS}
     category = ""
     for chapter in CHAPTERS:
         if chapter.category != category:
             category = chapter.category
             print(f"\n{category.replace('_', ' & ')} ({chapter.question})")
-        mark = "  " if chapter.path in here or category == "foundations" else "· "
+        mark = "  " if chapter.path in CHAPTERS_WRITTEN or category == "foundations" else "· "
         print(f"  {mark}{chapter.path:44} {chapter.title}")
     print("\n· coming")
     return 0

@@ -106,8 +106,9 @@ class Card:
     all read it.  ``parameters`` and ``macs`` are closed forms; tests hold them to counts.
 
     Attributes:
-        stem: file name shared by chapter, module, exercises, experiment and test.
-        title: the mechanism's name as the chapter is headed.
+        stem: the mechanism's name in snake case; for the first of a chapter, the file name that
+            chapter, module, exercises, experiment and test share.
+        title: the mechanism's name; for the first of a chapter, as the chapter is headed.
         category: one of :data:`CATEGORIES`.
         module: the class.
         key: citation key in ``book/references.bib``.
@@ -126,6 +127,7 @@ class Card:
         growth: how that grows with the input, one of :data:`GROWTHS`; N counts positions.
         drop_in: whether ``module(channels)`` maps (b, c, h, w) to the same shape.
         input: shape of ``x``.
+        within: stem of the chapter that treats the mechanism, if it stands there beside another.
     """
 
     stem: str
@@ -147,6 +149,7 @@ class Card:
     growth: str
     drop_in: bool = True
     input: str = "b c h w"
+    within: str = ""
 
     def __post_init__(self) -> None:
         if self.category not in CATEGORIES:
@@ -161,7 +164,17 @@ class Card:
     @property
     def chapter(self) -> str:
         """Path shared by all wings, such as ``channel/squeeze_excitation``."""
-        return f"{self.category}/{self.stem}"
+        return f"{self.category}/{self.within or self.stem}"
+
+    @property
+    def leads(self) -> bool:
+        """Whether the chapter has its name and authors."""
+        return not self.within
+
+    @property
+    def label(self) -> str:
+        """The chapter, and the mechanism within it where that is another."""
+        return self.chapter if self.leads else f"{self.chapter}:{self.stem}"
 
     @property
     def question(self) -> str:

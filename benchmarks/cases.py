@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
-from attncourse.catalog import CARDS
+from attncourse.catalog import CHAPTERS_WRITTEN
 from benchmarks.case import Case
 
 CASES: tuple[Case, ...] = tuple(
     case
-    for card in CARDS
-    if find_spec(f"benchmarks.{card.category}.{card.stem}")
-    for case in import_module(f"benchmarks.{card.category}.{card.stem}").CASES
+    for chapter in CHAPTERS_WRITTEN
+    if find_spec(f"benchmarks.{chapter.replace('/', '.')}")
+    for case in import_module(f"benchmarks.{chapter.replace('/', '.')}").CASES
 )

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable
 from types import ModuleType
 
-from attncourse.catalog import CARDS
+from attncourse.catalog import CHAPTERS_WRITTEN
 from attncourse.exercises.exercise import Exercise
 from attncourse.exercises.questions import Quiz
 
@@ -27,7 +27,7 @@ class UnknownName(KeyError):
 
 def chapters() -> tuple[str, ...]:
     """Paths of the chapters whose exercises are written, in the order of the course."""
-    planned = (*EXTRA_CHAPTERS, *(card.chapter for card in CARDS))
+    planned = (*EXTRA_CHAPTERS, *CHAPTERS_WRITTEN)
     return tuple(chapter for chapter in planned if _exists(chapter))
 
 

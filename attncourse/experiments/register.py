@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from attncourse.catalog import CARDS
+from attncourse.catalog import CHAPTERS_WRITTEN
 from attncourse.experiments.base import Experiment
 
 
@@ -31,11 +31,11 @@ def every_experiment_of(chapter: str) -> tuple[Experiment, ...]:
 def all_experiments(*, large: bool = False) -> dict[str, tuple[Experiment, ...]]:
     """Chapter path -> experiments, in the order of the course; with the large ones or without."""
     find = every_experiment_of if large else experiments_of
-    return {card.chapter: find(card.chapter) for card in CARDS}
+    return {chapter: find(chapter) for chapter in CHAPTERS_WRITTEN}
 
 
 def _module(chapter: str) -> ModuleType:
-    known = [card.chapter for card in CARDS]
-    if chapter not in known:
-        raise KeyError(f"no experiments for {chapter!r}; the course has: {', '.join(known)}")
+    if chapter not in CHAPTERS_WRITTEN:
+        known = ", ".join(CHAPTERS_WRITTEN)
+        raise KeyError(f"no experiments for {chapter!r}; the course has: {known}")
     return importlib.import_module(f"attncourse.experiments.{chapter.replace('/', '.')}")

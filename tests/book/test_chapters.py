@@ -34,7 +34,7 @@ def test_the_table_of_contents_is_the_set_of_notebooks():
 
 
 def test_every_mechanism_has_all_its_wings(repository):
-    for card in CARDS:
+    for card in (card for card in CARDS if card.leads):
         for place in (
             f"book/{card.chapter}.ipynb", f"book/results/{card.chapter}.json",
             f"tests/{card.category}/test_{card.stem}.py",

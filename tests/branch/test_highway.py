@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from attncourse.branch import Highway
-from attncourse.branch.selective_kernel.highway import carry, highway_reference
-from tests.contract.specimen import of_torch
-from tests.contract.training import assert_starts
+from attncourse.branch.selective_kernel.highway import CARD, carry, highway_reference
+from tests.contract.specimen import Specimen, of_torch
 
 
 def example(seed=0, b=3, c=5):
@@ -75,11 +74,6 @@ PROMISES = (
 )
 
 
-@pytest.mark.parametrize("promise", PROMISES)
-def test_highway_keeps(promise):
-    promise(Highway)
-
-
 # ---------------------------------------------------------------- mutants
 
 
@@ -130,17 +124,59 @@ class Detached(Highway):
         return super().g(x).detach()
 
 
-@pytest.mark.parametrize(
-    "mutant", [LearnedCarry, DefaultBias, Swapped, CarriesAll, Linear, Detached]
-)
-def test_no_mutant_survives(mutant):
-    killed = []
-    for promise in PROMISES:
-        try:
-            promise(mutant)
-        except AssertionError:
-            killed.append(promise.__name__)
-    assert killed, f"{mutant.__name__} keeps every promise"
+class Unvalidated(Highway):
+    """No check of the input."""
+
+    def validate(self, x):
+        pass
+
+
+class ForgetsDevice(Highway):
+    """device and dtype are accepted and dropped."""
+
+    def __init__(self, channels, gate_bias=-4.0, *, device=None, dtype=None):
+        super().__init__(channels, gate_bias)
+
+
+def units(arguments, b):
+    """The shape (b, channels)."""
+    return b, arguments["channels"]
+
+
+SPECIMEN = Specimen(
+    card=CARD,
+    arguments=({"channels": 5}, {"channels": 3, "gate_bias": -1.0}, {"channels": 1}),
+    reference=lambda m, x: highway_reference(
+        x, m.transform.weight, m.transform.bias, m.gate.weight, m.gate.bias
+    ),
+    promises=PROMISES,
+    mutants={
+        mutant.__name__: mutant
+        for mutant in (
+            LearnedCarry, DefaultBias, Swapped, CarriesAll, Linear, Detached, Unvalidated,
+            ForgetsDevice,
+        )
+    },
+    grid=({"channels": 1}, {"channels": 7}, {"channels": 64, "gate_bias": -2.0}),
+    refused=(({"channels": 0}, "channels=0"),),
+    input_shape=units,
+    sizes=((2,), (1,), (5,)),
+    small=(2,),
+    wrong=lambda x: ((x[0], r"this layer takes \(b, "), (x[:, :-1], r"this layer takes \(b, ")),
+    dynamic=(0,),
+    starts=(
+        (
+            {"channels": 64},
+            {
+                "transform.weight": ("normal", (2 / 64) ** 0.5),
+                "transform.bias": ("constant", 0.0),
+                "gate.weight": of_torch(64),
+                "gate.bias": ("constant", -4.0),
+            },
+        ),
+    ),
+    smallest=({"channels": 1},),
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- tests of its own
@@ -170,24 +206,6 @@ def test_reset_repeats_the_construction():
     for one, two in zip(fresh.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
     assert (fresh.gate.bias == -4).all()
-
-
-def test_it_starts_as_promised():
-    torch.manual_seed(5)
-    assert_starts(
-        Highway(64),
-        {
-            "transform.weight": ("normal", (2 / 64) ** 0.5),
-            "transform.bias": ("constant", 0.0),
-            "gate.weight": of_torch(64),
-            "gate.bias": ("constant", -4.0),
-        },
-    )
-
-
-def test_one_unit_is_enough():
-    x = torch.ones(2, 1)
-    assert Highway(1)(x).shape == x.shape
 
 
 def test_what_does_not_fit_is_refused():

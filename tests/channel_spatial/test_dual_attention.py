@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from torch import nn
 
 from attncourse.channel_spatial import DualAttention, DualChannelAttention, DualPositionAttention
-from attncourse.channel_spatial.dual_attention import CARD, dual_attention_reference
+from attncourse.channel_spatial.dual_attention import (
+    CARD,
+    CHANNEL_CARD,
+    POSITION_CARD,
+    dual_attention_reference,
+)
 from attncourse.channel_spatial.dual_attention.channel import (
     channel_attention_reference,
     channel_map,
@@ -602,6 +607,74 @@ SPECIMEN = Specimen(
         ({"channels": 8, "form": "flash"}, "form='flash' is unknown: choose one of blocks, fused"),
     ),
 )  # fmt: skip
+
+# ---------------------------------------------------------------- each branch alone
+
+
+def a_fresh_branch_is_the_identity(make):
+    x = example()
+    assert torch.equal(make(channels=6).double()(x), x)
+
+
+def rows_of_the_map_sum_to_one(make):
+    weights = built(make, {"channels": 6}).g(example())
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones_like(weights[..., 0]))
+
+
+def moves_with_its_positions(make):
+    """Positions in another order give the same answers in that order."""
+    branch, x = built(make, {"channels": 6}), example()
+    order = torch.randperm(x[0, 0].numel(), generator=torch.Generator().manual_seed(2))
+    moved = x.flatten(2)[..., order].view_as(x)
+    torch.testing.assert_close(branch(moved), branch(x).flatten(2)[..., order].view_as(x))
+
+
+def of(mutants):
+    """The mutants of one branch by their names."""
+    return {mutant.__name__: mutant for mutant in mutants}
+
+
+POSITION = Specimen(
+    card=POSITION_CARD,
+    arguments=({"channels": 6, "reduction": 3}, {"channels": 5, "form": "fused"},
+               {"channels": 4, "form": "whole"}),
+    reference=lambda m, x: position_attention_reference(x, *projections(m)),
+    promises=(a_fresh_branch_is_the_identity, rows_of_the_map_sum_to_one, moves_with_its_positions),
+    mutants=of((OverQueries, Scaled, NoSoftmax, TransposedProduct, Scrambled, NoValues,
+                BlocksOfKeys, UncheckedPosition)),
+    starts=(
+        (
+            {"channels": 64, "reduction": 2},
+            {name: of_torch(64) for name in ("query.*", "key.*", "value.*")}
+            | {"alpha": ("constant", 0.0)},
+        ),
+    ),
+    smallest=SPECIMEN.smallest,
+    grid=({"channels": 64}, {"channels": 24, "reduction": 3}, {"channels": 16, "form": "fused"}),
+    excused={"every_parameter_learns": SPECIMEN.excused["every_parameter_learns"]},
+    refused=(
+        ({"channels": 0}, "channels=0"),
+        ({"channels": 8, "reduction": 0}, "reduction=0"),
+        ({"channels": 8, "form": "flash"}, "form='flash' is unknown: choose one of blocks, fused"),
+    ),
+)  # fmt: skip
+CHANNEL = Specimen(
+    card=CHANNEL_CARD,
+    arguments=({"channels": 6}, {"channels": 5, "sign": -1}, {"channels": 4, "power": 1.0}),
+    reference=lambda m, x: channel_attention_reference(x, m.beta, sign=m.sign, power=m.power),
+    promises=(a_fresh_branch_is_the_identity, rows_of_the_map_sum_to_one, moves_with_its_positions),
+    mutants=of((ReleasedSign, SignDropped, OverRows, DividedByN, Cosine, Centred,
+                ChannelsTransposed, UncheckedChannel)),
+    starts=(({"channels": 6}, {"beta": ("constant", 0.0)}),),
+    smallest=({"channels": 1},),
+    grid=({"channels": 64}, {"channels": 7}, {"channels": 16, "sign": -1, "power": 0.5}),
+    refused=(
+        ({"channels": 0}, "channels=0"),
+        ({"channels": 8, "sign": 0}, "sign=0"),
+        ({"channels": 8, "power": -1.0}, "power=-1.0"),
+    ),
+)  # fmt: skip
+SPECIMENS = (SPECIMEN, POSITION, CHANNEL)
 
 # ---------------------------------------------------------------- tests of its own
 

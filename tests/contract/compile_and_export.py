@@ -67,12 +67,12 @@ if __name__ == "__main__":
     print(
         json.dumps(
             {
-                s.card.chapter: {
+                s.card.label: {
                     "compile": verdict(compiles, s),
                     "export": verdict(exports, s),
                 }
                 for s in specimens()
-                if not wanted or s.card.chapter in wanted
+                if not wanted or s.card.label in wanted
             }
         )
     )

@@ -1,7 +1,7 @@
 """What the contract suite needs to know of a mechanism beyond its card.
 
-Each mechanism's own test file defines one ``SPECIMEN``.  The suite finds it through the card,
-so a mechanism without one fails.
+Each mechanism's own test file defines one ``SPECIMEN``, or several ``SPECIMENS``.  The suite finds
+it through the card, so a mechanism without one fails.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -100,11 +101,21 @@ def of_torch(fan_in: int) -> tuple[str, float]:
 
 
 def specimens() -> list[Specimen]:
-    """The specimen of every card."""
+    """The specimen of every card.
+
+    It stands in the test file of the card's name, or of its chapter's.
+    """
     found = []
     for card in CARDS:
-        module = importlib.import_module(f"tests.{card.category}.test_{card.stem}")
-        found.append(module.SPECIMEN)
+        folder = Path(__file__).parents[1] / card.category
+        own = (folder / f"test_{card.stem}.py").exists()
+        name = card.stem if own else card.within
+        module = importlib.import_module(f"tests.{card.category}.test_{name}")
+        there = getattr(module, "SPECIMENS", None) or (module.SPECIMEN,)
+        found += [specimen for specimen in there if specimen.card is card]
+    missing = {card.label for card in CARDS} - {specimen.card.label for specimen in found}
+    if missing:
+        raise LookupError(f"no specimen for {', '.join(sorted(missing))}: write one")
     return found
 
 

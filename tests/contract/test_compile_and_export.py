@@ -22,6 +22,6 @@ def verdicts():
 
 
 @pytest.mark.parametrize("what", ["compile", "export"])
-@pytest.mark.parametrize("chapter", [card.chapter for card in CARDS])
+@pytest.mark.parametrize("chapter", [card.label for card in CARDS])
 def test_captured_as_one_graph(verdicts, chapter, what):
     assert verdicts[chapter][what] == "ok"

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.contract.specimen import opened, specimens
 from tests.virtual_gpu import GPU, Mixed, on_gpu, virtual_gpu
 
-SPECIMENS = {s.card.chapter: s for s in specimens()}
+SPECIMENS = {s.card.label: s for s in specimens()}
 
 
 def run_on_gpu(specimen, make):

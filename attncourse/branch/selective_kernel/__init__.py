@@ -6,6 +6,7 @@ gated layer that opens the chapter.  Both mix branches: the highway layer by a g
 """
 
 from attncourse.branch.selective_kernel.cost import hidden_width, multiply_adds, parameter_count
+from attncourse.branch.selective_kernel.highway import CARD as HIGHWAY_CARD
 from attncourse.branch.selective_kernel.highway import Highway
 from attncourse.branch.selective_kernel.module import (
     CARD,
@@ -17,8 +18,11 @@ from attncourse.branch.selective_kernel.module import (
     selective_kernel_reference,
 )
 
+CARDS = (CARD, HIGHWAY_CARD)
+
 __all__ = [
     "CARD",
+    "CARDS",
     "Highway",
     "SelectiveKernel",
     "as_affine",

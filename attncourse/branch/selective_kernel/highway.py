@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attncourse.attention import Attention
+from attncourse.attention import Attention, Card
 from attncourse.layers import whole
 
 
@@ -139,3 +139,40 @@ class Highway(Attention):
         return str(self.channels) + (
             f", gate_bias={self.gate_bias}" if self.gate_bias != -4 else ""
         )
+
+
+def highway_parameters(channels: int, gate_bias: float = -4.0) -> int:
+    """Learned parameters: two layers with biases."""
+    del gate_bias
+    if channels < 1:
+        raise ValueError(f"channels={channels} must be at least 1")
+    return 2 * (channels**2 + channels)
+
+
+def highway_multiply_adds(channels: int, gate_bias: float = -4.0) -> int:
+    """Multiply-adds for one row of units: two layers, and the product of :func:`carry`."""
+    return highway_parameters(channels, gate_bias) - channels
+
+
+CARD = Card(
+    stem="highway",
+    within="selective_kernel",
+    title="Highway layer",
+    category="branch",
+    module=Highway,
+    key="srivastava2015training",
+    authors="Srivastava, Greff, Schmidhuber",
+    venue="NIPS",
+    year=2015,
+    decides="T = σ(W_T x + b_T)",
+    applies="y = T ⊙ δ(W_H x + b_H) + (1 − T) ⊙ x",
+    weights="b c",
+    parameters=highway_parameters,
+    parameters_formula="2C² + 2C",
+    macs=highway_multiply_adds,
+    macs_formula="2C² + C",
+    memory="H and T, as large as x",
+    growth="C",
+    drop_in=False,
+    input="b c",
+)

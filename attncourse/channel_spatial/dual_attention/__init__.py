@@ -1,5 +1,6 @@
 """Dual attention network (DANet): ``module`` adds the branches of ``position`` and ``channel``."""
 
+from attncourse.channel_spatial.dual_attention.channel import CARD as CHANNEL_CARD
 from attncourse.channel_spatial.dual_attention.channel import (
     DualChannelAttention,
     channel_attention_reference,
@@ -13,6 +14,7 @@ from attncourse.channel_spatial.dual_attention.module import (
     multiply_adds,
     parameter_count,
 )
+from attncourse.channel_spatial.dual_attention.position import CARD as POSITION_CARD
 from attncourse.channel_spatial.dual_attention.position import (
     DualPositionAttention,
     position_attention_reference,
@@ -21,8 +23,11 @@ from attncourse.channel_spatial.dual_attention.position import (
     position_parameters,
 )
 
+CARDS = (CARD, POSITION_CARD, CHANNEL_CARD)
+
 __all__ = [
     "CARD",
+    "CARDS",
     "DualAttention",
     "DualChannelAttention",
     "DualPositionAttention",

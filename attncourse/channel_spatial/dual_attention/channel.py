@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attncourse.attention import Attention, validate_features
+from attncourse.attention import Attention, Card, validate_features
 from attncourse.layers import whole
 from attncourse.precision import attention_map
 
@@ -150,3 +150,41 @@ class DualChannelAttention(Attention):
 def channel_multiply_adds(positions: int, channels: int) -> int:
     """Multiply-adds for one image: the energy, the weighted sums, and the scale on the map."""
     return 2 * positions * channels**2 + channels**2
+
+
+def channel_parameters(channels: int, *, sign: int = 1, power: float = 0.0) -> int:
+    """Learned parameters: beta alone."""
+    del sign, power
+    if channels < 1:
+        raise ValueError(f"channels={channels} must be at least 1: pass the width of x")
+    return 1
+
+
+def channel_multiply_adds_of_a_map(
+    height: int, width: int, channels: int, *, sign: int = 1, power: float = 0.0
+) -> int:
+    """Multiply-adds for one image of so many rows and columns."""
+    del sign, power
+    return channel_multiply_adds(height * width, channels)
+
+
+CARD = Card(
+    stem="dual_channel_attention",
+    within="dual_attention",
+    title="DANet, channel branch",
+    category="channel_spatial",
+    module=DualChannelAttention,
+    key="fu2019dual",
+    authors="Fu, Liu, Tian, Li, Bao, Fang, Lu",
+    venue="CVPR",
+    year=2019,
+    decides="T = softmax(XXᵀ)",
+    applies="y = x + β TX",
+    weights="b c c",
+    parameters=channel_parameters,
+    parameters_formula="1",
+    macs=channel_multiply_adds_of_a_map,
+    macs_formula="2NC² + C²",
+    memory="all of T",
+    growth="C²",
+)

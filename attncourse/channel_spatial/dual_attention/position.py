@@ -32,7 +32,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from attncourse.attention import Attention, validate_features
+from attncourse.attention import Attention, Card, validate_features
 from attncourse.layers import whole
 from attncourse.precision import at_least_single, attention_map, exact, softmax
 from attncourse.transforms import fused_attention, is_plain_eager
@@ -139,7 +139,8 @@ class DualPositionAttention(Attention):
 
     .. math:: y = x + \alpha\, V S^\top, \qquad S = \mathrm{softmax}_j(Q^\top K)
 
-    The scale starts at zero, so that a fresh block is the identity.
+    The scale starts at zero, so that a fresh block is the identity.  With ``form="fused"`` there
+    is no second derivative: take another form, or call the block with ``need_weights=True``.
 
     Source: Fu et al., *Dual Attention Network for Scene Segmentation*, CVPR 2019,
     arXiv 1809.02983, "position attention module".
@@ -235,10 +236,18 @@ def query_width(channels: int, reduction: int) -> int:
     return max(1, channels // reduction)
 
 
-def position_parameters(channels: int, reduction: int = 8) -> int:
+def position_parameters(channels: int, reduction: int = 8, *, form: str = "blocks") -> int:
     """Learned parameters: three projections with biases, and alpha."""
+    del form  # brings no parameter
     width = query_width(channels, reduction)
     return 2 * (channels * width + width) + channels**2 + channels + 1
+
+
+def position_multiply_adds_of_a_map(
+    height: int, width: int, channels: int, reduction: int = 8, *, form: str = "blocks"
+) -> int:
+    """Multiply-adds for one image of so many rows and columns."""
+    return position_multiply_adds(height * width, channels, reduction, form)
 
 
 def position_multiply_adds(
@@ -249,3 +258,25 @@ def position_multiply_adds(
     multiplied = channels if form == "fused" else width  # padded zeros are multiplied, too
     projections = positions * channels * (2 * width + channels)
     return projections + positions**2 * (multiplied + channels) + positions * channels
+
+
+CARD = Card(
+    stem="dual_position_attention",
+    within="dual_attention",
+    title="DANet, position branch",
+    category="channel_spatial",
+    module=DualPositionAttention,
+    key="fu2019dual",
+    authors="Fu, Liu, Tian, Li, Bao, Fang, Lu",
+    venue="CVPR",
+    year=2019,
+    decides="S = softmax(QᵀK)",
+    applies="y = x + α VSᵀ",
+    weights="b n n",
+    parameters=position_parameters,
+    parameters_formula="C² + 2C²/r + 2C/r + C + 1",
+    macs=position_multiply_adds_of_a_map,
+    macs_formula="N²(C + C/r) + NC(C + 2C/r + 1)",
+    memory="256 rows of S",
+    growth="CN",
+)
