@@ -372,6 +372,18 @@ def test_modules_are_listed_once() -> None:
 # ---- what was recorded on a GPU ----------------------------------------------------------------
 
 
+def test_a_section_of_the_gpu_page_is_there_when_its_record_is(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "book" / "gpu.md").read_text(encoding="utf-8")
+    for heading in gpu.SECTIONS:
+        assert f"\n## {heading}\n" in page
+    assert "\n## " not in gpu.with_records(page, tmp_path)
+    (tmp_path / gpu.RECORD).mkdir(parents=True)
+    (tmp_path / gpu.RECORD / "chapters.json").write_text("{}")
+    kept = gpu.with_records(page, tmp_path)
+    assert re.findall(r"^## (.+)$", kept, re.M) == ["Chapters"]
+    assert "{gpu-chapters}" in kept
+
+
 def test_what_was_recorded_on_a_gpu_is_summarised(tmp_path: Path) -> None:
     assert gpu.summaries(tmp_path) == []
     assert gpu.chapter_times(tmp_path) == {}

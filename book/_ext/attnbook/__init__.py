@@ -83,6 +83,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("gpu-experiments", gpu.GpuExperiments)
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
+    app.connect("source-read", gpu.on_source)
     app.connect("doctree-resolved", deeper.on_doctree, priority=900)
     app.connect("builder-inited", _connect)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,15 +1,18 @@
-"""``{gpu-chapters}`` and ``{gpu-experiments}``: what ``make gpu`` recorded, or that nothing was.
+"""``{gpu-chapters}`` and ``{gpu-experiments}``: what ``make gpu`` recorded.
 
-Also the time on a GPU in the facts line of a chapter, as long as its notebook is the one timed.
+A section of the page is there when its record is.  Also the time on a GPU in the facts line of a
+chapter, as long as its notebook is the one timed.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook import plan as plans
@@ -18,6 +21,28 @@ from attnbook.timings import row, table
 
 #: Where ``make gpu`` writes, relative to the root of the sources.
 RECORD = "book/_data/gpu"
+
+
+#: Heading of a section -> the record that it shows.
+SECTIONS = {
+    "Cost": "benchmarks.json",
+    "Chapters": "chapters.json",
+    "Experiments at full budget": "results",
+}
+
+
+def with_records(text: str, root: Path) -> str:
+    """The page's source without the sections whose record is not there."""
+    for heading, record in SECTIONS.items():
+        if not (root / RECORD / record).exists():
+            text = re.sub(rf"^## {heading}\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S)
+    return text
+
+
+def on_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Publish no section that says nothing was measured."""
+    if docname == "book/gpu":
+        source[0] = with_records(source[0], Path(app.srcdir))
 
 
 def chapter_times(root: Path) -> dict[str, dict[str, Any]]:
