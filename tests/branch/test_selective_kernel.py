@@ -442,12 +442,38 @@ class HalfReset(SelectiveKernel):
         nn.init.normal_(self.scores.weight, std=0.01)
 
 
+class LoudScores(SelectiveKernel):
+    """Scores that start ten times as large: the branches do not start alike."""
+
+    def _draw(self):
+        super()._draw()
+        nn.init.normal_(self.scores.weight, std=0.1)
+
+
+class AroundTheLayers(SelectiveKernel):
+    """Multiplies by the weights of the scores and never calls the layer."""
+
+    def weigh(self, paths):
+        z = F.relu(self.norm(self.reduce(fuse(paths).to(paths[0].dtype))))
+        return select(z, self.scores.weight, len(self.dilations))
+
+
+class NormAsInEval(SelectiveKernel):
+    """Hidden units normalised by the running statistics, which then never move."""
+
+    def weigh(self, paths):
+        training, self.norm.training = self.norm.training, False
+        weights = super().weigh(paths)
+        self.norm.training = training
+        return weights
+
+
 MUTANTS = (
     SplitSoftmax, ChannelSoftmax, BatchSoftmax, SigmoidPerBranch, SharedByChannels, ChannelMajor,
     NoFuse, FusesTheMaximum, FusesTheAverage, SumsPositions, NoHiddenReLU, NoHiddenNorm,
     NoBranchReLU, OneKernel, SplitInput, NoDilation, SwappedWeights, Residual, Detached, Stacked,
     ComputesTwice, LeavesBatchesOfOneToTorch, Overflows, BiasedScores, NoLeastWidth,
-    ForgetsDevice, Unvalidated, Listed, HalfReset,
+    ForgetsDevice, Unvalidated, Listed, HalfReset, LoudScores, AroundTheLayers, NormAsInEval,
 )  # fmt: skip
 
 SPECIMEN = Specimen(

@@ -274,11 +274,19 @@ class HalfReset(SqueezeExcitation):
         self.reduce.reset_parameters()
 
 
+class AroundTheLayers(SqueezeExcitation):
+    """Multiplies by the weights of its layers and never calls them."""
+
+    def g(self, x):
+        one, two = self.reduce, self.expand
+        return excite(x.mean(dim=(2, 3)), one.weight, one.bias, two.weight, two.bias)
+
+
 MUTANTS = (
     Softmax, NoSigmoid, NoReLU, ReLUBeforeSigmoid, NoBias, Summed, MaxPooled, BatchPooled,
     RowPooled, Residual, Transposed, InPlace, Detached, SinglePrecision, ForgetsChannelsLast,
     RoundedWidth, Unregistered, Unvalidated, WeightsChangeTheOutput, ForgetsDevice, Noisy,
-    HalfReset,
+    HalfReset, AroundTheLayers,
 )  # fmt: skip
 
 SPECIMEN = Specimen(

@@ -312,6 +312,14 @@ class DefaultScale(ByMap):
         return x + self.alpha * F.scaled_dot_product_attention(*tokens)[:, 0].mT.reshape(x.shape)
 
 
+class LowPrecisionPositions(ByMap):
+    """Logits in whatever type autocast likes: they are rounded, or overflow."""
+
+    def g(self, x):
+        q, k, _ = self.projected(x)
+        return (q.mT @ k).softmax(dim=-1)
+
+
 class ReleasedSign(DualChannelAttention):
     """max - G, taken for a stabiliser (known error C22)."""
 
@@ -521,7 +529,7 @@ MUTANTS = (
         c.__name__: other(position=c)
         for c in (
             OverQueries, Scaled, NoSoftmax, TransposedProduct, Scrambled, NoValues, DroppedOut,
-            BlocksOfKeys, DefaultScale,
+            BlocksOfKeys, DefaultScale, LowPrecisionPositions,
         )
     }
     | {

@@ -473,11 +473,43 @@ class PoolsTime(NonLocal):
         return super().keys(x)
 
 
+class NormAsInEval(NonLocal):
+    """Normalised by the running statistics, which then never move."""
+
+    def _added(self, y, x):
+        if self.norm is None:
+            return super()._added(y, x)
+        training, self.norm.training = self.norm.training, False
+        z = super()._added(y, x)
+        self.norm.training = training
+        return z
+
+
+class LowPrecision(_Explicit):
+    """Logits in whatever type autocast likes: they are rounded, or overflow."""
+
+    def g(self, x):
+        if self.mode != "embedded_gaussian":
+            return super().g(x)
+        q, k = self.pairwise.theta(tokens(x)), self.pairwise.phi(self.keys(x))
+        return (self.pairwise._factor * (q @ k.mT)).softmax(dim=2)
+
+
+class AroundTheLayers(NonLocal):
+    """Multiplies by the weight of W_z and never calls the layer."""
+
+    def _added(self, y, x):
+        z = y.to(self.out.weight.dtype) @ self.out.weight.mT + self.out.bias
+        z = z.mT if self.norm is None else self.norm(z.mT)
+        return x + z.to(x.dtype).unflatten(2, x.shape[2:])
+
+
 MUTANTS = (
     SoftmaxOverQueries, SoftmaxOverBatch, NoSoftmax, AlwaysScaled, ScaledByChannels, NeverSelf,
     PooledAfter, DividesByQueries, DividesByTheSum, NoReLU, InPlaceDivision, Transposed,
     MixedAxes, NoShortcut, Gate, NotShut, HalfShut, HoldsTheMap, WithoutHeads, ForgetsTheScale,
     OneEmbedding, Detached, SinglePrecision, Unvalidated, ForgetsDevice, HalfReset, PoolsTime,
+    NormAsInEval, LowPrecision, AroundTheLayers,
 )  # fmt: skip
 
 

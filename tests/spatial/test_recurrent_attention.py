@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from attncourse.measure import count_macs, peak_bytes
 from attncourse.spatial import RecurrentAttention
-from attncourse.spatial.recurrent_attention import CARD, parameter_count
+from attncourse.spatial.recurrent_attention import CARD, parameter_count, sensor
 from attncourse.spatial.recurrent_attention.policy import (
     Baseline,
     Glimpsed,
@@ -183,6 +183,16 @@ class CentreMap(RecurrentAttention):
     def look(self, x, location):
         sizes = location.new_tensor([x.shape[3], x.shape[2]])
         return super().look(x, location * sizes / (sizes - self.glimpse).clamp(min=1))
+
+
+class WindowOutside(RecurrentAttention):
+    """A window that is wider than the image moves the other way in place of standing still."""
+
+    def look(self, x, location):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sensor, "window_centre", lambda place, size, length:
+                          (length - 1) / 2 + place * (length - size) / 2)  # fmt: skip
+            return super().look(x, location)
 
 
 class OneSide(RecurrentAttention):
@@ -369,9 +379,10 @@ class Unvalidated(RecurrentAttention):
 
 
 MUTANTS = (
-    RowColumn, CentreMap, OneSide, EqualScales, AlignedCorners, WholePixels, Squeezed, Added,
-    NoReLU, Peeks, TanhMean, Reparametrised, ClampedDensity, NoBorder, AlwaysSamples, LastDecision,
-    RandomFirst, ReadsTheUpper, AlwaysJoint, NeverJoint, OpenStart, ForgetsDevice, Unvalidated,
+    RowColumn, CentreMap, WindowOutside, OneSide, EqualScales, AlignedCorners, WholePixels,
+    Squeezed, Added, NoReLU, Peeks, TanhMean, Reparametrised, ClampedDensity, NoBorder,
+    AlwaysSamples, LastDecision, RandomFirst, ReadsTheUpper, AlwaysJoint, NeverJoint, OpenStart,
+    ForgetsDevice, Unvalidated,
 )  # fmt: skip
 
 SPECIMEN = Specimen(

@@ -11,7 +11,12 @@ from torch import nn
 
 from attncourse.measure import peak_bytes
 from attncourse.spatial import SpatialTransformer
-from attncourse.spatial.spatial_transformer import CARD, spatial_transformer_reference
+from attncourse.spatial.spatial_transformer import (
+    CARD,
+    moment_theta_reference,
+    spatial_transformer_reference,
+)
+from attncourse.spatial.spatial_transformer.localisation import MomentLocalisation
 from attncourse.spatial.spatial_transformer.sampler import (
     bilinear_sample,
     sample_reference,
@@ -167,6 +172,16 @@ def parameters_stay_small_in_low_precision(make):
         grid = module.g(x)
     assert grid.dtype == torch.float32
     assert len(grid[0, 0, :, 0].unique()) == 300
+
+
+def chooses_its_warp_in_single_precision(make):
+    """A warp that no half precision can hold is chosen exactly, also under autocast."""
+    theta = (1 + 2**-11, 0.1 / 3, 2**-13, 0.0, 1 - 2**-12, 0.7 / 9)
+    module = holding(make, theta).float()
+    for kind in (torch.float16, torch.bfloat16):
+        with torch.autocast("cpu", dtype=kind):
+            found = module.theta(example().float())
+        torch.testing.assert_close(found[0], torch.tensor(theta))
 
 
 # ---------------------------------------------------------------- mutants
@@ -347,11 +362,60 @@ class Noisy(SpatialTransformer):
         return F.dropout(super().theta(x), 0.1, training=True)
 
 
+def localised(forward):
+    """A transformer whose default localisation network runs ``forward`` in place of its own."""
+
+    class Mutant(SpatialTransformer):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            if type(self.localisation) is MomentLocalisation:
+                self.localisation.__class__ = Faulty
+
+    class Faulty(MomentLocalisation):
+        pass
+
+    Faulty.forward = forward
+    Mutant.__name__ = forward.__name__
+    return Mutant
+
+
+def of_maps(self, maps, basis=None):
+    points = target_points(*maps.shape[2:], like=maps).flatten(0, 1)
+    basis = torch.cat([torch.ones_like(points[:, :1]), basis(points) if basis else points], dim=1)
+    numbers = maps.flatten(2) @ basis / points.shape[0]
+    return F.relu(self.mix(numbers.flatten(1)))
+
+
+def DividesByRows(self, x):
+    """Moments over the number of rows, not of pixels."""
+    maps = F.relu(self.far(F.relu(self.near(x))))
+    return of_maps(self, maps * maps.shape[3])
+
+
+def SquaredPlaces(self, x):
+    """Second moments in the place of the first."""
+    return of_maps(self, F.relu(self.far(F.relu(self.near(x)))), torch.square)
+
+
+def LostReLU(self, x):
+    """No ReLU between the convolutions."""
+    return of_maps(self, F.relu(self.far(self.near(x))))
+
+
+class ThetaUnderAutocast(SpatialTransformer):
+    """The last layer in whatever type autocast likes."""
+
+    def theta(self, x):
+        theta = self.regress(self.localisation(x).to(self.regress.weight.dtype))
+        return theta.to(torch.promote_types(theta.dtype, torch.float32))
+
+
 MUTANTS = (
     Swapped, Transposed, OnePixelShort, BorderWeights, MixedAlignment, FastMixedAlignment, Nearest,
     Forwards, ShiftTwice, Detached, RandomStart, HalfReset, OneWarpForAll, NoPlaces,
     LowPrecisionGrid, SinglePrecision, ForgetsChannelsLast, InPlace, Unvalidated, ForgetsDevice,
-    Noisy,
+    Noisy, ThetaUnderAutocast, localised(DividesByRows), localised(SquaredPlaces),
+    localised(LostReLU),
 )  # fmt: skip
 
 SPECIMEN = Specimen(
@@ -363,7 +427,10 @@ SPECIMEN = Specimen(
         ARGUMENTS | {"warp": ThinPlateSpline(3)},
     ),
     reference=lambda m, x: spatial_transformer_reference(
-        x, m.theta(x), m.warp, align_corners=m.align_corners
+        x,
+        moment_theta_reference(x, dict(m.named_parameters())),
+        m.warp,
+        align_corners=m.align_corners,
     ),
     # The first map keeps more than one row and column behind two strides: one is traced apart.
     sizes=((2, 6, 5), (1, 3, 3), (3, 1, 1), (2, 1, 5), (2, 5, 1), (1, 8, 7)),
@@ -378,6 +445,7 @@ SPECIMEN = Specimen(
         reading_is_linear_and_convex,
         golden_values,
         parameters_stay_small_in_low_precision,
+        chooses_its_warp_in_single_precision,
     ),
     starts=(
         (

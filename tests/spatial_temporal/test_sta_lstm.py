@@ -26,8 +26,9 @@ from attncourse.spatial_temporal.sta_lstm.loss import (
     regularised_loss,
     weight_penalty,
 )
+from attncourse.spatial_temporal.sta_lstm.memory import frame_by_frame
 from attncourse.spatial_temporal.sta_lstm.reference import sta_lstm_reference
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, of_torch, opened
 
 ARGUMENTS = {"joints": 4, "classes": 3, "hidden": 5, "gate_hidden": 4}
 
@@ -133,6 +134,17 @@ def lets_no_frame_start_shut(make):
     module = make(**ARGUMENTS)
     beta = module.g(torch.zeros(1, 5, 4, 3))[1]
     torch.testing.assert_close(beta[:, 0], torch.ones(1))
+
+
+def remembers_in_the_type_of_its_weights(make):
+    """Under autocast the scores are those of the memory in float32, read out in half."""
+    module, x = opened(make(**ARGUMENTS)), example(t=40).float()
+    alpha, beta = module.g(x)
+    h = module.memory(gated(alpha, x))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        wanted = (beta[..., None] * module.readout(h)).sum(dim=1) / 40
+        scores = module.f((alpha, beta), x)
+    torch.testing.assert_close(scores.float(), wanted.float(), atol=1e-6, rtol=1e-6)
 
 
 # ---------------------------------------------------------------- mutants
@@ -362,11 +374,63 @@ class Unvalidated(SpatioTemporalLSTM):
         pass
 
 
+class LooseMemory(SpatioTemporalLSTM):
+    """Memories that start with twice the bound."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.widen()
+
+    def widen(self):
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if "memory" in name:
+                    parameter.mul_(2)
+
+    def reset_parameters(self):
+        super().reset_parameters()
+        self.widen()
+
+
+class LowPrecision(SpatioTemporalLSTM):
+    """Joint gates in the type of the clip."""
+
+    def g(self, x):
+        alpha, beta = super().g(x)
+        return alpha.to(x.dtype), beta
+
+
+class RecurrenceInHalf(SpatioTemporalLSTM):
+    """Memories whose recurrence autocast rounds at every frame."""
+
+    def f(self, weights, x):
+        h = frame_by_frame(
+            gated(weights[0], x, self.rescale).to(self.memory.bias.dtype),
+            self.memory.weight_x, self.memory.weight_h, self.memory.bias,
+        )  # fmt: skip
+        z = self.readout(h)
+        return self._averaged((weights[1][..., None] * z).sum(dim=1), x)
+
+    def attend(self, x):
+        return self.f(self.g(x), x)
+
+
+class AroundTheLayers(SpatioTemporalLSTM):
+    """Takes the readout out of the sum, whatever was done to it."""
+
+    def attend(self, x):
+        alpha, beta = self.g(x)
+        h = self.memory(gated(alpha, x, self.rescale))
+        o = weighted_readout(beta.to(h.dtype), h, self.readout.weight, self.readout.bias)
+        return self._averaged(o, x)
+
+
 MUTANTS = (
     RemembersThisFrame, ShiftedTheOtherWay, SoftmaxOverFrames, SoftmaxOverTheBatch, SigmoidJoints,
     NoTanh, NormalisedFrames, SigmoidFrames, SignedFrames, FramesReadTheGated, ForgetsTheFactor,
     MixesCoordinates, Summed, LastFrame, BiasOutsideTheSum, OneMemoryForBoth, RunsOverTheBatch,
-    StartsShut, Detached, InPlace, HalfReset, ForgetsDevice, Unvalidated,
+    StartsShut, Detached, InPlace, HalfReset, ForgetsDevice, Unvalidated, LooseMemory,
+    LowPrecision, RecurrenceInHalf, AroundTheLayers,
 )  # fmt: skip
 
 
@@ -393,6 +457,7 @@ SPECIMEN = Specimen(
     ),
     reference=sta_lstm_reference,
     promises=(
+        remembers_in_the_type_of_its_weights,
         looks_at_no_later_frame,
         remembers_the_frames_before_this_one,
         has_gates_of_the_right_range,

@@ -545,11 +545,37 @@ class Noisy(GlobalLocalTemporal):
         return self.f(self.g(x), x)
 
 
+class NormAsInEvalAttention(TemporalSelfAttention):
+    def _project(self, taken):
+        training, self.norm.training = self.norm.training, False
+        mixed = super()._project(taken)
+        self.norm.training = training
+        return mixed
+
+
+class NormAsInEval(Mutant):
+    """Normalised by the running statistics, which then never move."""
+
+    attention_class = NormAsInEvalAttention
+
+
+class LowPrecisionAttention(Explicit):
+    def shares(self, logits):
+        return logits.softmax(dim=2)
+
+
+class LowPrecision(Mutant):
+    """Logits in whatever type autocast likes: they are rounded, or overflow."""
+
+    attention_class = LowPrecisionAttention
+
+
 MUTANTS = (
     QueryAxis, BatchAxis, Scaled, SigmoidInstead, NoSoftmax, NotItself, Causal, Swapped, Giving,
     NoResidual, NoNorm, Misread, ForgetsTemperature, DefaultScale, Detached, Open, HalfReset,
     Undilated, Flipped, TransposedTaps, Circular, Rectified, InputLast, BroadStart,
-    ThroughThePyramidTwice, InPlace, Unvalidated, ForgetsDevice, Noisy,
+    ThroughThePyramidTwice, InPlace, Unvalidated, ForgetsDevice, Noisy, NormAsInEval,
+    LowPrecision,
 )  # fmt: skip
 
 

@@ -82,8 +82,9 @@ def read_glimpse_reference(
     height, width = x.shape[2:]
     images = []
     for n in range(len(x)):
-        middle_x = window_centre(location[n, 0], size, width)
-        middle_y = window_centre(location[n, 1], size, height)
+        # Equation (1): a window that is wider than the image stays in its middle.
+        middle_x = (width - 1) / 2 + location[n, 0] * max(width - size, 0) / 2
+        middle_y = (height - 1) / 2 + location[n, 1] * max(height - size, 0) / 2
         squares = []
         for scale in range(scales):
             block = 2**scale

@@ -7,6 +7,9 @@ from attncourse.spatial.spatial_transformer.module import (
     SpatialTransformer,
     multiply_adds,
     parameter_count,
+)
+from attncourse.spatial.spatial_transformer.reference import (
+    moment_theta_reference,
     spatial_transformer_reference,
 )
 from attncourse.spatial.spatial_transformer.sampler import (
@@ -25,6 +28,7 @@ __all__ = [
     "SpatialTransformer",
     "Warp",
     "bilinear_sample",
+    "moment_theta_reference",
     "multiply_adds",
     "parameter_count",
     "sample_reference",

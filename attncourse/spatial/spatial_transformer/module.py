@@ -42,37 +42,12 @@ from attncourse.spatial.spatial_transformer import localisation as localisations
 from attncourse.spatial.spatial_transformer.localisation import MomentLocalisation
 from attncourse.spatial.spatial_transformer.sampler import (
     bilinear_sample,
-    sample_reference,
     target_points,
-    to_pixels,
 )
 from attncourse.spatial.spatial_transformer.warps import Affine, Warp
 from attncourse.transforms import in_torch_func
 
 Size = tuple[int, int]
-
-
-def spatial_transformer_reference(
-    x: Float[Tensor, "b c h w"],
-    theta: Float[Tensor, "b m"],
-    warp: Warp,
-    out_size: Size | None = None,
-    align_corners: bool = False,
-) -> Float[Tensor, "b c rows columns"]:
-    """Equations (2) and (4), one image and one output pixel at a time."""
-    height, width = x.shape[2:]
-    rows, columns = out_size or (height, width)
-    points = target_points(rows, columns, align_corners=align_corners, like=theta)
-    images = []
-    for image, parameters in zip(x, theta, strict=True):
-        readings = []
-        for u, v in points.flatten(0, 1):
-            across, down = warp.point(parameters, u, v)  # (2)
-            across = to_pixels(across, width, align_corners)
-            down = to_pixels(down, height, align_corners)
-            readings.append(sample_reference(image, across, down))  # (4)
-        images.append(torch.stack(readings, dim=1).unflatten(1, (rows, columns)))
-    return torch.stack(images)
 
 
 class SpatialTransformer(Attention):
