@@ -25,14 +25,15 @@ Notebook = dict[str, Any]
 def chapters() -> list[str]:
     """Every notebook of the table of contents, as ``category/mechanism``."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [entry["file"] for part in toc["parts"] for entry in _entries(part)]
+    files = [entry["file"] for part in toc["parts"] for entry in entries(part)]
     return [f.removeprefix("book/") for f in files if (ROOT / f"{f}.ipynb").exists()]
 
 
-def _entries(part: dict[str, Any]) -> list[dict[str, Any]]:
+def entries(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a part of the table of contents, and those below them."""
     found = []
     for entry in part.get("chapters", []) + part.get("sections", []):
-        found += [entry, *_entries(entry)]
+        found += [entry, *entries(entry)]
     return found
 
 

@@ -9,6 +9,7 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin
 
+import chapter_files
 import chapter_rules as rules
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ SLOWER = 6
 def pages():
     """Every page of the table of contents, from the source, so that none is forgotten."""
     toc = yaml.safe_load((rules.ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    entries = [entry["file"] for part in toc["parts"] for entry in rules._entries(part)]
+    entries = [entry["file"] for part in toc["parts"] for entry in chapter_files.entries(part)]
     return [f"{file}.html" for file in (toc["root"], *entries)]
 
 
