@@ -194,9 +194,10 @@ def cmd_test(options: argparse.Namespace) -> int:
             )
     for file in TIMES:
         (ROOT / file).unlink(missing_ok=True)
-    threads = {"OMP_NUM_THREADS": "1", "ATTNCOURSE_PROGRESS": "off"}
+    # One thread a process, and texts in UTF-8 whatever the user's locale is.
+    fixed = {"OMP_NUM_THREADS": "1", "ATTNCOURSE_PROGRESS": "off", "PYTHONUTF8": "1"}
     if options.chapter:
-        threads["ATTNCOURSE_KILL_MATRIX"] = "full"
+        fixed["ATTNCOURSE_KILL_MATRIX"] = "full"
     rows: list[tuple[str, float, float, bool]] = []
     for name, command in steps(options.chapter):
         say(name)
@@ -204,7 +205,7 @@ def cmd_test(options: argparse.Namespace) -> int:
         if name == "book":
             status = book(always=not options.chapter)
         else:
-            status = call(*command, env=threads) if command else 0
+            status = call(*command, env=fixed) if command else 0
         taken = time.perf_counter() - started
         rows.append((name, taken, _children() - before, status == 0))
     print("\nWhere the time went")
