@@ -7,6 +7,8 @@ from typing import Any
 import matplotlib as mpl
 from cycler import cycler
 
+from attncourse import threads
+
 #: Meaning -> colour (Okabe and Ito's set, safe for colour-blind readers).
 PALETTE: dict[str, str] = {
     "input": "#0072B2",
@@ -65,5 +67,9 @@ _SETTINGS: Any = {
 
 
 def use() -> None:
-    """Make the course's style matplotlib's own for this session."""
+    """Make the course's style matplotlib's own for this session.
+
+    Every chapter calls it first, so it also settles how many threads torch uses.
+    """
+    threads.settle()
     mpl.rcParams.update(_SETTINGS)
