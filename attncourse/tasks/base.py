@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from types import FunctionType
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -44,10 +46,34 @@ class Units(NamedTuple):
     of: Tensor
 
 
+_Task = TypeVar("_Task", bound=type)
+
+
+def drawn_on_the_processor(task: _Task) -> _Task:
+    """A class decorator: a task draws on the CPU, whatever ``torch.set_default_device`` says.
+
+    Batches are a pure function of their seed on every machine, and the generators of a GPU give
+    other numbers.  The training loop moves a batch to where the model is.
+    """
+    for name, method in list(vars(task).items()):
+        if isinstance(method, FunctionType) and not name.startswith("_"):
+            setattr(task, name, _on_the_processor(method))
+    return task
+
+
+def _on_the_processor(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def drawn(*arguments: Any, **options: Any) -> Any:
+        with torch.device("cpu"):
+            return method(*arguments, **options)
+
+    return drawn
+
+
 def seeded(*numbers: int) -> torch.Generator:
     """A generator whose stream is fixed by ``numbers`` and unrelated to that of any others."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) >> 1)
+    return torch.Generator("cpu").manual_seed(int(state) >> 1)
 
 
 def epoch_batch(count: int, size: int, what: str, seed: int, step: int, *stream: int) -> Tensor:
@@ -72,4 +98,4 @@ def epoch_batch(count: int, size: int, what: str, seed: int, step: int, *stream:
 
 @lru_cache(maxsize=8)
 def _order(count: int, *numbers: int) -> Tensor:
-    return torch.randperm(count, generator=seeded(*numbers))
+    return torch.randperm(count, generator=seeded(*numbers), device="cpu")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits_of
 
 _TEST_SEED = 2_400
@@ -22,6 +22,7 @@ _DIGIT, _CUE = 8, 4
 _DIM, _BRIGHT = 0.2, 1.0
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class CueAndLook:
     """Four digits and a cue on a square canvas.

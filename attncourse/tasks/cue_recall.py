@@ -18,7 +18,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits_of
 
 SIDE = 10
@@ -28,6 +28,7 @@ _TEST_SEED = 3_000
 _PATTERN_SEED = 36
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class CueRecall:
     """Clips of a cue and ``frames - 1`` digits, as vectors of 100 pixels.

@@ -17,7 +17,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import epoch_batch, seeded
+from attncourse.tasks.base import drawn_on_the_processor, epoch_batch, seeded
 
 #: Name of each joint -> where it rests, (x, y); the figure looks at us, so its left is our right.
 REST: dict[str, tuple[float, float]] = {
@@ -68,6 +68,7 @@ class Cases:
     up: Tensor
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class CuedJoint:
     """Two classes: does the hand that the head points to move up or down?

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attncourse.datasets import ImageData, cifar10, fashion_mnist
-from attncourse.tasks.base import epoch_batch, seeded
+from attncourse.tasks.base import drawn_on_the_processor, epoch_batch, seeded
 
 #: Digits kept for testing, of 1,797: a fixed share of one fixed shuffle.
 DIGITS_TEST = 397
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class ImageTask:
     """Images and labels in memory, drawn without replacement within an epoch.
@@ -63,6 +64,7 @@ def moved_and_mirrored(
     return torch.where(mirrored[:, None, None, None], moved.flip(3), moved)
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class MovedImageTask(ImageTask):
     """The same, with every training image moved and half of them mirrored anew in each batch.

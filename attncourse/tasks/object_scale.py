@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits, digits_of
 
 _TEST_SEED, _SOURCE = 7_000, 8
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class ObjectScale:
     """Digits of random size on a canvas.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import drawn_on_the_processor, seeded
 
 SIDE, SLOT, DISCS = 24, 8, 5
 #: Red, green, blue, yellow.
@@ -33,6 +33,7 @@ _CORE = 1.3
 _TEST_SEED = 3_000
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class ReferenceDiscs:
     """Scenes of discs, drawn afresh for every batch.

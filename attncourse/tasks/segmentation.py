@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.datasets import SegmentationData
-from attncourse.tasks.base import Units, epoch_batch, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, epoch_batch, seeded
 
 
 def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
@@ -85,6 +85,7 @@ def mean_iou_items(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 64)
     return iou.mean() + influence
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class SegmentationTask:
     """Scenes in memory, drawn without replacement within an epoch, half of them mirrored.

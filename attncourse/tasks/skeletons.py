@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attncourse.datasets import SkeletonData, msr_action3d, utkinect
-from attncourse.tasks.base import Units, epoch_batch, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, epoch_batch, seeded
 
 #: Frames that a training clip may be shifted by.
 SHIFT = 2
@@ -19,6 +19,7 @@ HIP_CENTRE, SHOULDER_CENTRE, LEFT_HIP, RIGHT_HIP = 0, 2, 12, 16
 Normalise = Callable[[np.ndarray], np.ndarray]
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class SkeletonTask:
     """Clips of equal length, with a training set that is turned, scaled, shifted and shaken.
@@ -80,6 +81,7 @@ class SkeletonTask:
         return (x - mean) / (self.train_clips - mean).std()
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class Folds:
     """The same question asked of several splits, such as one for each subject left out.

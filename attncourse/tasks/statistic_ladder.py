@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits_of
 
 #: Row -> default strength of its cue.
@@ -35,6 +35,7 @@ _TEST_SEED = 2_000
 _SIDE = 8
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class StatisticLadder:
     """One row of the ladder.

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import drawn_on_the_processor, seeded
 
 #: Channels of the input and of the colour, and the width of an identity.
 CHANNELS, COLOURS, IDENTITY = 8, 3, 4
@@ -33,6 +33,7 @@ VARIANCE = 1 / 3
 _TEST_SEED = 2_018
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class Twins:
     """Images with ``pairs`` pairs of cells.

@@ -19,12 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attncourse.tasks.base import Units, seeded
+from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
 from attncourse.tasks.images import ImageTask, digits_task
 
 _TEST_SEED = 2_015
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class WarpedDigits:
     """Digits under random similarities.

@@ -13,7 +13,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import seeded
+from attncourse.tasks.base import drawn_on_the_processor, seeded
 
 WIDTH = 64
 _PATTERNS = 8
@@ -25,6 +25,7 @@ _TEST_SEED = 4_000
 _PATTERN_SEED = 64
 
 
+@drawn_on_the_processor
 @dataclass(frozen=True)
 class WhichLag:
     """Clips of ``frames`` vectors of 64 numbers, with one pattern at two frames.
