@@ -33,7 +33,7 @@ class Checkpoint:
         self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, record: dict
     ) -> None:
         """Write everything to a file beside the target, then move it into place at once."""
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors = {f"model.{_own(name)}": value for name, value in model.state_dict().items()}
         optimizer_state = optimizer.state_dict()
         for index, slots in optimizer_state["state"].items():
             tensors |= {
@@ -72,16 +72,29 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
+        if self.path.is_dir():
+            raise ValueError(
+                f"checkpoint {self.path} is a folder: name a file in it, such as "
+                f"{self.path / 'run.safetensors'}"
+            )
         try:
             with safe_open(self.path, framework="pt") as file:
                 notes = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                # Copies: a tensor that is a view of the file would keep it open, and some systems
+                # do not replace a file that is in use.
+                tensors = {
+                    name: file.get_tensor(name).clone()
+                    for name in file.keys()  # noqa: SIM118
+                }
         except (SafetensorError, OSError) as error:
             raise ValueError(
-                f"checkpoint {self.path} cannot be read ({error}): delete it to start afresh"
+                f"checkpoint {self.path} cannot be read ({error}): choose another path, or move "
+                f"the file away to start afresh"
             ) from error
         self._check(notes)
-        model.load_state_dict(_strip(tensors, "model."))
+        names = {_own(name): name for name in model.state_dict()}
+        stored = _strip(tensors, "model.")
+        model.load_state_dict({names.get(name, name): t for name, t in stored.items()})
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _strip(tensors, "optimizer.").items():
             index, slot = name.split(".", 1)
@@ -97,7 +110,7 @@ class Checkpoint:
         if notes.get("format") != _FORMAT:
             raise ValueError(
                 f"checkpoint {self.path} was not written by this course "
-                f"(format {notes.get('format')!r}): choose another path or delete it"
+                f"(format {notes.get('format')!r}): choose another path"
             )
         stored = json.loads(notes["identity"])
         wanted = json.loads(json.dumps(self.identity))
@@ -106,8 +119,13 @@ class Checkpoint:
             pairs = ", ".join(f"{k}: {stored.get(k)!r} != {wanted.get(k)!r}" for k in different)
             raise ValueError(
                 f"checkpoint {self.path} belongs to another run ({pairs}): "
-                f"choose another path, or delete it to start afresh"
+                f"choose another path, or move the file away to start afresh"
             )
+
+
+def _own(name: str) -> str:
+    """A parameter's name without what ``torch.compile`` puts before it."""
+    return name.replace("_orig_mod.", "")
 
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

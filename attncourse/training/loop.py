@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attncourse import threads
+from attncourse.layers import whole
 from attncourse.training import parallel
 from attncourse.training.checkpoint import Checkpoint
 from attncourse.training.progress import progress_bar
@@ -48,6 +50,7 @@ class Budget:
     clip: float | None = None
 
     def __post_init__(self) -> None:
+        whole(steps=self.steps, batch_size=self.batch_size)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
@@ -114,6 +117,7 @@ def fit(
     """
     from accelerate.utils import convert_to_fp32
 
+    threads.settle()
     accelerator = accelerator or default_accelerator()
     torch.manual_seed(seed)
     optimizer = torch.optim.AdamW(
@@ -243,7 +247,7 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor, batch_size: int = 512) -> f
 
 def _identity(model: nn.Module, task: Batches, budget: Budget, seed: int) -> dict[str, object]:
     return {
-        "model": type(model).__name__,
+        "model": type(getattr(model, "_orig_mod", model)).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "task": repr(task),
         "seed": seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -144,9 +146,53 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
 def test_a_damaged_checkpoint_is_named_and_kept(tmp_path, damage):
     file = tmp_path / "run.safetensors"
     file.write_bytes(damage)
-    with pytest.raises(ValueError, match=r"cannot be read .* delete it to start afresh"):
+    with pytest.raises(ValueError, match=r"cannot be read .* move the file away to start afresh"):
         trained(checkpoint=file)
     assert file.read_bytes() == damage
+
+
+def test_a_folder_is_no_checkpoint_and_is_left_alone(tmp_path):
+    kept = tmp_path / "a learner's work"
+    kept.write_text("precious")
+    with pytest.raises(ValueError, match=r"is a folder: name a file in it") as error:
+        trained(checkpoint=tmp_path)
+    assert "delete" not in str(error.value)
+    assert kept.read_text() == "precious"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what is mapped")
+def test_nothing_stays_tied_to_a_loaded_file(tmp_path):
+    """Momenta that are views of the file would keep it mapped, and some systems then lock it."""
+    file = tmp_path / "run.safetensors"
+    trained(steps=20, checkpoint=file)
+    model = network()
+    optimizer = torch.optim.AdamW(model.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=20)
+    stored = Checkpoint(file)
+    with safe_open(file, "pt") as opened:
+        stored.identity = json.loads(opened.metadata()["identity"])
+    assert stored.load(model, optimizer, schedule)["losses"]
+    assert optimizer.state_dict()["state"]
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        assert str(file) not in maps.read()
+
+
+@pytest.mark.parametrize("compiled_first", [True, False])
+def test_a_compiled_network_shares_the_checkpoints_of_the_plain_one(tmp_path, compiled_first):
+    file = tmp_path / "run.safetensors"
+    whole = trained(steps=60)
+    for steps, compiled in ((60, compiled_first), (60, not compiled_first)):
+        seed_everything(0)
+        net = network()
+        if compiled:
+            net = torch.compile(net, backend="eager")
+        run = fit(net, digits_task(), Budget(steps, batch_size=64), checkpoint=file)
+        assert run.losses == pytest.approx(whole.losses, rel=1e-4)
+
+
+def test_a_budget_asks_for_whole_numbers():
+    with pytest.raises(TypeError, match=r"steps=3\.0 must be made of whole numbers"):
+        Budget(3.0)
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
