@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         from attncourse.catalog import as_records
 
-        print(json.dumps(as_records(), indent=2, ensure_ascii=False))
+        # Escapes are JSON, too, where the code page does not know a letter.
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(json.dumps(as_records(), indent=2, ensure_ascii=not unicode))
         return 0
     from attncourse.catalog import CHAPTERS_WRITTEN
     from attncourse.plan import CHAPTERS
@@ -213,6 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress = commands.add_parser("progress", help=_progress.__doc__)
     progress.set_defaults(function=_progress)
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that the code page lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     options = parser.parse_args(arguments)
     try:
         return options.function(options)

@@ -59,7 +59,7 @@ class Store:
         """What to do about ``path``, once it has turned out to be damaged."""
         if self.data is not None and path.is_relative_to(self.data):
             return f"replace it by a fresh copy, or unset {DATA} to download one"
-        return "delete it and call again to download it anew"
+        return "move it away and call again to download it anew"
 
     def fetch(
         self,

@@ -103,7 +103,7 @@ def merge(
                 if first != frame:
                     raise ValueError(
                         f"{origin} and {path} hold {name!r} with different budgets or tasks: "
-                        f"delete {out / FOLDER} and run all shards with the same call"
+                        f"move {out / FOLDER} away and run all shards with the same call"
                     )
                 for row in entry["runs"]:
                     ledgers[chapter].enter(name, frame, row | {"test_set": test_set(entry, row)})
@@ -129,7 +129,7 @@ def _complete(out: Path) -> list[Path]:
     if len(counts) > 1:
         raise ValueError(
             f"{out / FOLDER} holds shards of {' and of '.join(map(str, counts))}: "
-            f"delete those of the array that you do not want"
+            f"move away those of the array that you do not want"
         )
     missing = [i for i in range(1, counts[0] + 1) if (i, counts[0]) not in found]
     if missing:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -25,6 +27,22 @@ def test_list_shows_what_exists_and_what_is_coming(capsys):
 def test_list_as_data(capsys):
     assert main(["list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["chapter"] == "channel/squeeze_excitation"
+
+
+@pytest.mark.parametrize("code_page", ["ascii", "cp1252", "gbk", "cp932", "utf-8"])
+@pytest.mark.parametrize("command", ["list", "list --json", "progress", "--help"])
+def test_every_command_prints_on_any_code_page(command, code_page, monkeypatch, tmp_path):
+    """Letters that a code page lacks are escaped; data stay JSON."""
+    page = io.TextIOWrapper(io.BytesIO(), encoding=code_page)
+    monkeypatch.setattr(sys, "stdout", page)
+    with suppress(SystemExit):  # as --help ends
+        assert main(command.split()) == 0
+    page.flush()
+    printed = page.buffer.getvalue().decode(code_page)
+    assert printed.strip()
+    if "--json" in command:
+        cards = json.loads(printed)
+        assert any("σ" in card["decides"] for card in cards)
 
 
 def test_doctor_finds_a_healthy_machine(capsys, tmp_path, monkeypatch):

@@ -911,7 +911,7 @@ def test_a_cached_file_with_wrong_content(server, store):
     server.bodies = PACKED
     wrong = idx_set([server.url])
     wrong = replace(wrong, train_images=replace(wrong.train_images, content_sha256="0" * 64))
-    with pytest.raises(DataError, match="delete it and call again"):
+    with pytest.raises(DataError, match="move it away and call again"):
         load_idx(wrong, store)
 
 

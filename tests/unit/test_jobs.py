@@ -193,7 +193,7 @@ def test_shards_that_do_not_belong_together_are_refused_and_kept(tmp_path):
     with pytest.raises(ValueError, match="with different budgets or tasks: delete"):
         merge(tmp_path, find=grid.find, say=quiet)
     shard_folder(tmp_path, 1, 3).mkdir()
-    with pytest.raises(ValueError, match="holds shards of 2 and of 3: delete those"):
+    with pytest.raises(ValueError, match="holds shards of 2 and of 3: move away those"):
         merge(tmp_path, find=grid.find, say=quiet)
     assert path.exists()
     assert not (tmp_path / "c").exists()
