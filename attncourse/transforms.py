@@ -40,8 +40,10 @@ def fused_attention(
     """``attention_map(q, k, scale) @ v`` by PyTorch's fused kernel, without the map.
 
     The kernel of a processor is fused for four axes, one width of q, k and v, and a last axis of
-    stride 1; anything else makes it build the map without a word.  ``who`` is named in the error
-    about second derivatives.
+    stride 1; anything else makes it build the map without a word.  On a GPU, flash attention ends
+    at a width of 256; whether another kernel then spares the map depends on device, type and
+    version, so look at the memory before you rely on it.  ``who`` is named in the error about
+    second derivatives.
     """
     if in_torch_func():  # no fused kernel has a rule for it
         return attention_map(q, k, scale).to(v.dtype) @ v

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attncourse.measure import Timing, compare, count_macs, count_products, one_thread, peak_bytes
+from attncourse.measure import (
+    Timing,
+    _summary,
+    compare,
+    count_macs,
+    count_products,
+    one_thread,
+    peak_bytes,
+)
 
 
 def test_macs_of_known_layers():
@@ -20,6 +28,23 @@ def test_macs_of_known_layers():
     assert count_macs(lambda x: x * x, x) == x.numel()
     assert count_macs(lambda x: torch.sigmoid(x) + 1, x) == 0
     assert count_macs(lambda x: 2 * x, x) == 0, "a constant factor is no product of tensors"
+
+
+def test_normalisation_is_not_counted():
+    """Whatever its kind and mode: as the field does, and as the module says."""
+    x = torch.randn(2, 4, 6, 5)
+    for norm in (nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.LayerNorm([6, 5]), nn.InstanceNorm2d(4)):
+        for mode in (norm.train(), norm.eval()):
+            assert count_macs(mode, x) == 0, f"{norm} in mode {mode.training}"
+    convolution = nn.Conv2d(4, 3, 1)
+    both = nn.Sequential(convolution, nn.BatchNorm2d(3))
+    assert count_macs(both, x) == count_macs(convolution, x)
+
+
+def test_the_spread_is_half_the_distance_of_the_quartiles():
+    found = _summary([5.0, 1.0, 2.0, 4.0, 3.0, 100.0, 0.0])
+    assert found == Timing(seconds=3.0, spread=(4.5 - 1.5) / 2, repeats=7)
+    assert _summary([2.0, 2.0, 2.0]).spread == 0
 
 
 def test_fused_attention_does_not_hide_its_products():

@@ -61,7 +61,8 @@ class NonLocal(Attention):
     Hessians call the block with ``need_weights=True``.  The forms without a softmax grow with the
     cube of the features, and leave the range of float16 where bfloat16 still holds them.
     ``model.apply(draw)``, with a ``draw`` that fills every linear layer, undoes the start as the
-    identity with ``norm=False``; ``reset_parameters()`` restores it.
+    identity with ``norm=False``; ``reset_parameters()`` restores it.  Forward-mode derivatives
+    need ``need_weights=True`` as well, because torch has none of its fused kernel.
 
     Args:
         channels: number of channels c of the input.

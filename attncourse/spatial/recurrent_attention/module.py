@@ -58,7 +58,8 @@ class RecurrentAttention(Attention):
     ``g(x)`` gives the locations, ``f(locations, x)`` reads the glimpses there; ``forward`` looks
     once for both.  In eval mode a location is the policy's mean and the whole is a differentiable
     function of ``x``.  In training mode locations are sampled and cut from the graph, and
-    ``forward`` returns a ``Glimpsed`` with what ``hybrid_loss`` needs.
+    ``forward`` returns a ``Glimpsed`` with what ``hybrid_loss`` needs.  Torch has no forward-mode
+    derivative of the sensor's ``grid_sample``, and on a GPU no deterministic backward pass.
 
     Args:
         channels: number of channels c of the images.

@@ -58,7 +58,13 @@ class SpatialTransformer(Attention):
 
     Source: Jaderberg, Simonyan, Zisserman and Kavukcuoglu, *Spatial Transformer Networks*,
     NIPS 2015, arXiv 1506.02025.  It starts as the identity: the last layer's weights are zero,
-    its biases are the identity warp.
+    its biases are the identity warp.  ``model.apply(draw)``, with a ``draw`` that fills every
+    linear layer, undoes that; ``reset_parameters()`` restores it.
+
+    On a GPU the backward pass of ``grid_sample`` adds up in an order that changes from run to run,
+    and ``torch.use_deterministic_algorithms(True)`` refuses it where torch has no other; the
+    explicit form, ``need_weights=True``, reads by ``gather`` in its place.  Torch has no
+    forward-mode derivative of ``grid_sample``; the explicit form has one.
 
     Args:
         channels: number of channels c of the input.
