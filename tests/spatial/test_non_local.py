@@ -331,7 +331,7 @@ class NoReLU(_Explicit):
     def g(self, x):
         if self.mode != "concatenation":
             return super().g(x)
-        alpha, beta = self.pairwise._scores(tokens(x), self.keys(x))
+        alpha, beta = self.pairwise.scores(tokens(x), self.keys(x))
         return (alpha[:, :, None] + beta[:, None]) / beta.shape[1]
 
 
@@ -341,7 +341,7 @@ class InPlaceDivision(_Explicit):
     def g(self, x):
         if self.mode != "concatenation":
             return super().g(x)
-        alpha, beta = self.pairwise._scores(tokens(x), self.keys(x))
+        alpha, beta = self.pairwise.scores(tokens(x), self.keys(x))
         weights = F.relu(alpha[:, :, None] + beta[:, None])
         weights /= beta.shape[1]
         return weights

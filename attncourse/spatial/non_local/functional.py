@@ -41,7 +41,7 @@ def softmax_read(
     v: Float[Tensor, "b m d"],
     scale: float = 1.0,
 ) -> Float[Tensor, "b n d"]:
-    """``softmax_weights(q, k) @ v``, fused."""
+    """``softmax_weights(q, k) @ v``, fused: equation (8) tile by tile."""
     return fused_attention(q, k, v, scale, who="NonLocal")
 
 
@@ -55,7 +55,7 @@ def dot_product_weights(
 def dot_product_read(
     q: Float[Tensor, "b n d"], k: Float[Tensor, "b m d"], v: Float[Tensor, "b m e"]
 ) -> Float[Tensor, "b n e"]:
-    """``dot_product_weights(q, k) @ v`` in the cheaper order of equation (8).
+    """``dot_product_weights(q, k) @ v`` in the cheaper order of equation (7).
 
     A map with fewer positions than channels is the exception, in which pairs are cheaper.
     """

@@ -184,7 +184,7 @@ class Concatenation(_Embedded):
     def g(self, x: Tensor, keys: Tensor) -> Tensor:
         """A from one number for each query and one for each key."""
         if is_plain(self.score, nn.Linear):
-            return concatenation_weights(*self._scores(x, keys))
+            return concatenation_weights(*self.scores(x, keys))
         # What stands in the place of w may be anything: ask it about every pair.
         q, k = project(x, self.theta)[:, :, None], project(keys, self.phi)[:, None]
         pairs = torch.cat(torch.broadcast_tensors(q, k), dim=3)
@@ -195,9 +195,9 @@ class Concatenation(_Embedded):
         v = project(keys, value)
         if not is_plain(self.score, nn.Linear):
             return self.g(x, keys).to(v.dtype) @ v
-        return concatenation_read(*self._scores(x, keys), v)
+        return concatenation_read(*self.scores(x, keys), v)
 
-    def _scores(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def scores(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """One alpha a query and one beta a key: w meets theta and phi before the features do."""
         of_query, of_key = self.score.weight.chunk(2, dim=1)
         return _score(x, of_query, self.theta), _score(keys, of_key, self.phi)

@@ -1,4 +1,4 @@
-"""Experiments on the non-local block: one built for it, three that take it apart."""
+"""Experiments on the non-local block: one built for it, and those that take it apart."""
 
 from attncourse.experiments.spatial.non_local.experiment import (
     CIFAR10,
@@ -8,9 +8,11 @@ from attncourse.experiments.spatial.non_local.experiment import (
     FORMS,
     FROZEN,
     LARGE,
+    LONGER,
     NO_BLOCK,
     NON_LOCAL,
     SIX_PAIRS,
+    SIX_THIRD,
     TWIN,
     TWO_PAIRS,
     WINDOW,
@@ -24,9 +26,11 @@ __all__ = [
     "FORMS",
     "FROZEN",
     "LARGE",
+    "LONGER",
     "NON_LOCAL",
     "NO_BLOCK",
     "SIX_PAIRS",
+    "SIX_THIRD",
     "TWIN",
     "TWO_PAIRS",
     "WINDOW",

@@ -1,14 +1,17 @@
-"""Experiments on the non-local block: one built for it, three that take it apart.
+"""Experiments on the non-local block: one built for it, and those that take it apart.
 
-``find_your_twin`` needs what a query-dependent map alone gives.  ``two_pairs`` and ``six_pairs``
-move the ceiling 1/K of one map for all.  ``forms`` trains the other pairwise functions with the
-same budget.  ``digits`` is plain classification, where nothing was arranged; so is ``cifar10``,
+``find_your_twin`` asks each position for a colour that one other position holds.  ``longer`` gives
+its strongest rival, one map for all, more channels and steps.  ``two_pairs`` and ``six_pairs``
+move the ceiling 1/K of one answer for all; ``six_pairs_third`` shows as few queries a step as two
+pairs do.  ``forms`` trains the other pairwise functions and settings with the same budget.
+``digits`` is plain classification, where nothing was arranged; so is ``cifar10``,
 which wants a GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
@@ -17,7 +20,10 @@ from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
 from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial.non_local.nets import (
+    WIDTH,
+    AuthorsSettings,
     FrozenQueries,
+    LeakyConcatenation,
     PixelNet,
     SharedContext,
     Window,
@@ -52,16 +58,22 @@ NON_LOCAL = Variant("non-local", "mechanism", _form("embedded_gaussian"), "the m
 
 
 def _twins(
-    name: str, question: str, pairs: int, *variants: Variant, learned: float | None = None
+    name: str,
+    question: str,
+    pairs: int,
+    *variants: Variant,
+    side: int = 8,
+    budget: Budget = _BUDGET,
+    learned: float | None = None,
 ) -> Experiment:
     return Experiment(
         name=name,
         question=question,
-        task=lambda: Twins(pairs),
+        task=lambda: Twins(pairs, side),
         variants=variants,
-        quick=_BUDGET,
-        full=_BUDGET,
-        data=f"find your twin, {pairs} pairs on 8 x 8",
+        quick=budget,
+        full=budget,
+        data=f"find your twin, {pairs} pairs on {side} x {side}",
         loss=colour_loss,
         score=Score(explained_items, bounds=(None, 1.0)),
         metric="share of the colours' variance explained",
@@ -88,6 +100,33 @@ SIX_PAIRS = _twins(
     "six_pairs", "Does one map for all stop at 1/6 with six pairs?", 6, NO_BLOCK, CONTEXT, NON_LOCAL
 )
 
+LONGER = _twins(
+    "longer",
+    "Does a network with one map for all stay at 1/3 when it is wider and trained for longer?",
+    3,
+    NO_BLOCK,
+    CONTEXT,
+    Variant(
+        "wide global context",
+        "ablation",
+        lambda: PixelNet(SharedContext, 4 * WIDTH),
+        "four times the channels in every layer",
+    ),
+    NON_LOCAL,
+    side=4,
+    budget=replace(_BUDGET, steps=1_500, learning_rate=3e-3),
+)
+
+SIX_THIRD = _twins(
+    "six_pairs_third",
+    "Do two pairs lag because a batch of them holds a third of the queries that six pairs give?",
+    6,
+    NO_BLOCK,
+    CONTEXT,
+    NON_LOCAL,
+    budget=replace(_BUDGET, batch_size=21),
+)
+
 FORMS = _twins(
     "forms",
     "Do the four pairwise functions learn the twin task equally fast?",
@@ -103,7 +142,12 @@ FORMS = _twins(
     Variant("Gaussian", "ablation", _form("gaussian"), "no embeddings of its own"),
     Variant("dot product", "ablation", _form("dot_product"), "no softmax"),
     Variant("concatenation", "ablation", _form("concatenation"), "a ReLU of a sum"),
-    learned=0.1,  # a seed that never starts explains nothing
+    Variant(
+        "leaky concatenation", "ablation", _net(LeakyConcatenation), "does the ReLU fall silent?"
+    ),
+    Variant("normalised", "ablation", _net(NonLocal), "batch normalisation, as in the paper"),
+    Variant("authors' settings", "ablation", _net(AuthorsSettings), "scaled, pooled, normalised"),
+    learned=0.05,  # a seed that never starts explains nothing
 )
 
 DIGITS = Experiment(
@@ -165,5 +209,5 @@ CIFAR10 = photographs(
     Variant("non-local", "mechanism", _on_third_map(NonLocal), "the mechanism"),
 )
 
-EXPERIMENTS = (TWIN, TWO_PAIRS, SIX_PAIRS, FORMS, DIGITS)
+EXPERIMENTS = (TWIN, LONGER, TWO_PAIRS, SIX_PAIRS, SIX_THIRD, FORMS, DIGITS)
 LARGE = (CIFAR10,)

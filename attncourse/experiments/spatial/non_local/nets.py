@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.spatial import NonLocal
+from attncourse.spatial.non_local import tokens
+from attncourse.spatial.non_local.pairwise import Concatenation
 from attncourse.tasks.twin import CHANNELS, COLOURS
 
 WIDTH = 32
@@ -19,16 +22,17 @@ class PixelNet(nn.Module):
     Args:
         block: number of channels -> module that maps (b, c, h, w) to the same shape; the only
             place where one position can hear of another.
+        width: channels of every layer.
     """
 
-    def __init__(self, block: Callable[[int], nn.Module]) -> None:
+    def __init__(self, block: Callable[[int], nn.Module], width: int = WIDTH) -> None:
         super().__init__()
         self.before = nn.Sequential(
-            nn.Conv2d(CHANNELS, WIDTH, 1), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 1)
+            nn.Conv2d(CHANNELS, width, 1), nn.ReLU(), nn.Conv2d(width, width, 1)
         )
-        self.block = block(WIDTH)
+        self.block = block(width)
         self.after = nn.Sequential(
-            nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(), nn.Conv2d(WIDTH, COLOURS, 1)
+            nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, COLOURS, 1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,3 +86,38 @@ class FrozenQueries(NonLocal):
         for parameter in theta.parameters():
             nn.init.zeros_(parameter)
             parameter.requires_grad_(False)
+
+
+class LeakyConcatenation(NonLocal):
+    """The concatenation with a tenth of what its ReLU holds back: no pair ever falls silent.
+
+    Equation (6) with max(s, s / 10) in the place of the ReLU of s.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, mode="concatenation", norm=False)
+
+    def g(self, x: Tensor) -> Tensor:
+        """The map, (b, n, n): leaky sums of a query's and a key's number over the keys' count."""
+        assert isinstance(self.pairwise, Concatenation)
+        alpha, beta = self.pairwise.scores(tokens(x), self.keys(x))
+        return F.leaky_relu(alpha[:, :, None] + beta[:, None], 0.1) / beta.shape[1]
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Through the map, which bisection cannot replace here."""
+        return self.f(self.g(x), x)
+
+
+class AuthorsSettings(NonLocal):
+    """The softmax form as the authors' code sets it up.
+
+    Logits over the root of d, keys and values from a map that is max-pooled by two, a batch
+    normalisation whose scale starts at zero, and projections drawn with a spread of 0.01.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, scale=True, subsample=True)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)
