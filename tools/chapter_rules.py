@@ -287,7 +287,7 @@ TO_FOLLOW = frozenset(
     {
         "foundations/what_is_attention", "foundations/building_blocks",
         "channel/squeeze_excitation", "spatial/recurrent_attention",
-        "spatial/spatial_transformer", "spatial/non_local", "temporal/global_local_temporal",
+        "spatial/spatial_transformer", "temporal/global_local_temporal",
         "branch/selective_kernel", "channel_spatial/dual_attention", "spatial_temporal/sta_lstm",
     }
 )  # fmt: skip

@@ -131,8 +131,8 @@ FORMS = TableExercise(
         "Only a form that divides by its row's own sum has rows that add up to 1; the other two "
         "divide by the number of keys.",
     ),
-    explanation="The rank is why the dot product has a fast order and the softmax has none that is "
-    "exact.",
+    explanation="The rank is why the dot product can go through one table of d x d numbers. A "
+    "softmax or a ReLU raises it, and no table of that size gives their map exactly.",
     labels=("sum", "sign", "rank"),
     truth={
         "gaussian": frozenset({"sum", "sign"}),
@@ -216,14 +216,21 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A global context block reaches R² = 1/3 on three pairs. You train it longer, and "
-            "wider. What do you expect of an answer that is the same for all queries?",
+            "After 300 steps a network with a global context block explains 1/3 on three pairs. "
+            "What follows?",
             (
-                Option("It climbs to 1.", "One answer cannot be three colours."),
-                Option("It stays at 1/3.",
-                       "The mean of the three colours is the best answer that all queries can "
-                       "share, and it explains 1/K.", right=True),
-                Option("It falls to 0.", "The mean colour is still there to be learned."),
+                Option("No network with one map for all can explain more.",
+                       "The bound 1/K is for a network that outputs one colour. The layers behind "
+                       "the block combine the shared vector with each query's own features, and "
+                       "with more width and steps it explains more."),
+                Option("It paints one query in three in its own colour.",
+                       "Then it would err by two variances on the others, and explain less than "
+                       "nothing. The mean of the three colours hits none of them and explains "
+                       "1/3."),
+                Option("It does as well as the best answer that all queries share; what more "
+                       "training brings is open.",
+                       "The mean of the three colours explains 1/3. That is where shared answers "
+                       "end, and not where the network does.", right=True),
             ),
         ),
         Question(
