@@ -59,6 +59,31 @@ def test_four_facts_of_the_jacobian(n, seed):
     assert J.trace() <= 1 - 1 / n + 1e-12
 
 
+@settings(deadline=None, max_examples=25)
+@given(n=st.integers(2, 12), seed=st.integers(0, 10_000), spread=st.floats(0.0, 20.0))
+def test_what_passes_through_the_jacobian(n, seed, spread):
+    """Equation (10), and the largest eigenvalue: at most that of two equal weights."""
+    p = (spread * randn(n, seed=seed)).softmax(dim=0)
+    J = jacobian(p)
+    squares = p.square().sum()
+    told = squares - 2 * p.pow(3).sum() + squares.square()
+    torch.testing.assert_close(J.square().sum(), told, atol=1e-12, rtol=1e-9)
+    assert torch.linalg.eigvalsh(J)[-1] <= 0.5 + 1e-12
+
+
+def test_the_trace_does_not_tell_how_much_passes():
+    """Uniform weights have the larger trace, two that share pass seven times as much."""
+    uniform = jacobian(torch.full((KEYS,), 1 / KEYS, dtype=torch.float64))
+    two = torch.zeros(KEYS, dtype=torch.float64)
+    two[:2] = 0.5
+    two = jacobian(two)
+    assert uniform.trace() > 1.9 * two.trace()
+    assert two.norm() / uniform.norm() == pytest.approx(7.0, abs=0.1)
+    eigenvalues = torch.linalg.eigvalsh(uniform)[1:]
+    torch.testing.assert_close(eigenvalues, torch.full_like(eigenvalues, 1 / KEYS))
+    assert torch.linalg.eigvalsh(two)[-1].item() == pytest.approx(0.5)
+
+
 def test_a_shift_of_all_scores_changes_nothing():
     s = randn(4, 7)
     shifted = (s + randn(4, 1, seed=1)).softmax(dim=1)
@@ -114,6 +139,53 @@ def test_what_the_spread_of_scores_does_to_the_weights(variance, largest, nats, 
     assert math.log(KEYS) == pytest.approx(5.28, abs=0.005)
 
 
+def gradients(d, gamma):
+    """Of 600 queries: lengths of the gradients at the scores and at the query, by autograd."""
+    q, k = randn(600, d).requires_grad_(), randn(KEYS, d, seed=1)
+    s = gamma * q @ k.T
+    s.retain_grad()
+    s.softmax(dim=1).backward(randn(600, KEYS, seed=2))
+    return s.grad.norm(dim=1), q.grad.norm(dim=1)
+
+
+def top_tenth(size):
+    squares = size.square().sort(descending=True).values
+    return squares[: len(size) // 10].sum() / squares.sum()
+
+
+def test_what_the_root_of_d_does_to_gradients():
+    """More for the median query up to 256, less from 1,024 on; uneven at every length."""
+    ratio, at_scores, uneven = {}, {}, []
+    for d in (16, 64, 256, 1024, 4096):
+        raw, scaled = gradients(d, 1.0), gradients(d, d**-0.5)
+        ratio[d] = (raw[1].median() / scaled[1].median()).item()
+        at_scores[d] = (raw[0].median() / scaled[0].median()).item()
+        uneven.append((top_tenth(raw[1]) - top_tenth(scaled[1])).item())
+        assert raw[1].mean() > 5 * scaled[1].mean()
+    assert ratio[64] == pytest.approx(10, abs=2)
+    assert min(ratio[d] for d in (16, 64, 256)) > 2
+    assert max(ratio[d] for d in (1024, 4096)) < 0.5
+    assert 1 < at_scores[64] < 1.6
+    assert at_scores[256] < 0.5
+    assert uneven == sorted(uneven)
+    assert uneven[0] > 0.05
+
+
+def test_gradients_of_a_matrix_of_queries_grow_with_the_length():
+    """The chapter's Deeper: W_Q of a layer, without the division over with it."""
+    grown = []
+    for d in (16, 64, 256):
+        found = []
+        for gamma in (1, d**-0.5):
+            x, (wq, wk, wv) = randn(KEYS, d), randn(3, d, d, seed=1) / d**0.5
+            wq.requires_grad_()
+            y = (gamma * (x @ wq) @ (x @ wk).T).softmax(dim=1) @ (x @ wv)
+            y.backward(randn(KEYS, d, seed=2))
+            found.append(wq.grad.norm().item())
+        grown.append(found[0] / found[1])
+    assert grown == pytest.approx([4.5, 13, 26], rel=0.3)
+
+
 def test_scaled_scores_of_correlated_pairs_grow_again():
     for d in (16, 256):
         q = randn(20_000, d)
@@ -138,6 +210,18 @@ def test_rank_of_masks():
     assert rank(gate * mask) == 1
     assert rank(gate + mask) == 2
     assert rank(torch.sigmoid(randn(5, 6, 7))) == 5
+
+
+def test_a_mask_depends_on_the_order_of_channels():
+    """The chapter's mask of red minus blue: exchanged, it becomes its own negative picture."""
+    x = torch.rand(3, 5, 6, dtype=torch.float64)
+
+    def where(x):
+        red = x[0] - x[2]
+        return torch.sigmoid(4 * (red - red.mean()) / red.std())
+
+    torch.testing.assert_close(where(x[[2, 1, 0]]), 1 - where(x))
+    assert (where(x[[2, 1, 0]]) - where(x)).abs().max() > 0.1
 
 
 def test_weights_that_are_summed_stay_within_the_inputs():

@@ -36,7 +36,7 @@ SPREAD = ValueExercise(
     task="Give the standard deviation of q·k for vectors of 36 independent entries, each uniform "
     "between -1 and 1, before any scaling.",
     hints=(
-        "Equation (12) took entries of variance 1. Redo its last step with entries of variance v.",
+        "Equation (13) took entries of variance 1. Redo its last step with entries of variance v.",
         "Each of the d terms q_l k_l has mean 0 and variance v². What is v for a uniform number "
         "between -1 and 1?",
         "v = (1 - (-1))²/12 = 1/3, so the variance of the sum is 36/9.",
@@ -111,31 +111,44 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Some images show none of the things a gate was trained to find. Which gate can then "
-            "let nothing through?",
+            "An image shows nothing of what was looked for. Which weights can then let next to "
+            "nothing through, whatever the values are?",
             (
-                Option("A sigmoid at each position.",
-                       "Each gate is judged by itself, so all of them can be close to 0.",
+                Option("Sigmoids at all positions, multiplied with x.",
+                       "Each gate is judged by itself, so all of them can be close to 0, and the "
+                       "product with them.",
                        right=True),
-                Option("A softmax over the positions.",
-                       "It adds up to 1 on every image: it has to look somewhere."),
-                Option("A softmax with a small temperature.",
-                       "Sharper, but the sum is still 1."),
-                Option("Both alike.", "The weights of a softmax cannot all be small."),
+                Option("A softmax over 196 positions, followed by the weighted sum.",
+                       "Each weight may be as small as 1/196, but together they are 1: an average "
+                       "of the values comes out. A silent rival, one more key whose value is 0, "
+                       "would change that."),
+                Option("A softmax with a small temperature, followed by the weighted sum.",
+                       "Sharper, but the sum is still 1: one position is read nearly whole."),
+                Option("Both alike.",
+                       "The sum of n sigmoids may be anything between 0 and n, that of a softmax "
+                       "is 1."),
             ),
         ),
         Question(
-            "You forget to divide by √d. At initialisation, with d = 64, what is the trouble?",
+            "You forget to divide by √d. What does the chapter measure at initialisation, with "
+            "d = 64 and 196 keys?",
             (
-                Option("The weights no longer add up to 1.", "A softmax always adds up to 1."),
                 Option("The weights are nearly uniform.",
                        "That is what dividing by d, without the root, would give."),
                 Option("The exponentials overflow.",
                        "Not if the largest score is subtracted first; and the spread is only 8."),
-                Option("Most rows put nearly all weight on one key, and little gradient reaches "
-                       "the scores.",
-                       "The scores have a spread of 8. The Jacobian diag(p) - p pᵀ vanishes as p "
-                       "becomes one-hot.", right=True),
+                Option("One random key has most of the weight, and the gradient at the median "
+                       "query vanishes.",
+                       "The first half is right. But the median gradient is about ten times larger "
+                       "than with the division: what passes the softmax is multiplied by keys that "
+                       "are not divided by 8, and two rivals pass more than 196 equal keys. Only "
+                       "from d of several hundred on does the median query get less."),
+                Option("One random key has most of the weight, and the gradients differ far more "
+                       "from query to query.",
+                       "On average three quarters of the weight are on one key that chance chose. "
+                       "The median gradient is larger than with the division, one in twenty "
+                       "queries gets next to nothing, and a few carry most of the square.",
+                       right=True),
             ),
         ),
         Question(

@@ -155,20 +155,20 @@ SOFTMAX = FunctionExercise(
 
 def _weights_and_gradient(b: int, n: int, spread: float = 1) -> Draw:
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
-        s, g = torch.randn(2, b, n, generator=generator, dtype=torch.float64)
-        return {"p": (spread * s).softmax(dim=-1), "g": g}
+        s, u = torch.randn(2, b, n, generator=generator, dtype=torch.float64)
+        return {"p": (spread * s).softmax(dim=-1), "u": u}
 
     return draw
 
 
-def _by_autograd(p: Tensor, g: Tensor) -> Tensor:
+def _by_autograd(p: Tensor, u: Tensor) -> Tensor:
     """What autograd finds; the logarithm of ``p`` is one vector of scores that gives ``p``."""
     scores = p.log().requires_grad_()
-    return torch.autograd.grad(scores.softmax(dim=-1), scores, g)[0]
+    return torch.autograd.grad(scores.softmax(dim=-1), scores, u)[0]
 
 
-def _mean(p: Tensor, g: Tensor) -> Tensor:
-    return (p * g).sum(dim=-1, keepdim=True)
+def _mean(p: Tensor, u: Tensor) -> Tensor:
+    return (p * u).sum(dim=-1, keepdim=True)
 
 
 BACKWARD = FunctionExercise(
@@ -176,20 +176,20 @@ BACKWARD = FunctionExercise(
     name="softmax_backward",
     title="Derive the way back through a softmax",
     level=2,
-    task="Write `softmax_backward(p, g)`: from the weights p and g = ∂L/∂p, both (b, n), to "
+    task="Write `softmax_backward(p, u)`: from the weights p and u = ∂L/∂p, both (b, n), to "
     "∂L/∂s, (b, n), where p = softmax(s) in each row. No n x n matrix is needed.",
     hints=(
-        "The chain rule sums over all weights: ∂L/∂s_j = Σ_i g_i ∂p_i/∂s_j. Put equation (7) in.",
-        "Σ_i g_i p_i (δ_ij - p_j) has two parts. The first is p_j g_j. What is the second?",
-        "The second part is p_j times the weighted mean ḡ = Σ_i p_i g_i of the row: "
-        "`(p * g).sum(dim=-1, keepdim=True)`. Both together are p_j (g_j - ḡ).",
+        "The chain rule sums over all weights: ∂L/∂s_j = Σ_i u_i ∂p_i/∂s_j. Put equation (7) in.",
+        "Σ_i u_i p_i (δ_ij - p_j) has two parts. The first is p_j u_j. What is the second?",
+        "The second part is p_j times the weighted mean ū = Σ_i p_i u_i of the row: "
+        "`(p * u).sum(dim=-1, keepdim=True)`. Both together are p_j (u_j - ū).",
     ),
-    explanation="∂L/∂s is large where g is far from its mean and the weight is not small. The "
+    explanation="∂L/∂s is large where u is far from its mean and the weight is not small. The "
     "entries of a row add up to zero: a softmax only moves weight around.",
     reference=_by_autograd,
     alternatives=(
-        lambda p, g: p * (g - _mean(p, g)),
-        lambda p, g: p * g - torch.einsum("bi,bj,bj->bi", p, p, g),
+        lambda p, u: p * (u - _mean(p, u)),
+        lambda p, u: p * u - torch.einsum("bi,bj,bj->bi", p, p, u),
     ),
     cases=(
         Case("plain", _weights_and_gradient(4, 6)),
@@ -205,26 +205,26 @@ BACKWARD = FunctionExercise(
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-9),
     misconceptions=(
-        *softmax_backward(lambda rule: lambda p, g: rule(p, g, -1))[1:],
+        *softmax_backward(lambda rule: lambda p, u: rule(p, u, -1))[1:],
         Misconception(
             "a mean over the wrong axis",
-            "You sum p g over the batch. The sum runs over the weights of one row: `dim=-1`.",
-            lambda p, g: p * (g - (p * g).sum(dim=0)),
+            "You sum p u over the batch. The sum runs over the weights of one row: `dim=-1`.",
+            lambda p, u: p * (u - (p * u).sum(dim=0)),
         ),
         Misconception(
             "one mean for the whole batch",
             "Every row has its own weighted mean: sum with `dim=-1, keepdim=True`.",
-            lambda p, g: p * (g - (p * g).sum()),
+            lambda p, u: p * (u - (p * u).sum()),
         ),
         Misconception(
             "the way back through a log-softmax",
-            "g - p Σ g belongs to log p. For p itself the chain rule has one more factor.",
-            lambda p, g: g - p * g.sum(dim=-1, keepdim=True),
+            "u - p Σ u belongs to log p. For p itself the chain rule has one more factor.",
+            lambda p, u: u - p * u.sum(dim=-1, keepdim=True),
         ),
         Misconception(
             "the opposite sign",
-            "You subtract each entry from the mean. ∂L/∂s is positive where g is above the mean.",
-            lambda p, g: p * (_mean(p, g) - g),
+            "You subtract each entry from the mean. ∂L/∂s is positive where u is above the mean.",
+            lambda p, u: p * (_mean(p, u) - u),
         ),
     ),
 )
