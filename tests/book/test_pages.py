@@ -195,6 +195,13 @@ def state(page, identifier):
     return json.loads(page.locator(f"#{identifier}").get_attribute("data-state"))
 
 
+def unfold(page):
+    """Open the sections that deepen and hold an explorer, as a reader does."""
+    folded = page.locator("details.ac-deeper:not([open]):has(figure.ac[role])")
+    while folded.count():
+        folded.first.locator("> summary").click()
+
+
 def floats(text):
     return np.frombuffer(base64.b64decode(text), dtype="<f4")
 
@@ -207,6 +214,7 @@ def test_there_are_explorers():
 def test_explorer_shows_the_array_s_numbers(name, identifier, stay):
     """At sampled settings, what the page says equals what Python stored."""
     page = stay(f"book/{name}.html").page
+    unfold(page)
     data = spec(page, identifier)
     figure = page.locator(f"#{identifier}")
     figure.scroll_into_view_if_needed()
@@ -265,6 +273,7 @@ def test_explorer_shows_the_array_s_numbers(name, identifier, stay):
 @pytest.mark.parametrize(("name", "identifier"), EXPLORERS, ids=IDS)
 def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, stay):
     page = stay(f"book/{name}.html").page
+    unfold(page)
     figure = page.locator(f"#{identifier}")
     control = figure.locator("canvas[tabindex], input[type=range]").first
     control.focus()
@@ -283,6 +292,7 @@ def test_explorer_reacts_to_the_keyboard_and_says_so(name, identifier, stay):
 def test_explorer_reacts_to_a_finger(name, identifier, stay):
     v = stay(f"book/{name}.html", width=390, touch=True)
     page = v.page
+    unfold(page)
     figure = page.locator(f"#{identifier}")
     control = figure.locator("canvas[tabindex], input[type=range]").first
     control.scroll_into_view_if_needed()
@@ -297,6 +307,7 @@ def test_explorer_reacts_to_a_finger(name, identifier, stay):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_without_scripts_the_poster_stays(name, visit):
     v = visit(f"book/{name}.html", javascript=False)
+    unfold(v.page)
     posters = v.page.locator("figure.ac[role] > .ac-poster")
     assert posters.count() == sum(n == name for n, _ in EXPLORERS)
     for index in range(posters.count()):
