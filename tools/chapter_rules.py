@@ -285,7 +285,6 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
 #: Chapters that were written before the rules of ``teaching_rules`` and have still to follow.
 TO_FOLLOW = frozenset(
     {
-        "foundations/building_blocks",
         "channel/squeeze_excitation", "spatial/recurrent_attention",
         "spatial/spatial_transformer", "temporal/global_local_temporal",
         "branch/selective_kernel", "channel_spatial/dual_attention", "spatial_temporal/sta_lstm",

@@ -134,7 +134,7 @@ def test_relu_is_positively_homogeneous_and_commutes_with_positive_gates():
 
 
 def backward(x, gamma, g, eps):
-    """The chapter's equation (12), one channel."""
+    """The chapter's equation (13), one channel."""
     rho = (x.var(correction=0) + eps).sqrt()
     x_hat = (x - x.mean()) / rho
     return gamma / rho * (g - g.mean() - x_hat * (g * x_hat).mean())
@@ -341,8 +341,8 @@ ORDERS = {
     "ReLU → average": F.relu,
     "batch norm → average": lambda x: F.batch_norm(x, None, None, training=True),
     "batch norm → ReLU → average": lambda x: F.relu(F.batch_norm(x, None, None, training=True)),
-    "image norm → average": F.instance_norm,
-    "image norm → ReLU → average": lambda x: F.relu(F.instance_norm(x)),
+    "instance norm → average": F.instance_norm,
+    "instance norm → ReLU → average": lambda x: F.relu(F.instance_norm(x)),
 }
 
 
@@ -354,6 +354,62 @@ def test_the_six_orders_of_the_exercise_are_measured_not_typed():
             if d_prime(order(x)[:, 0].mean((1, 2)), bit) > 1:
                 seen[name].add(row)
     assert seen == {name: set(labels) for name, labels in WHICH_ORDER.truth.items()}
+
+
+def test_a_filter_in_front_of_batch_norm_grows_by_the_squares_of_its_steps():
+    filters, head = torch.randn(6, 3, 3, 3), nn.Conv2d(6, 2, 1)
+    target, rate = torch.randn(8, 2, 5, 5), 0.3
+    for decay in (0.0, 0.1):
+        w = filters.clone().requires_grad_()
+        account = w.detach().square().sum()
+        for _ in range(20):
+            features = F.conv2d(torch.randn(8, 3, 5, 5), w, padding=1)
+            y = head(F.relu(F.batch_norm(features, None, None, training=True, eps=1e-12)))
+            slope = torch.autograd.grad((y - target).square().mean(), w)[0]
+            account = (1 - rate * decay) ** 2 * account + rate**2 * slope.square().sum()
+            w = ((1 - rate * decay) * w - rate * slope).detach().requires_grad_()
+        torch.testing.assert_close(w.detach().square().sum(), account)
+        grown = w.detach().square().sum() > filters.square().sum()
+        assert bool(grown) is (decay == 0)
+
+
+def test_a_norm_hides_what_its_set_shares_and_layer_norm_spreads_the_rest():
+    norms = {
+        "none": lambda x: x,
+        "batch": lambda x: F.batch_norm(x, None, None, training=True),
+        "layer": lambda x: F.group_norm(x, 1),
+        "group": lambda x: F.group_norm(x, 2),
+        "instance": F.instance_norm,
+    }
+    bit = torch.randint(2, (2000,))
+    seen = {}
+    for stretched in (1, 2, 4):
+        x = torch.randn(2000, 4, 8, 8)
+        x -= x.mean((2, 3), keepdim=True)
+        x[:, :stretched] *= torch.where(bit == 1, 1.4, 0.6).view(-1, 1, 1, 1)
+        for channel in (0, 3):
+            values = {
+                n: d_prime(F.relu(f(x))[:, channel].mean((1, 2)), bit) for n, f in norms.items()
+            }
+            assert all(v < 0.4 or v > 1.5 for v in values.values()), values
+            seen[stretched, channel] = {n for n, v in values.items() if v > 1}
+    everywhere = {"none", "batch"}
+    assert seen == {
+        (1, 0): {*everywhere, "layer", "group"},
+        (2, 0): {*everywhere, "layer"},
+        (4, 0): everywhere,
+        (1, 3): {"layer"},
+        (2, 3): {"layer"},
+        (4, 3): everywhere,
+    }
+
+
+def test_a_bias_in_front_of_instance_norm_leaves_a_trace_of_the_spread():
+    x, bit = ladder("std")
+    hidden = F.relu(F.instance_norm(x))[:, 0].mean((1, 2))
+    traced = F.relu(F.instance_norm(F.relu(x - 0.5)))[:, 0].mean((1, 2))
+    assert d_prime(hidden, bit) < 0.3
+    assert d_prime(traced, bit) > 2
 
 
 # ---------------------------------------------------------------- what learners write

@@ -1,6 +1,7 @@
 """Answers to the exercises on the building blocks."""
 
 import torch
+import torch.nn.functional as F
 
 from tests.exercises.answers import Tried, trials
 
@@ -56,7 +57,54 @@ def backward_paper(x, gamma, g, eps):
     return d_hat / (var + eps) ** 0.5 + d_var * 2 * (x - mu) / m + d_mu / m
 
 
+def grouped_reshape(x, groups, eps):
+    b, c, h, w = x.shape
+    y = x.reshape(b, groups, c // groups * h * w)
+    y = (y - y.mean(-1, keepdim=True)) / (y.var(-1, unbiased=False, keepdim=True) + eps) ** 0.5
+    return y.reshape(b, c, h, w)
+
+
+def grouped_loops(x, groups, eps):
+    parts = []
+    for part in x.chunk(groups, dim=1):
+        centred = part - part.mean((1, 2, 3), keepdim=True)
+        variance = centred.square().mean((1, 2, 3), keepdim=True)
+        parts.append(centred * torch.rsqrt(variance + eps))
+    return torch.cat(parts, dim=1)
+
+
 TRIED = {
+    "grouped": Tried(
+        right={
+            "reshape": grouped_reshape,
+            "loops": grouped_loops,
+            "library": lambda x, groups, eps: F.group_norm(x, groups, None, None, eps),
+        },
+        wrong={
+            "layer": (
+                lambda x, groups, eps: F.layer_norm(x, x.shape[1:], eps=eps), "layer normalisation"
+            ),
+            "each map": (
+                lambda x, groups, eps: grouped_reshape(x, x.shape[1], eps),
+                "instance normalisation",
+            ),
+            "sizes": (
+                lambda x, groups, eps: grouped_reshape(x, x.shape[1] // groups, eps),
+                "not the other way round",
+            ),
+            "interleaved": (
+                lambda x, groups, eps: torch.stack(
+                    [grouped_reshape(x[:, n::groups], 1, eps) for n in range(groups)], 2
+                ).flatten(1, 2),
+                "neighbouring channels",
+            ),
+            "no eps": (lambda x, groups, eps: grouped_reshape(x, groups, 0), "√(var + eps)"),
+            "negative": (lambda *a: -grouped_reshape(*a), "exactly the negative"),
+            "detached": (
+                lambda x, groups, eps: grouped_reshape(x.detach(), groups, eps), "`.detach()`"
+            ),
+        },
+    ),
     "std_pool": Tried(
         right={"by hand": std_by_hand, "loops": std_loops},
         wrong={
@@ -103,14 +151,14 @@ TRIED = {
         right={"means": backward_means, "paper": backward_paper},
         wrong={
             "two": (
-                lambda x, gamma, g, eps: (
-                    norm(x, eps)[0] ** -1 * (g - g.mean((0, 2, 3), keepdim=True))
+                lambda x, gamma, dy, eps: (
+                    norm(x, eps)[0] ** -1 * (dy - dy.mean((0, 2, 3), keepdim=True))
                 ),
                 "two mistakes at once: a missing projection on x-hat, and a forgotten gamma",
             ),
             "negative": (lambda *a: -backward_means(*a), "exactly the negative"),
             "the forward pass": (
-                lambda x, gamma, g, eps: gamma[:, None, None] * norm(x, eps)[1], "values differ"
+                lambda x, gamma, dy, eps: gamma[:, None, None] * norm(x, eps)[1], "values differ"
             ),
         },
     ),
@@ -127,8 +175,8 @@ TRIED = {
             "two": (
                 {"average": "mean, std", "ReLU → average": "mean std code",
                  "batch norm → average": "mean", "batch norm → ReLU → average": "mean std code",
-                 "image norm → average": "mean", "image norm → ReLU → average": "code"},
-                "And an image norm that leaves the mean",
+                 "instance norm → average": "mean", "instance norm → ReLU → average": "code"},
+                "And an instance norm that leaves the mean",
             ),
         },
     ),

@@ -20,17 +20,17 @@ def _batch(b: int, c: int, h: int, w: int, eps: float) -> Draw:
 
         # Gradients that go with x, so that no projection is near zero.
         x = randn(b, c, h, w)
-        g = 0.8 + x + randn(b, c, h, w)
-        return {"x": 1 + 2 * x, "gamma": 2 + 0.5 * randn(c), "g": g, "eps": eps}
+        dy = 0.8 + x + randn(b, c, h, w)
+        return {"x": 1 + 2 * x, "gamma": 2 + 0.5 * randn(c), "dy": dy, "eps": eps}
 
     return draw
 
 
-def _by_autograd(x: Tensor, gamma: Tensor, g: Tensor, eps: float) -> Tensor:
+def _by_autograd(x: Tensor, gamma: Tensor, dy: Tensor, eps: float) -> Tensor:
     """The gradient of torch's own batch norm: no derivation enters."""
     x = x.clone().requires_grad_()
     y = F.batch_norm(x, None, None, gamma, None, training=True, eps=eps)
-    return torch.autograd.grad(y, x, g)[0]
+    return torch.autograd.grad(y, x, dy)[0]
 
 
 @recipe
@@ -48,7 +48,7 @@ def _backward(
 ) -> Function:
     """The derived formula, with one step changed or left out by each argument."""
 
-    def backward(x: Tensor, gamma: Tensor, g: Tensor, eps: float) -> Tensor:
+    def backward(x: Tensor, gamma: Tensor, dy: Tensor, eps: float) -> Tensor:
         count = x.numel() // x.mean(dim=dims).numel()
         centred = x - x.mean(dim=dims, keepdim=True)
         squares = centred.square().sum(dim=dims, keepdim=True)
@@ -56,9 +56,9 @@ def _backward(
         rho = (var + (eps if with_eps else 0)).sqrt()
         x_hat = centred / rho
         collect = count if sums else 1
-        level = collect * g.mean(dim=dims, keepdim=True)
-        along = collect * (g * x_hat).mean(dim=dims, keepdim=True)
-        rest = g - mean * level - slope * along * (x_hat if with_x_hat else 1)
+        level = collect * dy.mean(dim=dims, keepdim=True)
+        along = collect * (dy * x_hat).mean(dim=dims, keepdim=True)
+        rest = dy - mean * level - slope * along * (x_hat if with_x_hat else 1)
         return gamma[:, None, None] ** gamma_power / rho**rho_power * rest
 
     return backward
@@ -69,16 +69,16 @@ BN_BACKWARD = FunctionExercise(
     name="bn_backward",
     title="The backward pass of BatchNorm",
     level=3,
-    task="Write `bn_backward(x, gamma, g, eps)`: from g = ∂L/∂y to ∂L/∂x, both (b, c, h, w), in "
+    task="Write `bn_backward(x, gamma, dy, eps)`: from dy = ∂L/∂y to ∂L/∂x, both (b, c, h, w), in "
     "training mode.",
     hints=(
         "x acts on y in three ways: directly, through the mean and through the variance. Write the "
         "slope of each, and add them up.",
         "One channel shares its mean over `dim=(0, 2, 3)`; `keepdim=True` keeps the shapes ready.",
-        "Fit a line to g over x-hat: intercept `g.mean(...)`, slope `(g * x_hat).mean(...)`. What "
-        "the line does not explain is left.",
+        "Fit a line to dy over x-hat: intercept `dy.mean(...)`, slope `(dy * x_hat).mean(...)`. "
+        "What the line does not explain is left.",
         "`rho = (x.var(dim, correction=0, keepdim=True) + eps).sqrt()`, then "
-        "`gamma[:, None, None] / rho * (g - mean - x_hat * slope)`.",
+        "`gamma[:, None, None] / rho * (dy - mean - x_hat * slope)`.",
     ),
     explanation="What a shift or a stretch of the channel could have changed never arrives: the "
     "forward pass has undone it.",
@@ -106,13 +106,13 @@ BN_BACKWARD = FunctionExercise(
         Misconception(
             "a missing projection on the mean",
             "The term through the variance is there. The mean moves with every x too: subtract the "
-            "mean of g.",
+            "mean of dy.",
             _backward(mean=0),
         ),
         Misconception(
             "a missing projection on x-hat",
             "The term through the mean is there. The variance moves with x too: subtract x-hat "
-            "times the mean of g · x-hat.",
+            "times the mean of dy · x-hat.",
             _backward(slope=0),
         ),
         Misconception(
@@ -123,7 +123,7 @@ BN_BACKWARD = FunctionExercise(
         ),
         Misconception(
             "a slope that is added",
-            "The mean of g is subtracted, and so is x-hat times the slope.",
+            "The mean of dy is subtracted, and so is x-hat times the slope.",
             _backward(slope=-1),
         ),
         Misconception(

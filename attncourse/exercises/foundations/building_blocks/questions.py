@@ -12,6 +12,7 @@ from attncourse.exercises.choice import Option, TableExercise
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.foundations.building_blocks.backward import BN_BACKWARD
 from attncourse.exercises.foundations.building_blocks.fold import CHAPTER, FOLD, STD_POOL
+from attncourse.exercises.foundations.building_blocks.norm import GROUPED
 from attncourse.exercises.questions import Question, Quiz
 from attncourse.exercises.value import ValueExercise
 
@@ -25,18 +26,18 @@ LEAKY_SCALE = ValueExercise(
     name="leaky_scale",
     title="He's scale for a leaky ReLU",
     level=2,
-    task="Give the number that takes the place of 2 in Var(w) = 2/n when the ReLU becomes leaky: "
-    "φ(z) = z for z > 0 and φ(z) = z/2 otherwise.",
+    task="Give the number that takes the place of 2 in Var(W) = 2/(k²c) when the ReLU becomes "
+    "leaky: φ(z) = z for z > 0 and φ(z) = z/2 otherwise.",
     hints=(
         "Where does the 2 come from? Go back to the variance of a layer: which moment of the "
         "activation is in it?",
-        "The second moment: n · Var(w) · E[φ(z)²] must equal Var(z). Split the expectation at "
+        "The second moment: k²c · Var(W) · E[φ(z)²] must equal Var(z). Split the expectation at "
         "zero.",
         "Each half of a Gaussian has the second moment 1/2. The negative half is multiplied by 1/2 "
         "before it is squared.",
     ),
-    explanation="E[φ(z)²] = (1 + 1/4)/2 = 5/8, so Var(w) = 8/(5n). With the slope 1 the network is "
-    "linear and the number is 1; with the slope 0 it is 2.",
+    explanation="E[φ(z)²] = (1 + 1/4)/2 = 5/8, so Var(W) = 8/(5k²c). With the slope 1 the network "
+    "is linear and the number is 1; with the slope 0 it is 2.",
     truth=lambda: 1 / _SECOND,
     low=0.0,
     high=8.0,
@@ -49,7 +50,7 @@ LEAKY_SCALE = ValueExercise(
         ),
         Misconception(
             "the second moment itself",
-            "E[φ(z)²] is right. The variance of the weights has to undo it: n Var(w) E[φ²] = 1.",
+            "E[φ(z)²] is right. The variance of the weights has to undo it: k²c Var(W) E[φ²] = 1.",
             _SECOND,
         ),
         Misconception(
@@ -89,14 +90,14 @@ WHICH_ORDER = TableExercise(
     task="For each order of the parts name the rows of the statistic ladder that its average can "
     "see, among mean, std and code: those with d' > 1. An order that sees none gets `()`.",
     hints=(
-        "Ask of each part what it makes equal: an image norm gives every image the mean 0 and the "
+        "Ask of each part what it makes equal: an instance norm gives every map the mean 0 and the "
         "spread 1, a batch norm gives them to the batch as a whole.",
         "Behind a plain average only a shift survives. A ReLU turns spread and shape into a mean, "
         "if they have survived until then.",
         "The code row's first field takes the values 0, 0, √2, -√2 for one bit and 1, 1, -1, -1 "
         "for the other: same mean, same spread. Rectify both and average.",
     ),
-    explanation="A batch norm treats all images alike, so it keeps their differences. An image "
+    explanation="A batch norm treats all images alike, so it keeps their differences. An instance "
     "norm erases mean and spread, and still leaves the shape.",
     labels=("mean", "std", "code"),
     truth={
@@ -104,8 +105,8 @@ WHICH_ORDER = TableExercise(
         "ReLU → average": frozenset({"mean", "std", "code"}),
         "batch norm → average": frozenset({"mean"}),
         "batch norm → ReLU → average": frozenset({"mean", "std", "code"}),
-        "image norm → average": frozenset(),
-        "image norm → ReLU → average": frozenset({"code"}),
+        "instance norm → average": frozenset(),
+        "instance norm → ReLU → average": frozenset({"code"}),
     },
     misconceptions=(
         Misconception(
@@ -153,26 +154,26 @@ WHICH_ORDER = TableExercise(
             ("batch norm → ReLU → average", "std"),
         ),
         Misconception(
-            "an image norm that leaves the mean",
+            "an instance norm that leaves the mean",
             "It gives every channel of every image the mean zero.",
-            ("image norm → average", "mean"),
+            ("instance norm → average", "mean"),
         ),
         Misconception(
-            "an image norm whose mean comes back",
+            "an instance norm whose mean comes back",
             "The shift is gone before the ReLU; a rectified standard field has the same mean for "
             "both bits.",
-            ("image norm → ReLU → average", "mean"),
+            ("instance norm → ReLU → average", "mean"),
         ),
         Misconception(
-            "an image norm that leaves the spread",
+            "an instance norm that leaves the spread",
             "It divides every image by its own spread. Calm and rough become alike.",
-            ("image norm → ReLU → average", "std"),
+            ("instance norm → ReLU → average", "std"),
         ),
         Misconception(
-            "an image norm that erases the shape",
+            "an instance norm that erases the shape",
             "Mean and spread were equal for both bits anyway; the norm changes nothing that tells "
             "them apart. The ReLU makes the shape visible.",
-            ("image norm → ReLU → average", "code"),
+            ("instance norm → ReLU → average", "code"),
         ),
     ),
 )
@@ -180,17 +181,6 @@ WHICH_ORDER = TableExercise(
 QUIZ = Quiz(
     CHAPTER,
     (
-        Question(
-            "Which of these breaks the translation equivariance of a convolutional layer?",
-            (
-                Option("Its bias.", "It adds the same number at every position."),
-                Option("The ReLU behind it.", "It treats every position alike."),
-                Option("Its zero padding.",
-                       "The zeros stay at the border when the image moves.", right=True),
-                Option("BatchNorm in testing mode.",
-                       "One affine map a channel, the same at every position."),
-            ),
-        ),
         Question(
             "A convolution with a bias stands in front of BatchNorm in training. What happens to "
             "the bias?",
@@ -201,6 +191,36 @@ QUIZ = Quiz(
                        "The gradients of a channel sum to zero. Beta does the work.", right=True),
                 Option("It is scaled by gamma and learns more slowly.",
                        "It does not learn at all: a shift of the channel changes nothing."),
+            ),
+        ),
+        Question(
+            "A filter stands in front of BatchNorm and is trained by plain SGD without weight "
+            "decay. Its gradient is orthogonal to it. What happens to its length?",
+            (
+                Option("It stays: no gradient points along it.",
+                       "No gradient does, and still a step at a right angle makes it longer: "
+                       "think of Pythagoras."),
+                Option("It grows in every step that has a gradient.",
+                       "The squared length gains η² times the squared gradient, whatever the loss "
+                       "wants.", right=True),
+                Option("It shrinks to zero.",
+                       "A step at a right angle never brings it closer to zero. Weight decay "
+                       "would shrink it, against the growth."),
+                Option("It grows and the output with it.",
+                       "It grows; but the output behind BatchNorm does not depend on it."),
+            ),
+        ),
+        Question(
+            "A cue makes *all* channels of an image twice as large. Behind which norm, each "
+            "without its gamma and beta, can a gate still read it?",
+            (
+                Option("Batch norm.",
+                       "Mean and spread are those of all images together, so a loud image stays "
+                       "loud beside the others.", right=True),
+                Option("Layer norm.", "All channels of one image are its set: the factor is gone."),
+                Option("Group norm with two groups.",
+                       "Each group is stretched as a whole, and each norm undoes it."),
+                Option("Instance norm.", "Each map is stretched as a whole: the factor is gone."),
             ),
         ),
         Question(
@@ -247,4 +267,4 @@ QUIZ = Quiz(
     ),
 )  # fmt: skip
 
-EXERCISES = (STD_POOL, FOLD, BN_BACKWARD, LEAKY_SCALE, WHICH_ORDER)
+EXERCISES = (STD_POOL, GROUPED, WHICH_ORDER, BN_BACKWARD, FOLD, LEAKY_SCALE)
