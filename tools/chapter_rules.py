@@ -286,7 +286,7 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
 TO_FOLLOW = frozenset(
     {
         "channel/squeeze_excitation", "spatial/recurrent_attention",
-        "spatial/spatial_transformer", "temporal/global_local_temporal",
+        "spatial/spatial_transformer",
         "branch/selective_kernel", "channel_spatial/dual_attention", "spatial_temporal/sta_lstm",
     }
 )  # fmt: skip

@@ -78,9 +78,13 @@ def to_text(notebook: NotebookNode) -> str:
 
 
 def from_text(text: str, old: NotebookNode | None) -> NotebookNode:
-    """The notebook that ``text`` describes, with the ids and outputs of ``old`` where they fit."""
+    """The notebook that ``text`` describes, with the ids and outputs of ``old`` where they fit.
+
+    A heading that deepens begins a cell of its own, for JupyterLab to collapse.
+    """
     import jupytext
 
+    text = re.sub(rf"(?<!\+\+\+\n\n)^(?=#+ {DEEPER})", "+++\n\n", text, flags=re.MULTILINE)
     new = jupytext.reads(text, fmt="md:myst")
     new.metadata = nbformat.from_dict(
         {

@@ -11,8 +11,8 @@ from sphinx.application import Sphinx
 
 from attnbook.reading import DEEPER
 
-#: Classes of MyST-NB: a code cell, its two parts, and the tag that folds the first.
-_CELL, _INPUT, _OUTPUT, _FOLDED = "cell", "cell_input", "cell_output", "tag_hide-input"
+#: Classes of MyST-NB: a code cell, what it shows, and the tag that folds its code.
+_CELL, _OUTPUT, _FOLDED = "cell", "cell_output", "tag_hide-input"
 
 
 def is_deeper(node: nodes.Node) -> bool:
@@ -38,10 +38,14 @@ def fold(section: nodes.section) -> None:
 
 
 def figure_first(cell: nodes.Element) -> None:
-    """Move the folded code of a cell behind what it shows."""
-    parts = {name: [c for c in cell if _has(c, name)] for name in (_INPUT, _OUTPUT)}
-    if parts[_INPUT] and parts[_OUTPUT] and cell.index(parts[_INPUT][0]) == 0:
-        cell.children = [*parts[_OUTPUT], *parts[_INPUT]]
+    """Move the folded code of a cell behind what it shows.
+
+    MyST-NB may wrap the folded input in a node of its own.
+    """
+    outputs = [c for c in cell if _has(c, _OUTPUT)]
+    rest = [c for c in cell if not _has(c, _OUTPUT)]
+    if outputs and rest:
+        cell.children = [*outputs, *rest]
 
 
 def _has(node: nodes.Node, name: str) -> bool:

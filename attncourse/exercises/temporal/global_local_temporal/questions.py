@@ -160,6 +160,9 @@ QUIZ = Quiz(
                 Option("The frame of that column takes from three others.",
                        "What a frame takes stands in its row."),
                 Option("The frame of that column counts three times as much as the average frame.",
+                       "Its value does, but each frame also enters the clip through itself, as "
+                       "the residual of (5), whatever its column says."),
+                Option("The value of that frame is gathered three times as much as the average.",
                        "All columns together sum to 8, so the average column sums to 1. In the "
                        "mean over frames, a value counts by the sum of its column.", right=True),
             ),
