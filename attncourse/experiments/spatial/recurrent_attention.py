@@ -1,8 +1,10 @@
-"""Two experiments on RAM and DRAM: a second look that has to be led by the first.
+"""Experiments on RAM and DRAM: a second look that has to be led by the first.
 
-``cue_and_look`` asks whether REINFORCE learns where to look, and which parts of the recipe it
-needs: exploration that starts wide, a fence around the image, a baseline.  ``in_haste`` repeats
-it at twice the learning rate, where some seeds lose a corner.
+``cue_and_look`` asks what learns where to look: REINFORCE, or plain backpropagation through the
+bilinear sensor with the same noise, each with a wide and with a narrow start; and which parts of
+the recipe REINFORCE needs.  ``hard_crop`` cuts windows at
+whole pixels, where the sensor has no gradient.  ``in_haste`` repeats a part at twice the learning
+rate, where some seeds lose a corner.
 
 The learning rate was chosen with seeds 10 to 14, on scenes of training digits.
 """
@@ -10,6 +12,7 @@ The learning rate was chosen with seeds 10 to 14, on scenes of training digits.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +21,19 @@ from torch import Tensor, nn
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.spatial import RecurrentAttention
 from attncourse.spatial.recurrent_attention.policy import Baseline, Glimpsed, hybrid_loss
+from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 from attncourse.tasks.cue_and_look import CueAndLook
 from attncourse.training import Budget
 
 STEPS = 1_500
-Seen = tuple[Glimpsed, Tensor | None, float]
+
+
+class Seen(NamedTuple):
+    """What :func:`loss` takes of a :class:`Learner` in training."""
+
+    glimpsed: Glimpsed
+    guess: Tensor | None
+    fence: float
 
 
 class RandomLook(RecurrentAttention):
@@ -32,6 +43,57 @@ class RandomLook(RecurrentAttention):
         """A place drawn uniformly from the image."""
         place = 2 * torch.rand(state.shape[0], 2, device=state.device) - 1
         return place, torch.zeros_like(place), state.new_zeros(state.shape[0])
+
+
+class Pathwise(RecurrentAttention):
+    """The same network with the same noise, and no cut between a sample and its mean.
+
+    The loss reaches the policy by ordinary backpropagation: through the sample, the sensor and
+    *where*.
+    """
+
+    def decide(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A sample that is a function of its mean; its density has no part in the loss."""
+        mean = self.emit(state)
+        noise = self.std * torch.randn_like(mean) if self.training else 0.0
+        return (mean + noise).clamp(-1, 1), mean, mean.new_zeros(mean.shape[0])
+
+
+class HardCrop(RecurrentAttention):
+    """Windows are cut at whole pixels: a step function of the location."""
+
+    def look(self, x: Tensor, location: Tensor) -> Tensor:
+        """What is seen and where, both at the nearest whole pixel."""
+        return super().look(x, whole_pixels(x, location, self.glimpse))
+
+
+class HardCropPathwise(HardCrop, Pathwise):
+    """A hard crop, and backpropagation through it: its gradient is zero."""
+
+
+class StraightThrough(Pathwise):
+    """A hard crop that backpropagation takes for a bilinear reading of the place it was drawn at.
+
+    Values are those of the crop at whole pixels; the slopes of window and place are made up.
+    """
+
+    def look(self, x: Tensor, location: Tensor) -> Tensor:
+        """Equation (3) of the hard crop, with the derivatives of a reading between pixels."""
+        place = whole_pixels(x, location, self.glimpse)
+        smooth = read_glimpse(x, location, self.glimpse, self.scales)
+        pixels = smooth + (read_glimpse(x, place, self.glimpse, self.scales) - smooth).detach()
+        what = self.what_out(F.relu(self.what_in(pixels.flatten(1))))
+        place = location + (place - location).detach()
+        where = self.where_out(F.relu(self.where_in(place)))
+        return F.relu(what) * F.relu(where)
+
+
+def whole_pixels(x: Tensor, location: Tensor, size: int) -> Tensor:
+    """The nearest location whose window of ``size`` covers whole pixels of ``x``."""
+    lengths = location.new_tensor([x.shape[3], x.shape[2]])
+    reach = (lengths - size).clamp(min=1) / 2
+    half = (lengths - size) / 2 % 1  # an odd remainder puts whole pixels half a step off
+    return ((location * reach + half).round() - half) / reach
 
 
 class Learner(nn.Module):
@@ -75,7 +137,8 @@ class Learner(nn.Module):
         self.net.std = self.start + (self.end - self.start) * done
         self.step += 1
         seen = self.net(x)
-        return seen, self.baseline(seen.states) if self.baseline else None, self.fence
+        guess = self.baseline(seen.states) if self.baseline else None
+        return Seen(seen, guess, self.fence)
 
 
 class WholeImage(nn.Module):
@@ -105,24 +168,31 @@ def loss(output: Tensor | Seen, y: Tensor) -> Tensor:
     """The hybrid loss of a :class:`Learner`, or cross-entropy of plain scores."""
     if isinstance(output, Tensor):
         return F.cross_entropy(output, y)
-    seen, guess, fence = output
-    return hybrid_loss(seen, y, guess, fence_weight=fence)
+    return hybrid_loss(output.glimpsed, y, output.guess, fence_weight=output.fence)
 
 
-def dram() -> RecurrentAttention:
+def sampled_hit(logits: Tensor, y: Tensor) -> Tensor:
+    """RAM's reward, (b,): 1 where an answer drawn from the softmax is right, else 0."""
+    drawn = torch.multinomial(logits.detach().softmax(dim=1), 1)[:, 0]
+    return (drawn == y).to(logits.dtype)
+
+
+def dram(kind: type[RecurrentAttention] = RecurrentAttention, **options: Any) -> RecurrentAttention:
     """DRAM's recurrence: what times where, a state that reads and one that decides."""
-    return RecurrentAttention(1, steps=2, features=64, width=128)
+    return kind(1, steps=2, features=64, **{"width": 128, **options})
 
 
-def ram() -> RecurrentAttention:
+def ram(**options: Any) -> RecurrentAttention:
     """RAM's recurrence: what plus where, one state."""
-    return RecurrentAttention(1, steps=2, features=64, width=128, product=False, layers=1)
+    return dram(**{"product": False, "layers": 1, **options})
 
 
-def random_look() -> RandomLook:
-    """DRAM without its policy."""
-    return RandomLook(1, steps=2, features=64, width=128)
+def pathwise(kind: type[Pathwise] = Pathwise, **options: Any) -> Learner:
+    """Plain backpropagation in place of REINFORCE: no reward, so no baseline."""
+    return Learner(dram(kind), baseline=False, **options)
 
+
+NARROW: dict[str, Any] = {"start": 0.6, "end": 0.15}
 
 CUE_AND_LOOK = Experiment(
     name="cue_and_look",
@@ -130,11 +200,15 @@ CUE_AND_LOOK = Experiment(
     task=CueAndLook,
     variants=(
         Variant("whole image", "plain", WholeImage, "a convolutional network that sees it all"),
-        Variant("random look", "plain", lambda: Learner(random_look()), "no policy"),
+        Variant("random look", "plain", lambda: Learner(dram(RandomLook)), "no policy"),
+        Variant("backprop", "plain", pathwise, "does it take REINFORCE, if the sensor has slopes?"),
+        Variant(
+            "backprop, narrow start", "plain", lambda: pathwise(**NARROW), "is it the noise, then?"
+        ),
         Variant(
             "narrow start",
             "ablation",
-            lambda: Learner(dram(), start=0.6, end=0.15),
+            lambda: Learner(dram(), **NARROW),
             "does it need wide exploration?",
         ),
         Variant("no fence", "ablation", lambda: Learner(dram(), fence=0.0), "does it need it?"),
@@ -152,13 +226,31 @@ CUE_AND_LOOK = Experiment(
     learned=0.85,  # a network that never finds one of the corners stays below 80 %
 )
 
+HARD_CROP = replace(
+    CUE_AND_LOOK,
+    name="hard_crop",
+    question="What learns where to look if windows are cut at whole pixels?",
+    variants=(
+        Variant("backprop", "plain", lambda: pathwise(HardCropPathwise), "a step has no slope"),
+        Variant(
+            "straight-through",
+            "plain",
+            lambda: pathwise(StraightThrough),
+            "a slope that is made up",
+        ),
+        Variant("REINFORCE", "mechanism", lambda: Learner(dram(HardCrop)), "needs no slope"),
+    ),
+)
+
 IN_HASTE = replace(
     CUE_AND_LOOK,
     name="in_haste",
     question="Does learning where to look survive twice the learning rate?",
-    variants=(CUE_AND_LOOK.variants[0], *CUE_AND_LOOK.variants[-3:]),
+    variants=tuple(
+        CUE_AND_LOOK.variant(name) for name in ("whole image", "no baseline", "RAM", "DRAM")
+    ),
     quick=Budget(steps=STEPS, learning_rate=3e-3),
     full=Budget(steps=STEPS, learning_rate=3e-3),
 )
 
-EXPERIMENTS = (CUE_AND_LOOK, IN_HASTE)
+EXPERIMENTS = (CUE_AND_LOOK, HARD_CROP, IN_HASTE)
