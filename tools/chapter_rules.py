@@ -285,7 +285,7 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
 #: Chapters that were written before the rules of ``teaching_rules`` and have still to follow.
 TO_FOLLOW = frozenset(
     {
-        "channel/squeeze_excitation", "spatial/recurrent_attention",
+        "channel/squeeze_excitation",
         "spatial/spatial_transformer",
         "branch/selective_kernel", "channel_spatial/dual_attention", "spatial_temporal/sta_lstm",
     }

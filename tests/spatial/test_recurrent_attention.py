@@ -118,7 +118,7 @@ def looks_at_the_middle_first(make):
 
 
 def scores_the_samples_that_it_drew(make):
-    """The log-density is that of mean + std * noise, before the border; (9) and (10)."""
+    """The log-density is that of mean + std * noise, before the border; (10) and (11)."""
     module, seen, noise = in_training(make, ARGUMENTS)
     wanted = -noise.square().sum(1) / 2 - math.log(2 * math.pi * module.std**2)
     torch.testing.assert_close(seen.log_density[:, 0], wanted)
@@ -532,7 +532,7 @@ def test_the_published_sizes_are_counted():
 
 
 def test_the_gradient_of_a_known_policy_and_its_variance():
-    """Closed form of the chapter, (14): N(0.3, 0.5^2), reward -(l - 1)^2."""
+    """Closed form of the chapter, (19): N(0.3, 0.5^2), reward -(l - 1)^2."""
     mean, std, target = 0.3, 0.5, 1.0
     gap = mean - target
     best = -(gap**2 + 3 * std**2)

@@ -2,12 +2,11 @@ r"""RAM, the recurrent model of visual attention (Mnih et al., 2014; key ``mnih2
 
 With the two recurrent layers of DRAM (Ba, Mnih and Kavukcuoglu, 2015; ``ba2015dram``).
 Equations, numbered as in the chapter ``spatial/recurrent_attention``; (1) and (2) are the sensor
-in ``sensor.py``, (9), (15) and (16) the training in
-``policy.py``:
+in ``sensor.py``, (10), (14) and (15) the training in ``policy.py``:
 
 .. math::
-    g_t &= f_{\text{image}}(X, l_t) \odot f_{\text{loc}}(l_t)                    & (3)\\
-    r^1_t &= f^1(g_t, r^1_{t-1}), \quad r^2_t = f^2(r^1_t, r^2_{t-1})            & (4)\\
+    z_t &= f_{\text{image}}(X, l_t) \odot f_{\text{loc}}(l_t)                    & (3)\\
+    r^1_t &= f^1(z_t, r^1_{t-1}), \quad r^2_t = f^2(r^1_t, r^2_{t-1})            & (4)\\
     \mu_{t+1} &= W_\mu r^2_t + b_\mu, \quad l_{t+1} \sim N(\mu_{t+1}, \tau^2 I)  & (5)\\
     y &= f_{\text{cls}}(r^1_T)                                                   & (6)
 
@@ -16,8 +15,8 @@ symbol      shape      meaning
 ==========  =========  ==============================================================
 X           b c h w    the images
 l           b t 2      locations (x, y) in [-1, 1]: the attention g(x)
-rho(X, l)   b k c g g  one glimpse: k squares of g x g numbers
-g_t         b d        *what* times *where*
+rho(X, l)   b k c m m  one glimpse: k squares of m x m numbers
+z_t         b D        *what* times *where*
 r1, r2      b d        lower state, which reads; upper state, which decides
 mu          b 2        mean of the next location; tau is its spread, ``std``
 y           b n        scores of n classes, from the last lower state
@@ -49,7 +48,7 @@ from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 class RecurrentAttention(Attention):
     r"""Look at an image a few times, each time where the last look suggests, then answer.
 
-    .. math:: y = f_{\text{cls}}(r^1_T), \quad r^1_t = f^1(g_t, r^1_{t-1}), \quad
+    .. math:: y = f_{\text{cls}}(r^1_T), \quad r^1_t = f^1(z_t, r^1_{t-1}), \quad
               l_{t+1} \sim N(\mu(r^2_t), \tau^2 I)
 
     Source: Mnih, Heess, Graves and Kavukcuoglu, *Recurrent Models of Visual Attention*, NIPS 2014,
@@ -145,7 +144,7 @@ class RecurrentAttention(Attention):
         validate_features(x, self.channels)
 
     def look(self, x: Tensor, location: Tensor) -> Tensor:
-        """Equation (3): g_t (b, width), what is seen and where."""
+        """Equation (3): z_t (b, width), what is seen and where."""
         pixels = read_glimpse(x, location, self.glimpse, self.scales)
         what = self.what_out(F.relu(self.what_in(pixels.flatten(1))))
         where = self.where_out(F.relu(self.where_in(location.to(x.dtype))))
@@ -296,9 +295,9 @@ CARD = Card(
     applies="y = f_cls(r¹_T), r¹ₜ = f¹(f_image(X, lₜ) ⊙ f_loc(lₜ), r¹ₜ₋₁)",
     weights="b t 2",
     parameters=parameter_count,
-    parameters_formula="F(kCg² + 4) + 2D(F + 1) + 4D(D + 1) + (D + 1)(n + 2)",
+    parameters_formula="d(kCm² + 4) + 2D(d + 1) + 4D(D + 1) + (D + 1)(n + 2)",
     macs=multiply_adds,
-    macs_formula="about T(kCg²F + 2FD + 4D²), for any H and W",
+    macs_formula="about T(kCm²d + 2dD + 2D²) + 2(T - 1)D², for any H and W",
     memory="two states of D",
     growth="C",
     drop_in=False,

@@ -3,13 +3,13 @@ r"""How a sampled location learns: REINFORCE, a baseline, and the hybrid loss of
 Equations, numbered as in the chapter ``spatial/recurrent_attention``:
 
 .. math::
-    \ln \pi(l \mid \mu) &= -\frac{\lVert l - \mu \rVert^2}{2 \tau^2} - \ln(2 \pi \tau^2)  & (9)\\
-    R &= p(y \mid l_1, \dots, l_T)                                                        & (15)\\
-    L &= -\ln p(y) - \lambda \sum_t [R - b_t] \ln \pi(l_t \mid \mu_t)
-        + \frac{1}{D} \sum_t (b_t - [R])^2 + \kappa \sum_t F(\mu_t)                       & (16)
+    \ln \pi(l \mid \mu) &= -\frac{\lVert l - \mu \rVert^2}{2 \tau^2} - \ln(2 \pi \tau^2)  & (10)\\
+    R &= \hat p, \text{ the softmax's probability of the right class}                     & (14)\\
+    L &= -\ln \hat p - \lambda \sum_t [R - b_t] \ln \pi(l_t \mid \mu_t)
+        + \frac{1}{M} \sum_t (b_t - [R])^2 + \kappa \sum_t \phi(\mu_t)                    & (15)
 
-Brackets hold what is a constant for the gradient; :math:`t` runs over the ``d`` locations that
-were decided *and visited*; :math:`F(\mu) = \sum_x \max(0, |\mu_x| - 1)^2` is a fence around the
+Brackets hold what is a constant for the gradient; :math:`t` runs over the M locations that
+were decided *and visited*; :math:`\phi(\mu) = \sum_x \max(0, |\mu_x| - 1)^2` is a fence around the
 image, which is ours: beyond it all samples are clamped to the same border, and no gradient leads
 back.  The paper's reward is 0 or 1; the probability of the right class is the mean of that
 reward over sampled classes, so the gradient is the same on average and varies less.
@@ -49,7 +49,7 @@ class Glimpsed(NamedTuple):
 def log_density(
     sample: Float[Tensor, "b 2"], mean: Float[Tensor, "b 2"], std: float
 ) -> Float[Tensor, " b"]:
-    """Equation (9): logarithm of the density of a round Gaussian in the plane."""
+    """Equation (10): logarithm of the density of a round Gaussian in the plane."""
     distance = (sample - mean).square().sum(dim=1)
     return -distance / (2 * std**2) - math.log(2 * math.pi * std**2)
 
@@ -83,7 +83,7 @@ class Baseline(nn.Module):
 
 
 def expected_reward(logits: Float[Tensor, "b n"], y: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
-    """Equation (15): probability of the right class, as a constant."""
+    """Equation (14): probability of the right class, as a constant."""
     return logits.detach().softmax(dim=1).gather(1, y[:, None]).squeeze(1)
 
 
@@ -96,7 +96,7 @@ def hybrid_loss(
     policy_weight: float = 1.0,
     fence_weight: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Equation (16): cross-entropy for *what*, REINFORCE for *where*, and two helpers.
+    """Equation (15): cross-entropy for *what*, REINFORCE for *where*, and two helpers.
 
     Args:
         seen: what the network returned in training.

@@ -3,11 +3,12 @@ r"""The glimpse sensor of RAM: a small, foveated reading at a chosen location.
 Equations, numbered as in the chapter ``spatial/recurrent_attention``:
 
 .. math::
-    p_x(l) &= \tfrac{W - 1}{2} + l_x \tfrac{\max(W - g, 0)}{2}                   & (1)\\
+    \xi(l) &= \tfrac{W - 1}{2} + l_x \tfrac{\max(W - m, 0)}{2}                   & (1)\\
     \rho_{s,i,j}(X, l) &= 4^{-s} \sum_{u,v = 0}^{2^s - 1}
-        X\bigl(p_y + 2^s i + u - a_s,\; p_x + 2^s j + v - a_s\bigr)              & (2)
+        X\bigl(\eta + 2^s i + u - a_s,\; \xi + 2^s j + v - a_s\bigr)             & (2)
 
-with :math:`a_s = (2^s g - 1) / 2`; :math:`X(\cdot, \cdot)` between pixels is bilinear, and zero
+with :math:`\eta` alike from H, :math:`a_s = (2^s m - 1) / 2` and windows of m by m numbers;
+:math:`X(\cdot, \cdot)` between pixels is bilinear, and zero
 outside the image.
 
 A location is a pair :math:`(x, y)` in :math:`[-1, 1]^2`; (0, 0) is the middle of the image and

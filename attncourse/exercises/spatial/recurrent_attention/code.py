@@ -142,7 +142,8 @@ GLIMPSE = FunctionExercise(
         ),
         Misconception(
             "the centre mapped to the border",
-            "At l = 1 half of your window lies outside. Equation (1) scales by (W - size)/2, so "
+            "At l = 1 half of your window lies outside, in a corner three quarters. Equation (1) "
+            "scales by (W - size)/2, so "
             "that the window ends where the image ends.",
             _sensor(middle=_on_the_border),
         ),
@@ -225,7 +226,7 @@ ESTIMATE = FunctionExercise(
     "one-sample estimates of the gradient of the expected reward with respect to the mean, (2,).",
     hints=(
         "The estimate for one image is the advantage, reward minus guess, times the gradient of "
-        "the log-density with respect to the mean, equation (10).",
+        "the log-density with respect to the mean, equation (11).",
         "`reward` and `guess` are (b,), `sample` and `mean` are (b, 2): give the advantage a "
         "second axis with `[:, None]` before you multiply.",
         "`((reward - guess)[:, None] * (sample - mean) / std**2).mean(dim=0)`.",

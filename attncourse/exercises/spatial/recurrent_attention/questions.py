@@ -26,11 +26,11 @@ BASELINE = ValueExercise(
     task="A location is drawn from N(0, 0.5²) on a line and earns R = -(l - 2)². Give two numbers: "
     "the expected reward, and the constant baseline with the least variance.",
     hints=(
-        "Write l = μ + τ ε with ε standard normal, and δ = μ - 2. Then R = -(δ + τ ε)², and the "
+        "Write l = μ + τ ε with ε standard normal, and e = μ - 2. Then R = -(e + τ ε)², and the "
         "score is ε/τ.",
         "For ε you need E ε² = 1, E ε³ = 0 and E ε⁴ = 3. The best baseline weighs each reward by "
         "the squared score: E[R ε²]/E[ε²].",
-        "E[R] = -(δ² + τ²). In E[R ε²] = -(δ² E ε² + τ² E ε⁴) the last factor is 3.",
+        "E[R] = -(e² + τ²). In E[R ε²] = -(e² E ε² + τ² E ε⁴) the last factor is 3.",
     ),
     explanation="The best baseline lies below the expected reward: samples far from the mean have "
     "large scores and, here, small rewards, and they weigh more.",
@@ -48,7 +48,7 @@ BASELINE = ValueExercise(
         ),
         Misconception(
             "the reward of the mean",
-            "R at l = μ leaves out the spread: E[(δ + τ ε)²] is δ² + τ².",
+            "R at l = μ leaves out the spread: E[(e + τ ε)²] is e² + τ².",
             (-_GAP, -_GAP),
         ),
         Misconception(
@@ -114,10 +114,10 @@ GRADIENTS = TableExercise(
     name="who_learns",
     title="Predict, then measure: who learns from which term?",
     level=2,
-    task="For each term of the loss (16) name the parts that it trains with joint=False: what "
+    task="For each term of the loss (15) name the parts that it trains with joint=False: what "
     "(f_image, f_loc, f1, classifier), policy (f2, location head) or baseline.",
     hints=(
-        "Brackets in (16) hold constants. Ask of each part: does the term depend on it by a way "
+        "Brackets in (15) hold constants. Ask of each part: does the term depend on it by a way "
         "that no bracket cuts?",
         "Locations are cut from the graph when they are drawn, and the state that reads is cut "
         "before the state that decides gets it.",
@@ -215,18 +215,35 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Exploration starts narrow, at the middle of a scene whose digits stand in the "
-            "corners. Why may it fail?",
+            "On the task of this chapter a narrow start fails with REINFORCE. You replace it by "
+            "plain backpropagation with the same narrow noise. What was measured?",
             (
-                Option("The gradient is too small, since it is divided by τ².",
-                       "A small τ makes each single estimate larger."),
-                Option("The window leaves the image.",
-                       "At a small τ it stays near the middle, and that is the trouble."),
-                Option("No sample reaches a digit, so all rewards are alike.",
-                       "A gradient of the expected reward cannot tell of what was never seen.",
+                Option("It solves the task: an exact slope leads to the corners.",
+                       "A slope tells what happens a little further on, and the digits are far "
+                       "from the middle."),
+                Option("It does not solve the task either.",
+                       "It gets further, to some of the corners, but both gradients learn from "
+                       "the places that the draws visit, and few of them show the named digit.",
                        right=True),
-                Option("The baseline has too little to learn from.",
-                       "With rewards that are all alike it learns at once."),
+                Option("It solves the task, only more slowly.",
+                       "With equal steps all five recorded seeds stay far below a wide start; more "
+                       "steps were not tried."),
+            ),
+        ),
+        Question(
+            "With the same wide start, in which case does plain backpropagation give the policy "
+            "no gradient at all, while REINFORCE learns?",
+            (
+                Option("Windows are cut at whole pixels.",
+                       "The crop is a step function of the location: its slope is zero wherever "
+                       "it has one.", right=True),
+                Option("Windows are read bilinearly between pixels.",
+                       "Then the glimpse has a slope with respect to its location, and "
+                       "backpropagation learned as well as REINFORCE." ),
+                Option("The loss is the cross-entropy of the answer.",
+                       "That loss is smooth, and it is the one that backpropagation used here."),
+                Option("The location is drawn at random.",
+                       "The noise is added to the mean, and the gradient passes through a sum."),
             ),
         ),
         Question(
