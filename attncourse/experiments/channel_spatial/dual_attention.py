@@ -1,7 +1,8 @@
 """Experiments on dual attention: a scene that asks for its whole, and real road scenes.
 
-``reference_discs`` cannot be answered without looking far.  ``camvid`` is ordinary segmentation,
-where nothing was arranged in the mechanism's favour; ``camvid_large`` is the same with larger
+``reference_discs`` cannot be answered without looking far, but one answer is enough for all
+positions; in ``find_your_twin`` every position has a question of its own.  ``camvid`` is ordinary
+segmentation, where nothing was arranged in the mechanism's favour; ``camvid_large`` is the same with larger
 images and a wider network, and wants a GPU.
 """
 
@@ -17,8 +18,10 @@ from attncourse.channel_spatial import DualChannelAttention, DualPositionAttenti
 from attncourse.datasets import camvid
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.scores import Score
+from attncourse.experiments.spatial.non_local.nets import PixelNet
 from attncourse.tasks.reference_discs import REFERENCE, ReferenceDiscs
 from attncourse.tasks.segmentation import SegmentationTask, mean_iou_items, segmentation_task
+from attncourse.tasks.twin import Twins, colour_loss, explained_items
 from attncourse.training import Budget
 
 MEAN_IOU = Score(mean_iou_items, bounds=(0.0, 1.0))
@@ -130,6 +133,45 @@ REFERENCE_DISCS = Experiment(
 )
 
 
+def _twin_net(block: Block) -> Callable[[], PixelNet]:
+    return lambda: PixelNet(block)
+
+
+FIND_YOUR_TWIN = Experiment(
+    name="find_your_twin",
+    question="What if every position has a question of its own?",
+    task=lambda: Twins(3),
+    variants=(
+        Variant("no attention", "plain", _twin_net(nn.Identity), "no position hears of another"),
+        Variant(
+            "global context",
+            "ablation",
+            _twin_net(GlobalContext),
+            "the whole scene, but the same answer for every position",
+        ),
+        Variant("position", "mechanism", _twin_net(position), "the position branch alone"),
+        Variant("channel, +G", "mechanism", _twin_net(channel()), "the paper's equation"),
+        Variant(
+            "channel, -G", "ablation", _twin_net(channel(-1)), "the sign of the released code"
+        ),
+        Variant(
+            "both branches",
+            "mechanism",
+            _twin_net(lambda channels: nn.Sequential(position(channels), channel()(channels))),
+            "one branch after the other",
+        ),
+    ),
+    quick=Budget(steps=400, batch_size=64, learning_rate=1e-2, weight_decay=0.01, clip=1.0),
+    full=Budget(steps=400, batch_size=64, learning_rate=1e-2, weight_decay=0.01, clip=1.0),
+    data="find your twin, 3 pairs on 8 x 8",
+    loss=colour_loss,
+    score=Score(explained_items, bounds=(None, 1.0)),
+    metric="share of the colours' variance explained",
+    matters=0.02,
+    learned=0.1,  # a seed that never starts explains nothing
+)
+
+
 def camvid_task() -> SegmentationTask:
     """CamVid at 120 x 90."""
     return segmentation_task(camvid(), factor=2, stretch=_STRETCH)
@@ -187,5 +229,5 @@ CAMVID_LARGE = Experiment(
     metric="mean IoU",
 )
 
-EXPERIMENTS = (REFERENCE_DISCS, CAMVID)
+EXPERIMENTS = (REFERENCE_DISCS, FIND_YOUR_TWIN, CAMVID)
 LARGE = (CAMVID_LARGE,)

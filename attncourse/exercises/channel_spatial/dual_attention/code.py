@@ -204,7 +204,7 @@ def _by_hand(
     x: Tensor, g: Tensor, beta: Tensor, *, residual: bool = True, transposed: bool = True,
     symmetric: bool = True, centred: bool = True, through_map: bool = True,
 ) -> Tensor:  # fmt: skip
-    """Equation (10), with parts that can be left out."""
+    """Equation (12), with parts that can be left out."""
     t = channel_map(x)
     gathered = beta * (t.mT if transposed else t) @ g
     to_t = beta * g @ x.mT
