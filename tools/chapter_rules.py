@@ -287,7 +287,7 @@ TO_FOLLOW = frozenset(
     {
         "channel/squeeze_excitation",
         "spatial/spatial_transformer",
-        "branch/selective_kernel", "channel_spatial/dual_attention", "spatial_temporal/sta_lstm",
+        "branch/selective_kernel", "spatial_temporal/sta_lstm",
     }
 )  # fmt: skip
 
