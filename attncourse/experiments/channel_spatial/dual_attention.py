@@ -2,8 +2,8 @@
 
 ``reference_discs`` cannot be answered without looking far, but one answer is enough for all
 positions; in ``find_your_twin`` every position has a question of its own.  ``camvid`` is ordinary
-segmentation, where nothing was arranged in the mechanism's favour; ``camvid_large`` is the same with larger
-images and a wider network, and wants a GPU.
+segmentation, where nothing was arranged in the mechanism's favour; ``camvid_large`` is the same
+with larger images and a wider network, and wants a GPU.
 """
 
 from __future__ import annotations
