@@ -151,9 +151,7 @@ FIND_YOUR_TWIN = Experiment(
         ),
         Variant("position", "mechanism", _twin_net(position), "the position branch alone"),
         Variant("channel, +G", "mechanism", _twin_net(channel()), "the paper's equation"),
-        Variant(
-            "channel, -G", "ablation", _twin_net(channel(-1)), "the sign of the released code"
-        ),
+        Variant("channel, -G", "ablation", _twin_net(channel(-1)), "the sign of the released code"),
         Variant(
             "both branches",
             "mechanism",
