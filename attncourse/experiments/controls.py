@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.attention import Attention
+from attncourse.channel.squeeze_excitation import SqueezeExcitation, squeeze
 
 
 class StaticGate(nn.Module):
@@ -38,3 +39,32 @@ class Added(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``x + g(x)``."""
         return x + self.attention.g(x)[:, :, None, None]
+
+
+class Shifted(nn.Module):
+    """SE's own two layers, whose result is added as it is: ``x + t(x)`` without a sigmoid.
+
+    The shift t is unbounded, so a ReLU after it can silence a whole channel, as a shut gate does.
+
+    Args:
+        attention: has ``reduce`` and ``expand``, the two layers.
+        rectify: follow the sum by a ReLU.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def __init__(self, attention: SqueezeExcitation, *, rectify: bool) -> None:
+        super().__init__()
+        self.attention, self.rectify = attention, rectify
+
+    def shift(self, x: Tensor) -> Tensor:
+        """t(x), (b, channels): the logits of SE's gates."""
+        hidden = torch.relu(self.attention.reduce(squeeze(x)))
+        return self.attention.expand(hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x + t(x)``, rectified or not."""
+        y = x + self.shift(x)[:, :, None, None]
+        return torch.relu(y) if self.rectify else y

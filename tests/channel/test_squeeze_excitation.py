@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import nn
 
-from attncourse.backbones import ResNet50
+from attncourse.backbones import ResNet50, TwoStreams
 from attncourse.channel import SqueezeExcitation
 from attncourse.channel.squeeze_excitation import (
     CARD,
@@ -17,6 +17,8 @@ from attncourse.channel.squeeze_excitation import (
     squeeze,
     squeeze_excitation_reference,
 )
+from attncourse.experiments import experiments_of
+from attncourse.experiments.controls import Shifted
 from tests.contract.specimen import Specimen, built, of_torch
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
@@ -393,3 +395,52 @@ def test_it_is_a_module_like_any_other():
     net = nn.Sequential(nn.Conv2d(3, 32, 3), SqueezeExcitation(32), nn.ReLU())
     assert net(torch.randn(2, 3, 8, 8)).shape == (2, 32, 6, 6)
     assert repr(SqueezeExcitation(32, 4)).startswith("SqueezeExcitation(\n  32, reduction=4\n")
+
+
+# ---------------------------------------------------------------- the rivals of its experiment
+
+
+def which_stream(name):
+    return experiments_of("channel/squeeze_excitation")[0].variant(name).build()
+
+
+def weights_of(name):
+    return sum(p.numel() for p in which_stream(name).parameters())
+
+
+def test_a_shift_followed_by_a_relu_opens_and_shuts_channels():
+    """On features that are not negative: 0 leaves a channel alone, minus its maximum silences."""
+    module, x = Shifted(built(SqueezeExcitation, ARGUMENTS), rectify=True), example().abs()
+    with torch.no_grad():
+        module.attention.expand.weight.zero_()
+        module.attention.expand.bias.copy_(torch.tensor([0.0, -9.0] * 3))
+        y = module(x)
+    assert x.max() < 9
+    torch.testing.assert_close(y[:, ::2], x[:, ::2])
+    assert (y[:, 1::2] == 0).all()
+
+
+def test_the_shift_is_the_logit_of_the_gate():
+    attention, x = built(SqueezeExcitation, ARGUMENTS), example()
+    shifted = Shifted(attention, rectify=False)
+    torch.testing.assert_close(shifted.shift(x).sigmoid(), attention.g(x))
+    torch.testing.assert_close(shifted(x), x + torch.logit(attention.g(x))[:, :, None, None])
+
+
+def test_rivals_have_the_parameters_of_the_mechanism():
+    wanted = weights_of("SE")
+    for name in ("SE, added", "shift", "shift, ReLU"):
+        assert weights_of(name) == wanted
+    for name in ("CNN", "deep CNN"):
+        assert weights_of(name) == pytest.approx(wanted, rel=0.01)
+    gates = TwoStreams.channels
+    assert weights_of("static gate") - weights_of("no gate") == gates
+    assert wanted - weights_of("no gate") == CARD.parameters(gates, 4) == 552
+
+
+def test_no_gate_cuts_the_cue_off_and_the_cnn_sees_it():
+    x = torch.rand(2, 4, 8, 8)
+    other = torch.cat([x[:, :2], torch.rand(2, 2, 8, 8)], dim=1)
+    for name, differs in (("no gate", False), ("static gate", False), ("CNN", True), ("SE", True)):
+        network = which_stream(name)
+        assert torch.allclose(network(x), network(other)) != differs, name

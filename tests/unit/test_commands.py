@@ -114,7 +114,7 @@ def test_run_records_where_it_is_told(tmp_path, monkeypatch, capsys):
     call = ["run", "channel/squeeze_excitation", "--seeds", "2", "--out", str(tmp_path)]
     assert main(call) == 0
     stored = json.loads((tmp_path / "channel/squeeze_excitation.json").read_text(encoding="utf-8"))
-    assert len(stored["experiments"]["which_stream"]["runs"]) == 8
+    assert len(stored["experiments"]["which_stream"]["runs"]) == 2 * len(short[0].variants)
     assert main([*call, "--experiment", "which_stream"]) == 0
     assert "recorded already" in capsys.readouterr().out
 

@@ -1,7 +1,9 @@
 """Experiments on Squeeze-and-Excitation: one built for it, three that were not.
 
-``which_stream`` is the mean row of the statistic ladder, where a gate is the only way to the
-answer.  ``digits`` and ``fashion_mnist`` are plain classification, where nothing was arranged
+``which_stream`` is the mean row of the statistic ladder: cue and content have to interact.  Beside
+SE stand the rivals that could do without a gate: sums of the same information with and without a
+ReLU after them, and ordinary CNNs that see all inputs from their first layer on.
+``digits`` and ``fashion_mnist`` are plain classification, where nothing was arranged
 in the mechanism's favour; ``cifar10`` is the same with photographs, and wants a GPU.
 """
 
@@ -14,7 +16,7 @@ from torch import nn
 from attncourse.backbones import SmallResNet, TwoStreams
 from attncourse.channel import SqueezeExcitation
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.controls import Added, StaticGate
+from attncourse.experiments.controls import Added, Shifted, StaticGate
 from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
 from attncourse.tasks import StatisticLadder, Task, digits_task, fashion_mnist_task
 from attncourse.training import Budget
@@ -28,12 +30,38 @@ def _no_gate() -> TwoStreams:
     return TwoStreams(lambda channels: nn.Identity())
 
 
+def _shifted(*, rectify: bool) -> TwoStreams:
+    return TwoStreams(lambda channels: Shifted(_gate(channels), rectify=rectify))
+
+
+def _cnn(maps: int = 24, side: int = 8, classes: int = 10) -> nn.Sequential:
+    """One convolution over both digits and both cues; as many maps as the two streams have."""
+    return nn.Sequential(
+        nn.Conv2d(4, maps, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(maps * side * side, classes),
+    )
+
+
+def _deep_cnn(maps: int = 19, side: int = 8, classes: int = 10) -> nn.Sequential:
+    """Two convolutions, narrower, so that the parameters are as many."""
+    return nn.Sequential(
+        nn.Conv2d(4, maps, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(maps, maps, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(maps * side * side, classes),
+    )
+
+
 WHICH_STREAM = Experiment(
     name="which_stream",
-    question="Can a linear readout answer 'digit A if the cue's mean is positive, else digit B'?",
+    question="What does it take to answer 'digit A if the cue's mean is positive, else digit B'?",
     task=lambda: StatisticLadder("mean"),
     variants=(
-        Variant("no gate", "plain", _no_gate, "the cue never reaches the readout"),
+        Variant("no gate", "plain", _no_gate, "the level without the cue, which is cut off"),
         Variant(
             "static gate",
             "ablation",
@@ -44,7 +72,27 @@ WHICH_STREAM = Experiment(
             "SE, added",
             "ablation",
             lambda: TwoStreams(lambda channels: Added(_gate(channels))),
-            "the same information, added instead of multiplied",
+            "the same parameters and information, added: x + s",
+        ),
+        Variant(
+            "shift",
+            "ablation",
+            lambda: _shifted(rectify=False),
+            "the same without the sigmoid: x + t",
+        ),
+        Variant(
+            "shift, ReLU",
+            "ablation",
+            lambda: _shifted(rectify=True),
+            "the same sum followed by a ReLU: a rival without a product",
+        ),
+        Variant("CNN", "plain", _cnn, "an ordinary network that sees all inputs"),
+        Variant("deep CNN", "plain", _deep_cnn, "the same with two layers, and as large"),
+        Variant(
+            "SE, paper's",
+            "mechanism",
+            lambda: TwoStreams(lambda channels: SqueezeExcitation(channels, 16, bias=False)),
+            "without our departures: the paper's reduction of 16 and equation without biases",
         ),
         Variant("SE", "mechanism", lambda: TwoStreams(_gate), "the mechanism"),
     ),

@@ -225,18 +225,35 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "In the experiment, adding SE's vector to the features in place of multiplying by it "
-            "helps as little as no gate at all. Why?",
+            "A linear layer reads x + τ, where τ are SE's logits, and the network stays at the "
+            "level without the cue. Which single change lets it use the cue?",
             (
-                Option("The vector no longer holds the cue.",
-                       "It is the same function of the same means. The cue is in there."),
-                Option("The linear readout then adds up a part from the digits and a part from the "
-                       "cue; the cue cannot switch between the digits.",
-                       "Choosing needs a product of cue and content. Trained by cross-entropy, the "
-                       "sum learns to ignore the cue.", right=True),
-                Option("It has fewer parameters.", "It has exactly as many."),
-                Option("A sum has no gradient through the gate.",
-                       "A sum passes the gradient on to both of its parts, so the vector learns."),
+                Option("A sigmoid on τ, so that the sum is x + s.",
+                       "The scores are still a part from the digits and a part from the cue. Such "
+                       "a sum cannot switch between the digits."),
+                Option("A ReLU on the sum, before the linear layer.",
+                       "Cue and content then pass a non-linearity together: a very negative τ "
+                       "silences a map, as a shut gate does. No product is needed.", right=True),
+                Option("A wider bottleneck, so that τ carries more of the cue.",
+                       "The cue is in τ already. What is missing is a place where it can act on "
+                       "the content."),
+                Option("None: only a product of cue and content can choose.",
+                       "That holds for a linear readout of separate streams. A sum followed by a "
+                       "ReLU is an interaction, too, and so is a CNN that sees both."),
+            ),
+        ),
+        Question(
+            "SE beats a static gate, which has 32 parameters where SE has 552. Somebody says that "
+            "SE wins by its parameters. Which network answers that?",
+            (
+                Option("The static gate: it has parameters as well.",
+                       "It has 520 fewer, so it leaves the question open."),
+                Option("The one that adds SE's output in place of multiplying by it.",
+                       "It has every parameter of SE and the same information, and stays at the "
+                       "level without the cue.", right=True),
+                Option("The one with an empty gate.",
+                       "It differs from SE in everything at once: parameters, information and "
+                       "product."),
             ),
         ),
     ),
