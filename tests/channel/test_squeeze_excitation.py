@@ -17,7 +17,7 @@ from attncourse.channel.squeeze_excitation import (
     squeeze,
     squeeze_excitation_reference,
 )
-from attncourse.experiments import experiments_of
+from attncourse.experiments import experiments_of, published
 from attncourse.experiments.controls import Shifted
 from tests.contract.specimen import Specimen, built, of_torch
 
@@ -444,3 +444,16 @@ def test_no_gate_cuts_the_cue_off_and_the_cnn_sees_it():
     for name, differs in (("no gate", False), ("static gate", False), ("CNN", True), ("SE", True)):
         network = which_stream(name)
         assert torch.allclose(network(x), network(other)) != differs, name
+
+
+def test_recorded_runs_say_what_the_chapter_says():
+    """Four networks without an interaction, rivals that equal SE, one that loses two points."""
+    found = published("channel/squeeze_excitation").compare("which_stream", "SE")
+    for name in ("no gate", "static gate", "SE, added", "shift"):
+        assert found[name].summary.mean < 0.55
+        assert found[name].gain.verdict == "clear"
+    for name in ("shift, ReLU", "deep CNN"):
+        assert found[name].gain.verdict == "clearly small"
+    assert found["CNN"].gain.verdict == "clear"
+    assert found["CNN"].gain.mean == pytest.approx(-0.02, abs=0.005)
+    assert found["SE, paper's"].summary.count.startswith("4 of 5 seeds")
