@@ -84,6 +84,21 @@ def test_louder_scores_are_the_same_scores():
     assert torch.equal(Louder(4, 3, where=False).g(X)[0], torch.full((6, 5, 4), 0.25))
 
 
+def test_the_sum_is_the_mean_times_the_frames():
+    networks = {v.name: v.build for v in EXPERIMENTS[0].variants}
+    x = torch.randn(2, 24, 12, 3, generator=torch.Generator().manual_seed(2))
+    for name in ("plain", "wider", "static weights", "T", "S", "S + T"):
+        torch.manual_seed(3)
+        mean = networks[name]()
+        torch.manual_seed(3)
+        summed = networks[f"{name}, sum"]()
+        torch.testing.assert_close(summed(x), 24 * mean(x))
+    torch.manual_seed(3)
+    papers = networks["S, sum, without K"]()
+    assert not papers.rescale
+    assert not papers.average
+
+
 def test_a_gate_learns_only_in_its_turn():
     seen = set()
     for step in range(40):
@@ -128,7 +143,15 @@ def test_the_penalty_joins_the_loss_in_training():
 def test_the_wider_network_has_as_many_parameters(experiment):
     count = {v.name: sum(p.numel() for p in v.build().parameters()) for v in experiment.variants}
     assert count["S + T"] <= count["wider"] < 1.04 * count["S + T"]
-    assert len({count[n] for n in count if "exchanged" in n} | {count["S + T"]}) == 1
+    assert (
+        len(
+            {count[n] for n in count if n.endswith("gates exchanged") and "," not in n}
+            | {count["S + T"]}
+        )
+        == 1
+    )
+    for name in (n for n in count if n.endswith(", sum")):
+        assert count[name] == count[name.removesuffix(", sum")]
 
 
 def test_every_variant_learns_a_step():

@@ -6,7 +6,6 @@ from attncourse.experiments.spatial_temporal.sta_lstm.experiment import (
     MORE_CLIPS,
     MSR_ACTION3D,
     UTKINECT,
-    Build,
     FoldedExperiment,
     loss,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "MORE_CLIPS",
     "MSR_ACTION3D",
     "UTKINECT",
-    "Build",
     "FoldedExperiment",
     "loss",
 ]
