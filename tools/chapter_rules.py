@@ -286,7 +286,7 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
 TO_FOLLOW = frozenset(
     {
         "spatial/spatial_transformer",
-        "branch/selective_kernel", "spatial_temporal/sta_lstm",
+        "branch/selective_kernel",
     }
 )  # fmt: skip
 

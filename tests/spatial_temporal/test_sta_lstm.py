@@ -520,7 +520,7 @@ SPECIMEN = Specimen(
 
 
 def test_the_first_target_is_out_of_reach():
-    """Equation (8), for gates of any clip, and both ends of its range."""
+    """Equation (12), for gates of any clip, and both ends of its range."""
     k = 7
     alpha = (3 * example(b=40, t=5, k=k, d=1)[..., 0]).softmax(dim=2)
     a = alpha.mean(dim=1)
@@ -537,7 +537,7 @@ def test_the_first_target_is_out_of_reach():
 
 
 def test_the_unreachable_target_pulls_like_a_square():
-    """On the logits, the gradient of (7) is that of the sum of squares alone."""
+    """On the logits, the gradient of (11) is that of the sum of squares alone."""
     logits = example(k=6, d=1)[..., 0].requires_grad_()
     wanted = logits.softmax(dim=2).mean(dim=1).square().sum()
     (by_square,) = torch.autograd.grad(wanted, logits)

@@ -3,13 +3,13 @@ r"""The regularised loss of STA-LSTM, and what its first term can reach.
 Equations, numbered as in the chapter ``spatial_temporal/sta_lstm``:
 
 .. math::
-    L &= -\log \hat y_{c} + \lambda_1 P(\alpha) + \frac{\lambda_2}{T} \sum_t |\beta_t|
-         + \lambda_3 \lVert W \rVert_1                                                   & (6)\\
-    P(\alpha) &= \sum_k \Bigl(1 - \frac1T \sum_t \alpha_{t,k}\Bigr)^2                    & (7)\\
-    P(\alpha) &= K - 2 + \sum_k a_k^2, \qquad a_k = \frac1T \sum_t \alpha_{t,k}          & (8)
+    L &= -\sum_i y_i \log \hat y_i + \lambda_1 P(\alpha) + \frac{\lambda_2}{T} \sum_t |\beta_t|
+         + \lambda_3 \lVert W \rVert_1                                                   & (10)\\
+    P(\alpha) &= \sum_k \Bigl(1 - \frac1T \sum_t \alpha_{t,k}\Bigr)^2                    & (11)\\
+    P(\alpha) &= K - 2 + \sum_k a_k^2, \qquad a_k = \frac1T \sum_t \alpha_{t,k}          & (12)
 
-The target of (7), a mean gate of 1 for every joint, cannot be met by a softmax, whose gates of a
-frame add up to 1: by (8) the penalty lies between :math:`(K-1)^2/K`, for even gates, and K - 1.
+The target of (11), a mean gate of 1 for every joint, cannot be met by a softmax, whose gates of a
+frame add up to 1: by (12) the penalty lies between :math:`(K-1)^2/K`, for even gates, and K - 1.
 :func:`reachable_joint_penalty` asks the same of :math:`K a_k`, and can be zero.
 """
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 
 def joint_penalty(alpha: Float[Tensor, "b t k"]) -> Float[Tensor, " b"]:
-    """Equation (7), as published: from (k - 1)^2 / k for even gates to k - 1 for one joint."""
+    """Equation (11), as published: from (k - 1)^2 / k for even gates to k - 1 for one joint."""
     return (1 - alpha.mean(dim=1)).square().sum(dim=1)
 
 
@@ -55,7 +55,7 @@ def regularised_loss(
     lambda2: float = 1e-4,
     lambda3: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Equation (6), averaged over the clips of a batch.
+    """Equation (10), averaged over the clips of a batch.
 
     Args:
         scores: class scores of each clip.

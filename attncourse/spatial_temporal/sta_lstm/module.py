@@ -6,7 +6,7 @@ Equations, numbered as in the chapter ``spatial_temporal/sta_lstm``, for every f
     h_t &= \mathrm{LSTM}(x_t, h_{t-1}), \qquad h_0 = 0                                   & (1)\\
     \alpha_t &= \mathrm{softmax}\bigl(U \tanh(W_x x_t + W_h h^s_{t-1} + b) + b_U\bigr)   & (2)\\
     \tilde x_{t,k} &= K\, \alpha_{t,k}\, x_{t,k}                                         & (3)\\
-    \beta_t &= \delta\bigl(w_x^\top x_t + w_h^\top h^p_{t-1} + c\bigr)                   & (4)\\
+    \beta_t &= \delta\bigl(w_x^\top x_t + w_h^\top h^p_{t-1} + b_w\bigr)                 & (4)\\
     o &= \frac1T \sum_t \beta_t\, z_t, \qquad z_t = W_z h_t + b_z                        & (5)
 
 Three LSTMs run over the frames: :math:`h^s` and :math:`h^p` read the skeleton as it is and serve
@@ -19,7 +19,7 @@ x         b t k 3      joints of a skeleton, frame by frame; 3 may be ``coordina
 h^s, h^p  b t u        memories of the two gates, u = ``gate_hidden``
 alpha     b t k        joint gates, one softmax a frame: *where*
 beta      b t          frame gates, not negative and not normalised: *when*
-h         b t h        memory of the main network, h = ``hidden``
+h         b t d        memory of the main network, d = ``hidden``
 z         b t n        its class scores, frame by frame
 o         b n          class scores of the clip: the output f(g(x), x)
 ========  ===========  ==================================================================
@@ -80,7 +80,7 @@ def frame_gates(
 ) -> Float[Tensor, "b t"]:
     """Equation (4): a ReLU for each frame, not normalised over time.
 
-    ``look`` holds w_x and c, ``recall`` w_h.
+    ``look`` holds w_x and b_w, ``recall`` w_h.
     """
     with exact(x):
         scores = look(accepted(look, x)) + recall(accepted(recall, past))
@@ -242,10 +242,10 @@ CARD = Card(
     applies="o = mean over t of βₜ z(K αₜ ⊙ xₜ)",
     weights="b t k, b t",
     parameters=parameter_count,
-    parameters_formula="4h(e+h+1) + n(h+1) + 9u(e+u+1) + K(u+1) + e + u + 1, e = 3K",
+    parameters_formula="4d(e+d+1) + n(d+1) + 9u(e+u+1) + K(u+1) + e + u + 1, e = 3K",
     macs=multiply_adds,
-    macs_formula="T(4h(e+h+1) + 9u(e+u) + u(K+7) + 2e + 1) + n(h+1)",
-    memory="T states of h + 2u units, T(K + 1) gates",
+    macs_formula="T(4d(e+d+1) + 9u(e+u) + u(K+7) + 2e + 1) + n(d+1)",
+    memory="T states of d + 2u units, T(K + 1) gates",
     growth="T",
     drop_in=False,
     input="b t k 3",

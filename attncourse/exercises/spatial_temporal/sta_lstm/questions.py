@@ -36,17 +36,17 @@ PENALTY_RANGE = ValueExercise(
     name="penalty_range",
     title="Predict, then measure: what the penalty can reach",
     level=2,
-    task="Give the least and the largest value of the penalty (7) for K = 20 joints, as a pair: "
+    task="Give the least and the largest value of the penalty (11) for K = 20 joints, as a pair: "
     "`(least, largest)`.",
     hints=(
         "The mean gates aₖ of a clip are at least 0 and add up to 1. Which aₖ would make every "
         "(1 - aₖ)² zero, and can they be had?",
-        "Use (8): the penalty is K - 2 + Σ aₖ². Only the sum of squares can change.",
+        "Use (12): the penalty is K - 2 + Σ aₖ². Only the sum of squares can change.",
         "Σ aₖ² is smallest when all aₖ are 1/K, and then it is 1/K. It is largest when one aₖ is "
         "1, and then it is 1.",
     ),
     explanation="The penalty moves by less than one in all: from 18.05 to 19. Its target is out of "
-    "reach, and still it pulls the right way, towards even gates.",
+    "reach; what is left of it pulls towards even gates.",
     truth=_range,
     low=-1.0,
     high=1000.0,
@@ -78,7 +78,7 @@ PENALTY_RANGE = ValueExercise(
         ),
         Misconception(
             "the range of the penalty on K times the gates",
-            "This is what Σ (1 - K aₖ)² can reach. Equation (7) has no K inside.",
+            "This is what Σ (1 - K aₖ)² can reach. Equation (11) has no K inside.",
             (0.0, 380.0),
         ),
         Misconception(
@@ -222,11 +222,28 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Why does the penalty (7) not do what it says, and why does it still work?",
+            "Averaged over the frames, the frame gate alone beats a plain LSTM. Added up over the "
+            "frames, the two do about as well as each other. What did the frame gate add to the "
+            "average?",
+            (
+                Option("A choice of the frame in which the hand moves.",
+                       "It would then help with the sum too. And in this chapter it does not rise "
+                       "at the move."),
+                Option("Louder scores: it gave part of the divisor T back.",
+                       "A gate that grows in all frames does what the sum does by itself.",
+                       right=True),
+                Option("Parameters.",
+                       "It has as many of them with the sum, and does not win there."),
+                Option("Nothing: the gain was an accident of the seeds.",
+                       "It may well be repeated with every seed, and still belong to the divisor."),
+            ),
+        ),
+        Question(
+            "What does the penalty (11) ask for, and what does it do?",
             (
                 Option("It asks for gates of 1, which a softmax with K > 1 joints cannot have on "
                        "average; what is left of it is the sum of squares of the mean gates.",
-                       "By (8) the rest is a constant. The sum of squares pulls towards even mean "
+                       "By (12) the rest is a constant. The sum of squares pulls towards even mean "
                        "gates.", right=True),
                 Option("It asks for a sum of 1, which a softmax has anyway, so it is constant.",
                        "It asks a mean gate of 1 of every joint, and goes from (K-1)²/K to K - 1."),
