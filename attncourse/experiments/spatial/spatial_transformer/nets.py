@@ -38,16 +38,29 @@ class MeanLocalisation(MomentLocalisation):
 
 
 class FlatLocalisation(nn.Sequential):
-    """The usual localisation network: the same convolutions, flattened, for one size of image."""
+    """The usual localisation network: the same convolutions, flattened, for one size of image.
 
-    def __init__(self, side: int, features: int = 32) -> None:
+    Args:
+        side: rows and columns of the image.
+        features: units of the hidden layer, which is the output.
+        hidden_channels: maps of the first convolution; the second one has twice as many.
+        pool: side of the window that the maps are max-pooled by before they are flattened.
+    """
+
+    def __init__(
+        self, side: int, features: int = 32, hidden_channels: int = 8, pool: int = 1
+    ) -> None:
+        cells = ((side + 3) // 4 // pool) ** 2
+        wide = 2 * hidden_channels
+        pooled = [nn.MaxPool2d(pool)] if pool > 1 else []
         super().__init__(
-            nn.Conv2d(1, 8, 5, 2, padding=2),
+            nn.Conv2d(1, hidden_channels, 5, 2, padding=2),
             nn.ReLU(),
-            nn.Conv2d(8, 16, 3, 2, padding=1),
+            nn.Conv2d(hidden_channels, wide, 3, 2, padding=1),
             nn.ReLU(),
+            *pooled,
             nn.Flatten(),
-            nn.Linear(16 * ((side + 3) // 4) ** 2, features),
+            nn.Linear(wide * cells, features),
             nn.ReLU(),
         )
 
@@ -89,9 +102,12 @@ def transformed(
     reader: nn.Module,
     warp: Warp = Affine(),  # noqa: B008  (frozen)
     localisation: nn.Module | None = None,
+    features: int = 32,
 ) -> Transformed:
     """A transformer of one-channel images with a square output, and its reader."""
-    transformer = SpatialTransformer(1, warp=warp, out_size=(out, out), localisation=localisation)
+    transformer = SpatialTransformer(
+        1, features=features, warp=warp, out_size=(out, out), localisation=localisation
+    )
     return Transformed(transformer, reader)
 
 

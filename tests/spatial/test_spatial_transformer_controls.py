@@ -1,0 +1,63 @@
+"""What the chapter says of its controls: their sizes, and what the recorded runs settle."""
+
+import pytest
+import torch
+
+from attncourse.experiments import published
+from attncourse.experiments.spatial.spatial_transformer import CLUTTER, WARPED_DIGITS
+from attncourse.experiments.spatial.spatial_transformer.nets import FlatLocalisation
+
+CHAPTER = "spatial/spatial_transformer"
+
+
+def parameters(net):
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_the_narrowed_localisation_is_as_large_as_the_moments():
+    equal = CLUTTER.variant("flattened, equal size").build()
+    moments = CLUTTER.variant("STN").build()
+    assert isinstance(equal.transformer.localisation, FlatLocalisation)
+    assert parameters(equal) == pytest.approx(parameters(moments), rel=0.01)
+    assert parameters(equal.transformer) == pytest.approx(parameters(moments.transformer), rel=0.05)
+
+
+def test_the_usual_localisation_is_larger_as_the_chapter_counts():
+    flat = WARPED_DIGITS.variant("flattened localisation").build()
+    moments = WARPED_DIGITS.variant("STN").build()
+    ratio = parameters(flat.transformer) / parameters(moments.transformer)
+    assert round(ratio, 1) == 8.5
+    assert round(parameters(flat) / parameters(moments), 1) == 2.0
+
+
+@pytest.mark.parametrize(("side", "pool"), [(28, 1), (32, 1), (32, 2), (30, 1)])
+def test_a_flattened_localisation_fits_its_images(side, pool):
+    features = FlatLocalisation(side, 12, 6, pool)(torch.randn(2, 1, side, side))
+    assert features.shape == (2, 12)
+
+
+def test_the_recorded_runs_in_clutter_say_what_the_chapter_says():
+    recorded = published(CHAPTER)
+    maximum = recorded.compare("clutter", "CNN, global max")
+    moments = recorded.compare("clutter", "STN")
+    assert maximum["STN"].gain.verdict == "clear"
+    assert maximum["STN"].gain.high < 0
+    assert moments["flattened localisation"].gain.verdict == "clear"
+    assert moments["flattened localisation"].gain.low > 0
+    for name in ("flattened localisation", "flattened, equal size"):
+        assert maximum[name].gain.verdict == "no clear effect"
+    assert moments["flattened, equal size"].gain.verdict == "no clear effect"
+    still = recorded.values("clutter", "one warp for all")
+    assert all(value - still[seed] > 0.13 for seed, value in moments["STN"].scores.items())
+
+
+def test_the_recorded_runs_of_any_pose_say_what_the_chapter_says():
+    recorded = published(CHAPTER)
+    maximum = recorded.compare("warped_digits", "CNN, global max")
+    assert maximum["STN"].gain.verdict == "clear"
+    assert maximum["STN"].gain.low > 0
+    for name in ("CNN", "one warp for all", "localisation without places", "shift only"):
+        assert maximum[name].gain.high < 0
+    moments = recorded.compare("warped_digits", "STN")
+    assert moments["flattened localisation"].gain.verdict == "no clear effect"
+    assert maximum["random start"].summary.learned == 4
