@@ -146,7 +146,8 @@ QUIZ = Quiz(
                        "The classifier sees the whole image at first, and every reading has a "
                        "slope.", right=True),
                 Option("Because a random start cannot learn.",
-                       "Four of five recorded runs with one learned; the fifth stayed at chance."),
+                       "Four of five recorded runs learned with one from N(0, 1); the fifth stayed "
+                       "at chance."),
                 Option("Because the sampler is not differentiable elsewhere.",
                        "It has slopes almost everywhere, whatever θ is."),
             ),
