@@ -61,3 +61,11 @@ def test_the_recorded_runs_of_any_pose_say_what_the_chapter_says():
     moments = recorded.compare("warped_digits", "STN")
     assert moments["flattened localisation"].gain.verdict == "no clear effect"
     assert maximum["random start"].summary.learned == 4
+
+
+def test_the_recorded_runs_of_turned_digits_say_what_the_chapter_says():
+    recorded = published(CHAPTER)
+    plain = recorded.values("rotation_only", "MLP")
+    gains = [v - plain[seed] for seed, v in recorded.values("rotation_only", "STN").items()]
+    assert (round(100 * min(gains), 1), round(100 * max(gains), 1)) == (0.7, 2.1)
+    assert recorded.compare("rotation_only", "CNN")["STN"].gain.high < 0
