@@ -94,11 +94,11 @@ WHO_SEES = TableExercise(
         "adds to the result depend on a frame far away?",
         "A mean of something linear is that linear thing of the mean. And what every frame "
         "computes from the set of all frames knows no order.",
-        "Only what reads neighbours and is not linear notices the order. Only what multiplies or "
-        "compares two frames, whatever their distance, sees a far pair.",
+        "Of these five, only what reads neighbours and is not linear notices the order. Only what "
+        "multiplies or compares two frames, whatever their distance, sees a far pair.",
     ),
-    explanation="Each half of GLTR does one of the two things, and the softmax of the second half "
-    "is what makes the first half's order survive the mean.",
+    explanation="Each half of GLTR does one of the two things, and since the second half is not "
+    "linear, the first half's order survives the mean.",
     labels=("order", "far pairs"),
     truth={
         "mean": frozenset(),
@@ -208,8 +208,9 @@ QUIZ = Quiz(
                        "Naming the most frequent of seven digits is right in 31.7 % of all clips, "
                        "and all four lie below that.", right=True),
                 Option("They are trained badly; with more steps they would get there.",
-                       "For the two poolings no number of steps helps: what they compute has no "
-                       "product of cue and frame. Of the LSTM we know this budget only."),
+                       "For the mean of all frames, read linearly, no number of steps helps: the "
+                       "proof in the first section forbids it. Of the others we know this budget "
+                       "only."),
             ),
         ),
         Question(
