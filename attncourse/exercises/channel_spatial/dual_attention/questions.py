@@ -64,8 +64,8 @@ RESOLUTION = ValueExercise(
     title="Predict, then measure: twice the side",
     level=2,
     task="Every pixel of x is repeated, so that both sides double. Give four factors: by how much "
-    "grow the entries of G, the memory of the whole map S, the memory of T, and the memory of "
-    "256 rows of S.",
+    "the entries of G, the memory of the whole map S, the memory of T, and the memory of 256 rows "
+    "of S grow.",
     hints=(
         "Doubling both sides makes n four times as large. Which of the four depend on n, and how "
         "often?",
@@ -159,8 +159,8 @@ QUIZ = Quiz(
                 Option("The sign is a matter of notation.",
                        "The maps are different, and without training their effect is opposite."),
                 Option("Accuracy alone cannot tell which formula a code computes.",
-                       "Convolutions and the sign of β behind the map can make up for it. Look at "
-                       "the map, or test it.", right=True),
+                       "What stands behind the map is trained with it and may make up for a sign. "
+                       "Look at the map, or test it.", right=True),
                 Option("Channels do not matter for the task.",
                        "Without the block the network tosses a coin."),
             ),
