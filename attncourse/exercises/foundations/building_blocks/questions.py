@@ -211,7 +211,7 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A cue makes *all* channels of an image twice as large. Behind which norm, each "
+            "A cue makes all channels of an image twice as large. Behind which norm, each "
             "without its gamma and beta, can a gate still read it?",
             (
                 Option("Batch norm.",
