@@ -23,6 +23,11 @@ def softmax_detached(scores, temperature):
     return torch.exp(s - torch.logsumexp(s, -1, keepdim=True))
 
 
+def softmax_early_maximum(scores, temperature):
+    e = torch.exp(scores / temperature - scores.max(-1, keepdim=True).values)
+    return e / e.sum(-1, keepdim=True)
+
+
 def softmax_first_row(scores, temperature):
     e = torch.zeros_like(scores)
     e[0] = (scores[0] / temperature).softmax(-1)
@@ -73,6 +78,7 @@ TRIED = {
         wrong={
             "detached": (softmax_detached, "`.detach()`"),
             "no_grad": (torch.no_grad()(softmax_detached_maximum), "`torch.no_grad()`"),
+            "early maximum": (softmax_early_maximum, "a maximum of other scores"),
             "first row": (softmax_first_row, "only the first item"),
             "negative": (lambda s, t: -(s / t).softmax(-1), "exactly the negative"),
             "transposed": (lambda s, t: (s / t).softmax(-1).mT, "last two axes exchanged: `.mT`"),

@@ -47,6 +47,11 @@ def _overflowing(scores: Tensor, temperature: float) -> Tensor:
     return powers / powers.sum(dim=-1, keepdim=True)
 
 
+def _maximum_of_undivided(scores: Tensor, temperature: float) -> Tensor:
+    powers = (scores / temperature - scores.amax(dim=-1, keepdim=True)).exp()
+    return powers / powers.sum(dim=-1, keepdim=True)
+
+
 def _largest_of_all(scores: Tensor, temperature: float) -> Tensor:
     powers = ((scores - scores.max()) / temperature).exp()
     return powers / powers.sum(dim=-1, keepdim=True)
@@ -78,7 +83,7 @@ SOFTMAX = FunctionExercise(
         Case("plain", _scores(4, 6, temperature=0.5)),
         Case("as many rows as columns", _scores(5, 5, temperature=2.0)),
         Case("three axes", _scores(2, 3, 4, temperature=0.7)),
-        Case("large scores", _scores(3, 7, temperature=1.5, shift=200.0)),
+        Case("large scores", _scores(3, 7, temperature=0.5, shift=200.0)),
         Case("rows far apart", _scores(4, 5, temperature=1.0, apart=500.0)),
         Case("double precision", _scores(3, 8, temperature=0.1, dtype=torch.float64)),
     ),
@@ -101,6 +106,13 @@ SOFTMAX = FunctionExercise(
             "A row whose scores all lie far below that maximum becomes 0/0. Take the maximum of "
             "each row, with `dim=-1, keepdim=True`.",
             _largest_of_all,
+        ),
+        Misconception(
+            "a maximum of other scores",
+            "You divide by the temperature, and subtract the largest of the scores before that "
+            "division. With a temperature below 1 large exponents are left. Divide first, then "
+            "take the maximum of what you exponentiate.",
+            _maximum_of_undivided,
         ),
         Misconception(
             "a softmax over the first axis",
