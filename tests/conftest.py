@@ -40,6 +40,15 @@ def _home_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTNCOURSE_HOME", str(tmp_path / "home"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """Tests that share a module's fixture run in one process, so that it is made once."""
+    for item in items:
+        made = item._fixtureinfo.name2fixturedefs.values()
+        if any(definitions[-1].scope == "module" for definitions in made):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
 def pytest_sessionstart(session):
     if not hasattr(session.config, "workerinput"):
         for old in KILLS.glob("*.json"):
