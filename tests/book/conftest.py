@@ -76,12 +76,13 @@ PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 class Visit:
     """A page with what it asked for and complained about."""
 
-    def __init__(self, browser, site, *, javascript=True):
+    def __init__(self, browser, site, *, javascript=True, maths=True):
         self.context = browser.new_context(
             viewport={"width": DESK, "height": HEIGHT}, java_script_enabled=javascript
         )
         self.context.set_default_timeout(PATIENCE)
         self.site = site
+        self.maths = maths
         self.foreign: list[str] = []
         self.errors: list[str] = []
         self.sizes: dict[str, int] = {}
@@ -93,7 +94,9 @@ class Visit:
         self._touch = None
 
     def _only_here(self, route):
-        if route.request.url.startswith((self.site, "data:", "blob:")):
+        if not self.maths and "mathjax" in route.request.url:
+            route.abort()
+        elif route.request.url.startswith((self.site, "data:", "blob:")):
             route.continue_()
         else:
             self.foreign.append(route.request.url)
@@ -115,10 +118,14 @@ class Visit:
         self.painted = self.page.evaluate(PAINTED)
         return self.page
 
-    def stand(self, *, width=DESK, dark=False, touch=False, media="screen"):
+    def stand(self, *, width=DESK, dark=False, touch=False, media="screen", motion=True):
         """Show the page as this kind of reader has it, without loading it again."""
         page = self.page
-        page.emulate_media(media=media, color_scheme="dark" if dark else "light")
+        page.emulate_media(
+            media=media,
+            color_scheme="dark" if dark else "light",
+            reduced_motion="no-preference" if motion else "reduce",
+        )
         if page.viewport_size["width"] != width:
             page.set_viewport_size({"width": width, "height": HEIGHT})
         if touch != bool(self._touch):
@@ -155,6 +162,7 @@ def page_of(item) -> str | None:
     return given.get("page") or (f"book/{given['name']}.html" if "name" in given else None)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """All tests of a page stand together, on one worker: the page is loaded once for them."""
     order = {}
@@ -225,11 +233,14 @@ def plain_paint(first_paint):
 
 @pytest.fixture
 def visit(browser, site):
-    """A function that opens a page for this test alone, with a memory of its own."""
+    """A function that opens a page for this test alone, with a memory of its own.
+
+    With ``maths=False`` the formulas are not set, which takes most of a chapter's load.
+    """
     made = []
 
-    def opened(path, *, javascript=True, **reader):
-        v = Visit(browser, site, javascript=javascript)
+    def opened(path, *, javascript=True, maths=True, **reader):
+        v = Visit(browser, site, javascript=javascript, maths=maths)
         made.append(v)
         if javascript:
             v.open(path)

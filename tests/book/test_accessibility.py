@@ -177,10 +177,8 @@ def test_targets_are_large_enough_for_a_thumb(name, stay):
 
 
 @pytest.mark.parametrize("page", ["book/intro.html", "book/channel/squeeze_excitation.html"])
-def test_reduced_motion_is_respected(page, browser, site):
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900})
-    p = context.new_page()
-    p.goto(f"{site}/{page}", wait_until="load")
+def test_reduced_motion_is_respected(page, stay):
+    p = stay(page, motion=False).page
     moving = p.evaluate(
         """() => [...document.querySelectorAll('*')].filter(e => {
             const s = getComputedStyle(e);
@@ -190,6 +188,5 @@ def test_reduced_motion_is_respected(page, browser, site):
         }).map(e => e.tagName + '.' + e.className).slice(0, 5)"""
     )
     smooth = p.evaluate("getComputedStyle(document.documentElement).scrollBehavior")
-    context.close()
     assert moving == []
     assert smooth == "auto"

