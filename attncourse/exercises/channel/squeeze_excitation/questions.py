@@ -106,8 +106,8 @@ SQUEEZE_FOR_ROW = TableExercise(
         "The code row keeps mean and spread. Draw its four clusters, on the axes and at the "
         "corners, and look at the largest first coordinate.",
     ),
-    explanation="The maximum sees three rows, the mean row less surely than the mean does. No "
-    "squeeze of one field sees dct and cov: they need a frequency and a covariance. "
+    explanation="The maximum sees three rows, the mean row less surely than the mean does. None "
+    "of the three sees dct or cov: dct asks where in a field, cov how two fields go together. "
     "`attncourse.exercises.ladder.ladder_accuracy` measures each cell.",
     labels=("mean", "std", "max"),
     truth={

@@ -121,7 +121,8 @@ STATIC_GATE = ModuleExercise(
         "`self.logits = nn.Parameter(torch.zeros(channels))`, and in `forward` "
         "`torch.sigmoid(self.logits)[:, None, None] * x`.",
     ),
-    explanation="Put it where SE stood: what SE gains over this control, it gains by looking.",
+    explanation="Put it where SE stood: what SE gains over this control is not the gain of a fixed "
+    "scale. SE also has more parameters; the control that adds SE's output rules those out.",
     reference=_gate_module(lambda p, x: _wide(p.sigmoid()) * x),
     alternatives=(_gate_module(lambda p, x: x * (1 + p.view(1, -1, 1, 1).tanh()) / 2),),
     demands=(
