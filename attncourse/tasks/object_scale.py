@@ -9,6 +9,7 @@ reach of a kernel suits all images.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -84,8 +85,13 @@ class ObjectScale:
         generator = seeded(_TEST_SEED, 1)
         return Units("digits", torch.randint(len(digits()[3]), (count,), generator=generator))
 
-    def enlarged(self, side: int, count: int = 400) -> tuple[Tensor, Tensor]:
+    def enlarged(self, side: int, count: int = 400, contrast: float = 1) -> tuple[Tensor, Tensor]:
         """``count`` test digits, all of one ``side``; the same digits, centres and noise at all.
+
+        Args:
+            side: of the digits, in pixels.
+            count: how many.
+            contrast: factor on the digits' pixels; the noise keeps its size.
 
         Raises:
             ValueError: if no digit of this task has that side.
@@ -94,15 +100,43 @@ class ObjectScale:
             raise ValueError(
                 f"side={side} does not occur: choose {self.smallest} to {self.largest}"
             )
+        images, labels, centres, noise = self._shown(count)
+        corners = (centres - side / 2).round().long()
+        painted = self.paint(images, torch.full((count,), side), corners)
+        return contrast * painted + noise, labels
+
+    def repeated(self, copies: int, count: int = 400) -> tuple[Tensor, Tensor]:
+        """The digits of :meth:`enlarged` at 8 pixels, each ``copies`` times, with the same noise.
+
+        The canvas is tiled by squares of 8 pixels; copies fill them from the middle outwards.
+
+        Raises:
+            ValueError: if there are fewer squares than copies.
+        """
+        across = self.canvas // _SOURCE
+        middle = (across - 1) / 2
+        places = sorted(
+            product(range(across), repeat=2),
+            key=lambda place: sum((step - middle) ** 2 for step in place),
+        )
+        if not 1 <= copies <= len(places):
+            raise ValueError(f"copies={copies} do not fit: choose 1 to {len(places)}")
+        images, labels, _, noise = self._shown(count)
+        x = noise.clone()
+        for row, column in places[:copies]:
+            top, left = row * _SOURCE, column * _SOURCE
+            x[:, :, top : top + _SOURCE, left : left + _SOURCE] += images
+        return x, labels
+
+    def _shown(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Test digits, their labels, centres (2, count) and noise, the same at every call."""
         _, _, images, labels = digits()
         generator = seeded(_TEST_SEED, 1)
         chosen = torch.randint(len(labels), (count,), generator=generator)
         reach = (self.canvas - self.largest) / 2
         centres = self.canvas / 2 + reach * (2 * torch.rand(2, count, generator=generator) - 1)
-        corners = (centres - side / 2).round().long()
         noise = self.noise * torch.randn(count, 1, *[self.canvas] * 2, generator=generator)
-        sides = torch.full((count,), side)
-        return self.paint(images[chosen], sides, corners) + noise, labels[chosen]
+        return images[chosen], labels[chosen], centres, noise
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool

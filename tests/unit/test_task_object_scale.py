@@ -78,6 +78,31 @@ def test_enlarged_shows_the_same_digits_at_the_same_centres():
         QUIET.enlarged(21)
 
 
+def test_contrast_scales_the_digit_and_not_the_noise():
+    task = ObjectScale()
+    digit, noise = QUIET.enlarged(8, 20)[0], task.enlarged(8, 20)[0] - QUIET.enlarged(8, 20)[0]
+    assert noise.std() == pytest.approx(0.1, rel=0.05)
+    torch.testing.assert_close(task.enlarged(8, 20, contrast=2.5)[0], 2.5 * digit + noise)
+
+
+def test_copies_are_whole_digits_of_eight_pixels_with_that_many_times_the_ink():
+    one, labels = QUIET.enlarged(8, 20)
+    for copies in (1, 6, 9):
+        x, again = QUIET.repeated(copies, 20)
+        assert torch.equal(again, labels)
+        torch.testing.assert_close(x.sum((1, 2, 3)), copies * one.sum((1, 2, 3)))
+        tiles = x.unfold(2, 8, 8).unfold(3, 8, 8).reshape(20, 9, 64)
+        shown = tiles.any(dim=2).sum(dim=1)
+        assert (shown == copies).all()
+        inked = tiles[0][tiles[0].any(dim=1)]
+        assert (inked == inked[0]).all()
+    noisy = ObjectScale().repeated(6, 20)[0] - QUIET.repeated(6, 20)[0]
+    torch.testing.assert_close(noisy, ObjectScale().enlarged(8, 20)[0] - one)
+    for copies in (0, 10):
+        with pytest.raises(ValueError, match=f"copies={copies} do not fit: choose 1 to 9"):
+            QUIET.repeated(copies)
+
+
 def test_sizes_that_do_not_fit_are_refused():
     for wrong in ((7, 20, 24), (12, 10, 24), (8, 25, 24)):
         with pytest.raises(ValueError, match="choose 8 <= smallest <= largest <= canvas"):
