@@ -285,7 +285,6 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
 #: Chapters that were written before the rules of ``teaching_rules`` and have still to follow.
 TO_FOLLOW = frozenset(
     {
-        "branch/selective_kernel",
     }
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from benchmarks.timm_layers import layer, take_over
 
 
 def textbook(module: nn.Module, shape: tuple[int, ...]) -> Form:
-    """Equations (7) to (11) on a tensor of all branches, as most public code has them."""
+    """Equations (4) to (8) on a tensor of all branches, as most public code has them."""
 
     def form(x: Tensor) -> Tensor:
         pairs = zip(module.convs, module.norms, strict=True)

@@ -55,7 +55,7 @@ def has_two_layers_and_no_more(make):
     assert sum(p.numel() for p in built(make).parameters()) == 2 * (5 * 5 + 5)
 
 
-def has_the_jacobian_of_equation_3(make):
+def has_the_jacobian_of_equation_14(make):
     layer, x = built(make), example()[0]
     jacobian = torch.autograd.functional.jacobian(lambda v: layer(v[None])[0], x)
     with torch.no_grad():
@@ -70,7 +70,7 @@ PROMISES = (
     is_the_identity_when_shut_and_plain_when_open,
     lies_between_its_branches,
     has_two_layers_and_no_more,
-    has_the_jacobian_of_equation_3,
+    has_the_jacobian_of_equation_14,
 )
 
 

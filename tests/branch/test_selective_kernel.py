@@ -41,7 +41,7 @@ def reference(m, x):
 
 
 def textbook(m, x):
-    """Equations (7) to (11) over a stack of the branches, as most code has them."""
+    """Equations (4) to (8) over a stack of the branches, as most code has them."""
     stack = torch.stack([F.relu(n(c(x))) for c, n in zip(m.convs, m.norms, strict=True)], dim=1)
     s = stack.sum(dim=1).mean(dim=(2, 3))
     logits = m.scores(F.relu(m.norm(m.reduce(s)))).view(len(x), len(m.dilations), -1)
@@ -544,7 +544,7 @@ def test_a_stride_is_that_of_the_branches():
 
 
 def test_a_score_learns_by_how_much_its_branch_beats_the_mixture():
-    """Equation (13) of the chapter, against autograd."""
+    """Equation (10) of the chapter, against autograd."""
     module, x = built(SelectiveKernel, ARGUMENTS, dilations=(1, 2, 3)), example()
     paths = [path.detach() for path in module.branches(x)]
     scores = logits(module, paths).detach().requires_grad_()
@@ -557,7 +557,7 @@ def test_a_score_learns_by_how_much_its_branch_beats_the_mixture():
 
 
 def test_a_branch_gets_a_local_and_a_global_gradient():
-    """Equation (14): a_m G at each position, and one number a channel through the choice."""
+    """Equation (17): a_m G at each position, and one number a channel through the choice."""
     module, x = built(SelectiveKernel, ARGUMENTS), example()
     paths = [path.detach().requires_grad_() for path in module.branches(x)]
     weights = module.weigh(paths)

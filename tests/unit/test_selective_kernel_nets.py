@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -13,12 +14,23 @@ from attncourse.experiments.branch.selective_kernel.nets import (
     ConstantGate,
     DeepNet,
     EvenMixture,
+    IdentityStart,
     Shuffled,
     highway,
-    preference,
-    rise,
     selective,
 )
+from attncourse.experiments.branch.selective_kernel.probes import (
+    CHANGES,
+    answers,
+    by_change,
+    pictures,
+    preference,
+    rise,
+    units_of_answers,
+)
+from attncourse.experiments.results import published
+from attncourse.experiments.scores import Score
+from attncourse.experiments.summaries import Scale, SeedScores, difference, summarise
 from attncourse.tasks import digits
 from attncourse.tasks.object_scale import ObjectScale
 
@@ -71,7 +83,61 @@ def test_the_rise_is_that_of_the_second_branch_from_small_to_large():
     torch.testing.assert_close(found, gaps[1] - gaps[0])
     assert found.abs().min() > 1e-9
     assert not rise(selective(EvenMixture).eval(), torch.empty(0), torch.empty(0)).any()
-    assert preference(net, 14).shape == (400,)
+    assert preference(net, ObjectScale().enlarged(14)[0]).shape == (400,)
+
+
+def test_changes_move_size_and_ink_apart():
+    """Ink is the sum of the pixels; the noise is the same in all pictures."""
+    ink = {change: float(pictures(change).sum()) for change in CHANGES}
+    small = float(ObjectScale().enlarged(8)[0].sum())
+    noise = small - float(ObjectScale(noise=0.0).enlarged(8)[0].sum())
+    times = {change: (total - noise) / (small - noise) for change, total in ink.items()}
+    assert math.isclose(times["elsewhere"], 1, rel_tol=1e-3)
+    assert math.isclose(times["larger"], 6.25, rel_tol=0.02)
+    assert math.isclose(times["larger and fainter"], 1, rel_tol=0.02)
+    assert math.isclose(times["six copies"], 6, rel_tol=1e-3)
+    assert math.isclose(times["nine copies"], 9, rel_tol=1e-3)
+    assert math.isclose(times["more contrast"], 2.5, rel_tol=1e-3)
+
+
+def test_answers_are_kept_for_each_change_and_digit():
+    torch.manual_seed(0)
+    net = selective().eval()
+    torch.nn.init.normal_(net.first.scores.weight)
+    nothing = torch.empty(0)
+    measured = Score(answers, bounds=(-2.0, 2.0)).measure(net, nothing, nothing)
+    assert measured.items is not None
+    units = units_of_answers(ObjectScale())
+    assert len(measured.items) == len(units.of) == 400 * len(CHANGES)
+    kept = {0: measured.items.numpy()}
+    recorded = SeedScores({0: measured.value}, Scale((-2.0, 2.0)), kept, units.of.numpy(), "digits")
+    split = by_change(recorded)
+    assert list(split) == list(CHANGES)
+    assert math.isclose(split["larger"][0], float(rise(net, nothing, nothing).double().mean()))
+    assert split["larger"].units is not None
+    assert (split["nine copies"].units == split["larger"].units).all()
+    with pytest.raises(ValueError, match="without their items"):
+        by_change(SeedScores({0: 0.1}))
+
+
+def test_a_plain_net_that_starts_as_the_identity_keeps_what_differs():
+    x = digits()[0][:40]
+    net = DeepNet(IdentityStart)
+    torch.testing.assert_close(net.layers(net.embed(x)), net.embed(x))
+    assert sum(p.numel() for p in net.layers[0].parameters()) == 32 * 32 + 32
+    likeness = net.likeness(x)
+    assert likeness.shape == (51,)
+    torch.testing.assert_close(likeness, likeness[:1].expand(51))
+    unit = F.normalize(net.embed(x), dim=1).detach()
+    pairs = [float(unit[i] @ unit[j]) for i in range(40) for j in range(i)]
+    assert math.isclose(float(likeness[0].detach()), sum(pairs) / len(pairs), rel_tol=1e-4)
+
+
+def test_a_mean_readout_averages():
+    torch.manual_seed(0)
+    x, net = ObjectScale().train_batch(0, 0, 4)[0], selective(readout="mean").eval()
+    features = net.second(net.widen(net.first(net.stem(x))))
+    torch.testing.assert_close(net(x), net.classifier(features.mean(dim=(2, 3))))
 
 
 def test_both_branches_of_a_net_get_a_gradient():
@@ -87,3 +153,55 @@ def test_the_numbers_asked_for_are_what_counting_says():
     assert math.isclose(float(carried), 0.5, rel_tol=1e-9)
     wrong = {name: round(value) for name, value in SELECTION_COUNT.wrong_answers()}
     assert wrong["a count that holds the branches"] > 1_021_120 > wrong["no normalisation"]
+
+
+# ---------------------------------------------------------------- what the chapter's text says
+
+
+def test_the_choice_gains_less_than_what_matters_and_by_looking_at_the_image():
+    runs = published("branch/selective_kernel")
+    gain = runs.compare("scale", seeds=range(10, 20))["SK"].gain
+    assert gain is not None
+    assert 0.006 < gain.mean < 0.007
+    assert gain.excludes_zero
+    assert gain.verdict == "no clear effect"
+    shuffled = runs.compare("scale", against="SK", seeds=range(10, 20))["SK, shuffled"].gain
+    assert shuffled is not None
+    assert shuffled.verdict == "clear"
+
+
+def test_weight_moves_with_size_in_every_seed_and_with_equal_reach_in_some():
+    runs = published("branch/selective_kernel")
+    rises = runs.values("attention_rise", "SK")
+    equal = runs.values("attention_rise", "SK, equal reach")
+    assert len(rises) == len(equal) == 10
+    assert min(rises.values()) > 0
+    assert sum(rise > 0 for rise in equal.values()) == 6
+    assert sum(rise > min(rises.values()) for rise in equal.values()) == 3
+    found = runs.compare("attention_rise", against="SK, equal reach")["SK"].gain
+    assert found is not None
+    assert found.verdict == "clear"
+
+
+def test_copies_move_the_weight_as_far_as_size_and_size_at_equal_ink_does_not():
+    answers_of = by_change(published("branch/selective_kernel").values("what_moves", "SK"))
+    assert all(len(scores) >= 5 for scores in answers_of.values())
+    for change in ("larger", "six copies", "nine copies", "more contrast"):
+        assert min(answers_of[change].values()) > 0.1
+    copies = difference(answers_of["six copies"], answers_of["larger"])
+    assert abs(copies.mean) < 0.05 < min(answers_of["larger"].values())
+    assert difference(answers_of["nine copies"], answers_of["larger"]).mean > 0
+    assert max(answers_of["larger and fainter"].values()) < 0.05
+    assert summarise(answers_of["elsewhere"]).high < 0.05
+
+
+def test_plain_layers_that_start_as_the_identity_train():
+    runs = published("branch/selective_kernel")
+    identity = runs.values("depth", "identity start")
+    assert len(identity) == 10
+    assert min(identity.values()) > max(runs.values("depth", "plain").values()) + 0.2
+    close = runs.compare("depth", against="highway, bias -4")
+    for control in ("identity start", "constant gate"):
+        gain = close[control].gain
+        assert gain is not None
+        assert abs(gain.mean) < 0.02

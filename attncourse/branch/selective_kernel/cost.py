@@ -1,4 +1,4 @@
-"""What a selective kernel costs, in closed form: equations (16) and (17) of the chapter."""
+"""What a selective kernel costs, in closed form: equations (12) and (13) of the chapter."""
 
 from __future__ import annotations
 

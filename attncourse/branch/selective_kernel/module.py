@@ -3,11 +3,11 @@ r"""Selective kernels (Li, Wang, Hu and Yang, 2019; key ``li2019selective``).
 Equations, numbered as in the chapter ``branch/selective_kernel``:
 
 .. math::
-    U_m &= \delta(\mathrm{BN}_m(K_m * x)), \quad m = 1, \dots, k                   & (7)\\
-    s &= \mathrm{GAP}(U_1 + \dots + U_k)                                           & (8)\\
-    z &= \delta(\mathrm{BN}(W s))                                                  & (9)\\
-    a_{m,c} &= \frac{e^{(A_m z)_c}}{\sum_{l} e^{(A_l z)_c}}                        & (10)\\
-    y_c &= \sum_m a_{m,c}\, U_{m,c}                                                & (11)
+    U_m &= \delta(\mathrm{BN}_m(K_m * x)), \quad m = 1, \dots, k                   & (4)\\
+    s &= \mathrm{GAP}(U_1 + \dots + U_k)                                           & (5)\\
+    z &= \delta(\mathrm{BN}(W s))                                                  & (6)\\
+    a_{m,c} &= \frac{e^{(A_m z)_c}}{\sum_{l} e^{(A_l z)_c}}                        & (7)\\
+    y_c &= \sum_m a_{m,c}\, U_{m,c}                                                & (8)
 
 ========  ============  =============================================================
 symbol    shape         meaning
@@ -23,9 +23,10 @@ a         b k c         weights of the branches, channel by channel: the attenti
 y         b c h w       the selected features f(g(x), x)
 ========  ============  =============================================================
 
-The paper calls the branches 3x3 and 5x5; the authors' released network has a 3x3 kernel of
-dilation 2 in place of the 5x5, without biases anywhere but in the normalisations.  That is the
-default here.  Every branch sees all channels of ``x``, as in the paper; one library splits them.
+The paper calls the branches 3x3 and 5x5, and computes the 5x5 as a 3x3 kernel of dilation 2, as
+its authors' released network does, without biases anywhere but in the normalisations.  That is
+the default here.  Every branch sees all channels of ``x``, as in the paper; one library splits
+them.
 The hidden layer's normalisation needs two images in training mode.
 """
 
@@ -46,7 +47,7 @@ from attncourse.precision import softmax
 
 
 def fuse(paths: Sequence[Float[Tensor, "b c h w"]]) -> Float[Tensor, "b c"]:
-    """Equation (8), without ever building the sum of the branches.
+    """Equation (5), without ever building the sum of the branches.
 
     A mean of a sum is a sum of means.  The division comes last, on c numbers: the gradient of
     ``sum`` is a view, that of ``mean`` a map of its own.  Half precision adds up in float32,
@@ -63,7 +64,7 @@ def fuse(paths: Sequence[Float[Tensor, "b c h w"]]) -> Float[Tensor, "b c"]:
 def select(
     z: Float[Tensor, "b d"], scores: Float[Tensor, "kc d"], branches: int
 ) -> Float[Tensor, "b k c"]:
-    """Equation (10): a softmax over the branches, for each channel by itself.
+    """Equation (7): a softmax over the branches, for each channel by itself.
 
     ``scores`` holds the rows of A_1, then those of A_2, and so on.
     """
@@ -74,7 +75,7 @@ def select(
 def mix(
     weights: Float[Tensor, "b k c"], paths: Sequence[Float[Tensor, "b c h w"]]
 ) -> Float[Tensor, "b c h w"]:
-    """Equation (11), branch by branch: the stack of all branches is never built."""
+    """Equation (8), branch by branch: the stack of all branches is never built."""
     weights = weights.to(paths[0].dtype)[..., None, None]
     y = weights[:, 0] * paths[0]
     for m, path in enumerate(paths[1:], start=1):
@@ -100,7 +101,7 @@ def selective_kernel_reference(
     scores: Float[Tensor, "kc d"],
     stride: int = 1,
 ) -> Float[Tensor, "b c oh ow"]:
-    """Equations (7) to (11) in eval mode: one image, one channel and one tap at a time."""
+    """Equations (4) to (8) in eval mode: one image, one channel and one tap at a time."""
     (batch, channels, height, width), k = x.shape, len(kernels)
     images = []
     for n in range(batch):
@@ -115,17 +116,17 @@ def selective_kernel_reference(
                         top, left = tap // 3 * reach, tap % 3 * reach
                         window = padded[first + i, top : top + height, left : left + width]
                         total = total + kernel[c, i, tap // 3, tap % 3] * window
-                maps.append((scale[c] * total[::stride, ::stride] + shift[c]).clamp(min=0))  # (7)
+                maps.append((scale[c] * total[::stride, ::stride] + shift[c]).clamp(min=0))  # (4)
             paths.append(maps)
         s = torch.stack(
             [torch.stack([maps[c] for maps in paths]).sum(dim=0).mean() for c in range(channels)]
-        )  # (8)
-        z = (affine[0] * (w @ s) + affine[1]).clamp(min=0)  # (9)
+        )  # (5)
+        z = (affine[0] * (w @ s) + affine[1]).clamp(min=0)  # (6)
         selected = []
         for c in range(channels):
             grown = torch.stack([torch.exp(scores[m * channels + c] @ z) for m in range(k)])
-            parts = [grown[m] / grown.sum() * paths[m][c] for m in range(k)]  # (10)
-            selected.append(torch.stack(parts).sum(dim=0))  # (11)
+            parts = [grown[m] / grown.sum() * paths[m][c] for m in range(k)]  # (7)
+            selected.append(torch.stack(parts).sum(dim=0))  # (8)
         images.append(torch.stack(selected))
     return torch.stack(images)
 
@@ -216,13 +217,13 @@ class SelectiveKernel(Attention):
         check_statistics(self.norm, "norm", x.shape[0], x)
 
     def branches(self, x: Tensor) -> list[Tensor]:
-        """Equation (7): the k branches, each (b, c, h, w)."""
+        """Equation (4): the k branches, each (b, c, h, w)."""
         pairs = zip(self.convs, self.norms, strict=True)
         # The ReLU writes into what a plain normalisation has made, which nobody else sees.
         return [F.relu(n(conv(x)), inplace=is_plain(n, nn.BatchNorm2d)) for conv, n in pairs]
 
     def weigh(self, paths: Sequence[Tensor]) -> Tensor:
-        """Equations (8) to (10): the weights (b, k, c) of given branches."""
+        """Equations (5) to (7): the weights (b, k, c) of given branches."""
         z = F.relu(self.norm(self.reduce(accepted(self.reduce, fuse(paths)))))
         # ``select`` on the layer itself, so that whatever replaces or hooks it is heard.
         return softmax(self.scores(z).unflatten(1, (len(self.dilations), -1)), dim=1)

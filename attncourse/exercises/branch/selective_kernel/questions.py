@@ -158,19 +158,18 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "In the depth experiment a constant gate at σ(-4) comes close to Highway layers with a "
-            "bias of -4. What does this say?",
+            "Fifty layers with a constant gate at σ(-4) come close to Highway layers with a bias "
+            "of -4, and so do fifty plain layers that start as the identity. What does this say?",
             (
-                Option("At this size it is the way around that trains fifty layers; a gate that "
-                       "looks at x adds little.",
-                       "The constant gate has the way around and nothing else.", right=True),
+                Option("A gate that looks at x is not what trains these fifty layers.",
+                       "Neither control has one, and both train.", right=True),
+                Option("It is the way around the layers that trains them.",
+                       "Plain layers have no way around, and train if they start as the identity."),
                 Option("Gates that look at the input are of no use.",
-                       "One task and one size cannot say that. They say where the gain of this "
-                       "experiment comes from."),
+                       "One task and one size cannot say that. They say what this experiment does "
+                       "not need."),
                 Option("The learned gates have collapsed to a constant.",
                        "Equal accuracy does not make equal gates. To know, look at T."),
-                Option("The constant gate has learned its bias.",
-                       "It has nothing to learn: one fixed number, the same for all units."),
             ),
         ),
         Question(
@@ -188,19 +187,22 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "In one trained network the larger kernel outweighs the smaller one only for digits of "
-            "more than 15 pixels. What may you conclude?",
+            "A trained selective kernel gives the larger kernel more weight for a digit of 20 "
+            "pixels than for the same digit at 8 pixels. What may you conclude?",
             (
-                Option("15 pixels is where a 3x3 kernel becomes too small.",
+                Option("The selection measures the size of the object.",
+                       "The larger digit also has more ink. Copies of the small digit, which keep "
+                       "the size and add ink, move the weight as well."),
+                Option("Where the weight crosses one half, a 3x3 kernel becomes too small.",
                        "The level differs from seed to seed: the scales of both branches are "
                        "learned and can move it at will."),
-                Option("Small digits do not need the larger kernel.",
-                       "A weight below one half is not zero, and weights do not say what a branch "
-                       "contributes."),
-                Option("With size, weight moves from the smaller to the larger kernel; where it "
-                       "crosses one half means nothing.",
-                       "The rise is seen in the same network at fixed scales, so it is a "
-                       "comparison; the level is not.", right=True),
+                Option("The weight follows something that differs between the two pictures. What "
+                       "it is takes pictures in which one thing changes at a time.",
+                       "Size and ink change together here, and the selection sees averages only.",
+                       right=True),
+                Option("Nothing, since weights differ from seed to seed.",
+                       "Their level does. The rise is a comparison within one network, and its "
+                       "direction is the same in all ten recorded seeds."),
             ),
         ),
         Question(

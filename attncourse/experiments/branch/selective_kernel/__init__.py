@@ -1,10 +1,11 @@
-"""Three experiments: what a gate does for depth, and what a choice of kernels does for scale."""
+"""What a choice of kernels does for scale and what it follows, and what a gate does for depth."""
 
 from attncourse.experiments.branch.selective_kernel.experiment import (
     ATTENTION_RISE,
     DEPTH,
     EXPERIMENTS,
     SCALE,
+    WHAT_MOVES,
 )
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "DEPTH",
     "EXPERIMENTS",
     "SCALE",
+    "WHAT_MOVES",
 ]

@@ -1,8 +1,9 @@
-"""Three experiments: what a gate does for depth, and what a choice of kernels does for scale.
+"""What a choice of kernels does for scale and what it follows, and what a gate does for depth.
 
-``depth`` trains fifty layers with and without a way around them.  ``scale`` asks whether a choice
-between two kernels helps to read digits of any size, ``attention_rise`` whether the choice then
-follows the size.  In all three the controls matter more than the plain network.
+``scale`` asks whether a choice between two kernels helps to read digits of any size,
+``attention_rise`` whether the choice then moves with the size, ``what_moves`` whether it moves as
+far where the size stays.  ``depth`` trains fifty layers with and without a way around them.
+In all of them the controls matter more than the plain network.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from attncourse.experiments.branch.selective_kernel.nets import (
     ConstantGate,
     DeepNet,
     EvenMixture,
+    IdentityStart,
     PlainLayer,
     Shuffled,
     highway,
-    rise,
     selective,
+)
+from attncourse.experiments.branch.selective_kernel.probes import (
+    answers,
+    rise,
+    units_of_answers,
 )
 from attncourse.experiments.scores import Score
 from attncourse.tasks import digits_task
@@ -29,29 +35,40 @@ _DEPTH_BUDGET = Budget(steps=300, batch_size=64, learning_rate=2e-3)
 _SCALE_BUDGET = Budget(steps=300, batch_size=48, learning_rate=1e-2)
 _SCALE_DATA = "scikit-learn digits, enlarged to 8 to 20 pixels on a canvas of 24"
 
+_PLAIN = Variant("plain", "plain", lambda: DeepNet(PlainLayer), "no way around the layers")
+_CONSTANT = Variant(
+    "constant gate",
+    "ablation",
+    lambda: DeepNet(partial(ConstantGate, gate_bias=-4.0)),
+    "sigmoid(-4) of each layer, for every unit and every image",
+)
+_HIGHWAY = Variant("highway, bias -4", "mechanism", partial(highway, -4.0), "the mechanism")
+_DIGITS = "scikit-learn digits, 1,400 for training, 397 for testing"
+
 DEPTH = Experiment(
     name="depth",
     question="Can fifty layers be trained, and is it the gate that trains them?",
     task=digits_task,
     variants=(
-        Variant("plain", "plain", lambda: DeepNet(PlainLayer), "no way around the layers"),
+        _PLAIN,
         Variant(
             "highway, bias 0",
             "ablation",
             partial(highway, 0.0),
             "a gate that starts half open, as circulating code has it",
         ),
+        _CONSTANT,
+        _HIGHWAY,
         Variant(
-            "constant gate",
+            "identity start",
             "ablation",
-            lambda: DeepNet(partial(ConstantGate, gate_bias=-4.0)),
-            "sigmoid(-4) of each layer, for every unit and every image",
+            lambda: DeepNet(IdentityStart),
+            "plain layers that start as the identity: no gate and no way around",
         ),
-        Variant("highway, bias -4", "mechanism", partial(highway, -4.0), "the mechanism"),
     ),
     quick=_DEPTH_BUDGET,
     full=_DEPTH_BUDGET,
-    data="scikit-learn digits, 1,400 for training, 397 for testing",
+    data=_DIGITS,
     matters=0.01,
 )
 
@@ -105,4 +122,31 @@ ATTENTION_RISE = Experiment(
     metric="rise of the second branch's weight over the first's, from 8 to 20 pixels",
 )
 
-EXPERIMENTS = (DEPTH, SCALE, ATTENTION_RISE)
+WHAT_MOVES = Experiment(
+    name="what_moves",
+    question="Does the weight move with the size of the digit, or with what there is to see?",
+    task=ObjectScale,
+    variants=(
+        Variant(
+            "SK, equal reach",
+            "plain",
+            partial(selective, dilations=(1, 1)),
+            "a choice in which no branch has the larger reach",
+        ),
+        Variant(
+            "SK, mean readout",
+            "ablation",
+            partial(selective, readout="mean"),
+            "the paper's average pooling before the last layer, where ours takes the maximum",
+        ),
+        _SELECTIVE,
+    ),
+    quick=_SCALE_BUDGET,
+    full=_SCALE_BUDGET,
+    data="400 test digits of 8 pixels before and after six changes",
+    matters=0.05,
+    score=Score(answers, bounds=(-2.0, 2.0), units=units_of_answers),
+    metric="change of the second branch's weight less the first's, mean over six changes",
+)
+
+EXPERIMENTS = (DEPTH, SCALE, ATTENTION_RISE, WHAT_MOVES)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from attncourse.branch.selective_kernel import SelectiveKernel
 from attncourse.branch.selective_kernel.highway import Highway, carry
-from attncourse.tasks.object_scale import ObjectScale
 
 #: Mean and spread of the training pixels of scikit-learn's digits.
 _MEAN, _SPREAD = 0.3051, 0.3758
@@ -32,6 +31,17 @@ class PlainLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The transformed branch alone."""
         return F.relu(self.transform(x))
+
+
+class IdentityStart(PlainLayer):
+    """A plain layer that starts as the identity: W = 1, b = 0, and the ReLU lets x >= 0 through.
+
+    Nothing leads around it, and nothing is gated.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        nn.init.eye_(self.transform.weight)
 
 
 class ConstantGate(PlainLayer):
@@ -73,6 +83,16 @@ class DeepNet(nn.Module):
         """Logits of the images ``x``."""
         return self.classifier(self.layers(self.embed(x)))
 
+    def likeness(self, x: Tensor) -> Tensor:
+        """Mean cosine of the angle between different images, after 0, 1, ... layers."""
+        means, state = [], self.embed(x)
+        for layer in (nn.Identity(), *self.layers):
+            state = layer(state)
+            unit = F.normalize(state, dim=1)
+            cosines = unit @ unit.mT
+            means.append((cosines.sum() - cosines.trace()) / (len(x) * (len(x) - 1)))
+        return torch.stack(means)
+
 
 def highway(gate_bias: float, depth: int = 50) -> DeepNet:
     """A deep network of Highway layers."""
@@ -109,14 +129,16 @@ class ScaleNet(nn.Module):
 
     Args:
         block: channels -> a selective kernel, or one of its controls.
+        readout: ``largest`` response of each channel, or the ``mean``, as in the paper's network.
 
     Shape:
         - x: (b, 1, h, w)
         - logits: (b, 10)
     """
 
-    def __init__(self, block: Callable[[int], SelectiveKernel]) -> None:
+    def __init__(self, block: Callable[[int], SelectiveKernel], readout: str = "largest") -> None:
         super().__init__()
+        self.readout = readout
         self.stem = _convolution(1, 16, 3, stride=2)
         self.first = block(16)
         self.widen = _convolution(16, 32, 1)
@@ -126,7 +148,8 @@ class ScaleNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the images ``x``."""
         features = self.second(self.widen(self.first(self.stem(x))))
-        return self.classifier(features.amax(dim=(2, 3)))
+        pool = torch.amax if self.readout == "largest" else torch.mean
+        return self.classifier(pool(features, dim=(2, 3)))
 
     def attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights (b, k, c) of both selective kernels."""
@@ -135,30 +158,12 @@ class ScaleNet(nn.Module):
 
 
 def selective(
-    kind: type[SelectiveKernel] = SelectiveKernel, dilations: Sequence[int] = (1, 2)
+    kind: type[SelectiveKernel] = SelectiveKernel,
+    dilations: Sequence[int] = (1, 2),
+    readout: str = "largest",
 ) -> ScaleNet:
     """A :class:`ScaleNet` with blocks of this kind, small enough for two processor cores."""
-    return ScaleNet(lambda c: kind(c, dilations=dilations, groups=4, min_hidden=16))
-
-
-def preference(model: nn.Module, side: int, task: ObjectScale | None = None) -> Tensor:
-    """How far the second branch outweighs the first for digits of one side, for each image.
-
-    Returns:
-        (images,) means over the channels of the first selective kernel.
-    """
-    assert isinstance(model, ScaleNet)
-    images = (task or ObjectScale()).enlarged(side)[0]
-    with torch.no_grad():
-        first, _ = model.attention(images.to(next(model.parameters()).device))
-    return (first[:, -1] - first[:, 0]).mean(dim=1).cpu()
-
-
-def rise(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Preference for the second branch at the largest side, less at the smallest, (images,)."""
-    del x, y  # The same digits are shown at both sides, which a test set does not do.
-    sides = ObjectScale().sides
-    return preference(model, sides[-1]) - preference(model, sides[0])
+    return ScaleNet(lambda c: kind(c, dilations=dilations, groups=4, min_hidden=16), readout)
 
 
 def _convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
