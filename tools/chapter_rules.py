@@ -61,7 +61,7 @@ _ABSOLUTE_PATH = re.compile(
 def problems(name: str) -> list[str]:
     """All problems of one chapter."""
     notebook = load(name)
-    return [p for rule in rules_of(name) for p in rule(name, notebook)]
+    return [p for rule in RULES for p in rule(name, notebook)]
 
 
 # ---------------------------------------------------------------- the rules
@@ -282,14 +282,3 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
     cells_are_well_formed,
     *teaching_rules.RULES,
 )
-#: Chapters that were written before the rules of ``teaching_rules`` and have still to follow.
-TO_FOLLOW = frozenset(
-    {
-    }
-)  # fmt: skip
-
-
-def rules_of(name: str) -> list[Callable[[str, Notebook], list[str]]]:
-    """The rules that a chapter is held to."""
-    excused = teaching_rules.RULES if name in TO_FOLLOW else ()
-    return [rule for rule in RULES if rule not in excused]
