@@ -60,13 +60,13 @@ class _Seen:
         return sum(parameter.numel() for parameter in self.module.parameters())
 
 
-def _see(bench: Workbench, number: int = 0) -> _Seen:
+def _see(bench: Workbench, number: int = 0, sign: int = 1) -> _Seen:
     # As wide as it has channels: a gate along the wrong axis then fits, and is caught.
     x = bench.randn(3, _CHANNELS, 4, _CHANNELS, number=number).abs() + 0.5
     module = bench.build(channels=_CHANNELS)
     with torch.no_grad():
         for index, parameter in enumerate(module.parameters(), start=10):
-            parameter.copy_(2 * bench.randn(*parameter.shape, number=index))
+            parameter.copy_(2 * sign * bench.randn(*parameter.shape, number=index))
     return _Seen(module, x, bench.run(module, x=x.clone()).detach())
 
 
@@ -95,10 +95,6 @@ def _change(seen: _Seen) -> float:
     return float((seen.y - seen.x).abs().max())
 
 
-def _total(seen: _Seen) -> float:
-    return float(seen.gates[0, :, 0, 0].sum())
-
-
 def _extreme(seen: _Seen) -> float:
     return float(seen.gates.flatten()[(seen.gates - 0.5).abs().argmax()])
 
@@ -106,6 +102,20 @@ def _extreme(seen: _Seen) -> float:
 def _between_batches(bench: Workbench) -> str | None:
     gap = float((_see(bench).gates - _see(bench, 1).gates).abs().max())
     return f"gates that differ by up to {gap:.3g} between two batches" if gap > _SMALL else None
+
+
+def _sum_to_one(bench: Workbench) -> str | None:
+    """With both signs of the parameters: free gates may add up to 1 once, by chance."""
+    totals = [float(_see(bench, sign=sign).gates[0, :, 0, 0].sum()) for sign in (1, -1)]
+    if any(abs(total - 1) > _SMALL for total in totals):
+        return None
+    return f"gates of all channels that add up to {totals[0]:.3g}"
+
+
+def _never_shut(bench: Workbench) -> str | None:
+    """With both signs of the parameters, so that every gate has its chance."""
+    least = min(float(_see(bench, sign=sign).gates.min()) for sign in (1, -1))
+    return f"no gate below {least:.3g}" if least > 0.5 - _SMALL else None
 
 
 STATIC_GATE = ModuleExercise(
@@ -197,11 +207,9 @@ STATIC_GATE = ModuleExercise(
                 _gate_module(lambda p, x: p.sigmoid() * x, size=(1,)),
             ),
         ),
-        _demand(
+        Requirement(
             "gates that are free of each other",
-            _total,
-            lambda seen: abs(_total(seen) - 1) < _SMALL,
-            "gates of all channels that add up to {:.3g}",
+            _sum_to_one,
             Misconception(
                 "a softmax over the channels",
                 "With it one channel can only open if another closes. Take a sigmoid, as SE does.",
@@ -217,6 +225,15 @@ STATIC_GATE = ModuleExercise(
                 "a gate without bounds",
                 "You multiply by the parameter itself. Squash it with a sigmoid first.",
                 _gate_module(lambda p, x: _wide(p) * x),
+            ),
+        ),
+        Requirement(
+            "gates below one half, too",
+            _never_shut,
+            Misconception(
+                "a ReLU in front of the sigmoid",
+                "Nothing negative reaches the sigmoid, so no channel can be shut.",
+                _gate_module(lambda p, x: _wide(p.relu().sigmoid()) * x),
             ),
         ),
         _demand(
