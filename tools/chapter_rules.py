@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import setup_cell
 import teaching_rules
 from chapter_files import (
     BOOK,
@@ -229,11 +230,13 @@ def stays_light(name: str, notebook: Notebook) -> list[str]:
 
 
 def starts_with_the_setup(name: str, notebook: Notebook) -> list[str]:
-    """The first code cell installs what is missing, and only that."""
+    """The first code cell is the course's: it installs what is missing, and only that."""
     first = code_cells(notebook)[0]
     found = []
     if not first["source"].startswith("#@title Setup"):
         found.append("the first code cell is not the setup cell")
+    elif normalise_address(first["source"]) != normalise_address(setup_cell.source()):
+        found.append("the setup cell is not the course's: python tools/setup_cell.py")
     if "remove-cell" not in tags_of(first):
         found.append("the setup cell shows in the book (tag remove-cell)")
     if first["outputs"]:

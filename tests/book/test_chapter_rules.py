@@ -6,6 +6,7 @@ import copy
 
 import chapter_rules as rules
 import pytest
+import setup_cell
 import teaching_rules as teaching
 
 NAME = "channel/sample"
@@ -33,7 +34,7 @@ def picture():
 def good():
     cells = [
         markdown("# A title", "title"),
-        code("#@title Setup (run me first)", "setup", ["remove-cell"]),
+        code(setup_cell.source(), "setup", ["remove-cell"]),
     ]
     for n, section in enumerate(rules.SECTIONS):
         cells.append(markdown(f"## {section}\n\nOne sentence.\nAnother one.", f"s{n}"))
@@ -191,6 +192,10 @@ def the_setup_is_not_first(nb):
     nb["cells"].insert(1, code("import torch", "early"))
 
 
+def the_setup_is_another(nb):
+    cell(nb, "setup")["source"] += "\nprint('ready')"
+
+
 def the_setup_talks(nb):
     cell(nb, "setup")["outputs"].append(stream("installed"))
 
@@ -293,7 +298,9 @@ SLIPS = {
     ],
     rules.equations_are_numbered: [a_gap_in_the_numbers],
     rules.source_lines_are_sentences: [two_sentences_in_a_line],
-    rules.starts_with_the_setup: [the_setup_is_not_first, the_setup_talks, the_setup_shows],
+    rules.starts_with_the_setup: [
+        the_setup_is_not_first, the_setup_talks, the_setup_shows, the_setup_is_another,
+    ],
     rules.code_fits_the_column: [a_long_line],
     rules.cells_are_well_formed: [an_open_solution, an_empty_cell, equal_ids],
 }  # fmt: skip

@@ -105,6 +105,9 @@ def test_the_cell_leaves_the_hosts_packages_as_they_are(versions, shelf, host, t
     cell = setup_cell(rules.chapters()[0])
     here, changed = re.subn(r"git\+https://[^\"]+", "attncourse", cell)
     assert changed == 1
+    (tmp_path / "after").mkdir()  # what the dry run does not install, for the cell's last lines
+    (tmp_path / "after" / "attncourse.py").write_text("__version__ = '0.2.0'")
+    here = here.replace("\nimport attncourse", "\nsys.path.append('after')\nimport attncourse")
     report = tmp_path / "report.json"
     done = subprocess.run(
         [host, "-c", here], cwd=tmp_path, capture_output=True, text=True, check=False,
@@ -136,13 +139,29 @@ def test_pip_would_replace_what_the_package_refuses(shelf, host, tmp_path):
 
 
 def test_the_cell_does_nothing_where_the_package_is(tmp_path):
-    (tmp_path / "attncourse.py").touch()
+    (tmp_path / "attncourse.py").write_text("__version__ = '0.2.0'")
     blocked = {"PIP_NO_INDEX": "1", "PYTHONPATH": str(tmp_path), "PIP_DRY_RUN": "1"}
     done = subprocess.run(
         [sys.executable, "-c", setup_cell(rules.chapters()[0])], env=os.environ | blocked,
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("old", ["0.1.0", "0.1"])
+def test_an_older_package_is_told_how_to_get_the_newer(old, tmp_path):
+    (tmp_path / "attncourse.py").write_text(f"__version__ = {old!r}")
+    done = subprocess.run(
+        [sys.executable, "-c", setup_cell(rules.chapters()[0])], capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)}, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(
+        rf"ImportError: this chapter needs attncourse [\d.]+ or newer, here is {old}: "
+        rf"run  pip install -U git\+https://\S+  and restart the kernel",
+        last,
+    )
 
 
 def test_the_cell_is_the_same_in_every_chapter():
