@@ -234,7 +234,7 @@ HARD_CROP = replace(
         Variant("backprop", "plain", lambda: pathwise(HardCropPathwise), "a step has no slope"),
         Variant(
             "straight-through",
-            "plain",
+            "ablation",
             lambda: pathwise(StraightThrough),
             "a slope that is made up",
         ),

@@ -112,7 +112,7 @@ MSR_ACTION3D = Experiment(
         20, 20, _MSR_FRAMES, _STEPS,
         "plain", "wider", "plain, scores × 10", "static weights", "T", "S", "S + T",
         "joint gates exchanged", "frame gates exchanged", "S + static frames", "S, scores × 10",
-        "in turns", "plain, sum", "wider, sum", "T, sum", "S, sum",
+        "in turns",
     ),
     quick=_MSR_BUDGET,
     full=_MSR_BUDGET,

@@ -201,26 +201,5 @@ def real_variants(
             lambda: InTurns(both(), steps),
             "the gates learn alternately, the main network always",
         ),
-        Variant(
-            "plain, sum", "plain", _plain(joints, classes, 64, average=False), _SUM + "no gate"
-        ),
-        Variant(
-            "wider, sum",
-            "plain",
-            _plain(joints, classes, 96, average=False),
-            _SUM + "S + T's parameters, no gate",
-        ),
-        Variant(
-            "T, sum",
-            "mechanism",
-            _net(joints, classes, 64, where=False, average=False),
-            _SUM + "the frame gate alone",
-        ),
-        Variant(
-            "S, sum",
-            "mechanism",
-            _net(joints, classes, 64, when=False, average=False),
-            _SUM + "the joint gate alone",
-        ),
     )
     return tuple(v for v in variants if v.name in chosen)
