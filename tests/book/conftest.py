@@ -138,9 +138,12 @@ class Visit:
     def theme(self, name: str):
         """Choose light or dark, with every transition at its end."""
         self.page.evaluate(
-            """name => {
+            """async name => {
             document.documentElement.dataset.theme = name;
-            for (const moving of document.getAnimations()) moving.finish();
+            for (let frame = 0; frame < 2; frame++) {
+                await new Promise(requestAnimationFrame);  // in which transitions begin
+                for (const moving of document.getAnimations()) moving.finish();
+            }
             }""",
             name,
         )
