@@ -65,6 +65,15 @@ POOR_CONTRAST = """() => {
     }
     return grounds.get(element);
   };
+  const opacities = new Map();
+  const shown = element => {
+    if (!element) return 1;
+    if (!opacities.has(element)) {
+      const own = +getComputedStyle(element).opacity;
+      opacities.set(element, own * shown(element.parentElement));
+    }
+    return opacities.get(element);
+  };
   const texts = new Set();
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -78,7 +87,7 @@ POOR_CONTRAST = """() => {
     const style = getComputedStyle(e);
     if (style.clipPath !== "none" || style.clip !== "auto") continue;
     let [r, g, b, a] = parse(style.color);
-    for (let up = e; up; up = up.parentElement) a *= +getComputedStyle(up).opacity;
+    a *= shown(e);
     const behind = ground(e);
     const [high, low] = [light(over([r, g, b, a], behind)), light(behind)]
       .sort((one, two) => two - one);

@@ -397,7 +397,7 @@ def test_a_quiz_needs_neither_kernel_nor_script_and_its_text_gives_nothing_away(
     assert page.words.count("Not this one.") == count - QUESTIONS
     assert not {"script", "style", "img", "link"} & set(page.names)
     assert "http" not in bundle["text/html"]
-    assert len(page.ids) == len(set(page.ids)) == 6
+    assert len(page.ids) == len(set(page.ids)) == QUESTIONS + 1
     text = bundle["text/plain"]
     for question in quiz("squeeze_excitation").questions:
         assert not any(option.reason in text for option in question.options)
