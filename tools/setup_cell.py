@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chapter_files import ROOT, chapters, code_cells, notebook_path, source_hash
+from chapter_files import ROOT, chapters, notebook_path, source_hash
 from repository import repository
 
 _CELL = """\
@@ -51,7 +51,7 @@ def write(path: Path) -> bool:
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
-    cell = code_cells(notebook)[0]
+    cell = next(c for c in notebook.cells if c.cell_type == "code")
     if cell.source == source():
         return False
     cell.source = source()
