@@ -145,7 +145,7 @@ def test_text_is_there_soon(page, first_paint, plain_paint):
     times, plain = [first_paint(page)], [plain_paint()]
     while len(times) < 8 and min(times) > SLOWER * max(plain):
         times.append(first_paint(page))
-        plain.append(plain_paint())
+        plain.append(plain_paint(again=True))
     assert min(times) <= SLOWER * max(plain), (times, plain)
 
 
