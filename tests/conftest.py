@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,33 @@ def _home_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTNCOURSE_HOME", str(tmp_path / "home"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests that share a module's fixture run in one process, so that it is made once."""
-    for item in items:
-        made = item._fixtureinfo.name2fixturedefs.values()
-        if any(definitions[-1].scope == "module" for definitions in made):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+#: Files whose tests share something that is made once for all of them.
+_SHARED = (
+    "test_compile_and_export.py", "test_jobs.py", "test_parallel.py", "test_setup_cell.py",
+)  # fmt: skip
+_CHAPTER = re.compile(r"\[(?:[^\]]*?-)?(?:book/)?([a-z_]+/[a-z_]+)")
+
+
+def together(nodeid: str) -> str:
+    """What a test shares a process with: a page, a file, or nothing but itself."""
+    file = nodeid.split("::")[0]
+    if file.startswith("tests/book/"):
+        page = _CHAPTER.search(nodeid)
+        return page[1] if page else file
+    return file if file.endswith(_SHARED) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep together what is made once.  The marks that xdist offers for this do not reach the
+    main process with pytest 9.2, which no longer reads the attribute that xdist 3.8 writes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    return Together(config, log)
 
 
 def pytest_sessionstart(session):

@@ -157,7 +157,7 @@ def cmd_serve(options: argparse.Namespace) -> int:
 def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
     """Every check with its command, for the whole course or for one chapter."""
     py = python()
-    pytest: list[str | Path] = [py, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
+    pytest: list[str | Path] = [py, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
     pytest += ["-p", "tests.processor_time"]
     tests, own_tests, _ = (f"--processor-time={file}" for file in TIMES)
     if chapter:

@@ -48,8 +48,12 @@ def site(html):
         def log_message(self, *arguments):
             pass
 
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, request, client_address):
+            """A page that is left before it is loaded is no error."""
+
     handler = functools.partial(Quiet, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -164,14 +168,12 @@ def page_of(item) -> str | None:
     return given.get("page") or (f"book/{given['name']}.html" if "name" in given else None)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """All tests of a page stand together, on one worker: the page is loaded once for them."""
+    """All tests of a page stand together: it is loaded once for them."""
     order = {}
     for item in items:
         page = page_of(item)
         if page is not None:
-            item.add_marker(pytest.mark.xdist_group(page))
             order.setdefault(page, len(order))
     items.sort(key=lambda item: order.get(page_of(item), -1))
 
