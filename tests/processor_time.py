@@ -4,7 +4,7 @@
 
 Processor time counts this process and all its descendants, such as browsers and kernels; unlike
 the clock on the wall, it hardly depends on what else the machine is doing.  What still depends on
-the machine is its speed: ``YARDSTICK`` is a fixed piece of work, timed in the same run, and
+the machine is its speed: ``yardstick()`` is a fixed piece of work, timed in the same run, and
 budgets are stated for a machine that does it in ``REFERENCE`` seconds.
 """
 
@@ -85,7 +85,7 @@ class Clock:
     def pytest_runtest_logreport(self, report):
         if report.when == "teardown":
             seconds = dict(report.user_properties).get("processor_seconds", 0.0)
-            self.found[report.nodeid.split("@")[0]] += seconds
+            self.found[report.nodeid] += seconds
 
     def pytest_sessionfinish(self, session):
         self.measure()
