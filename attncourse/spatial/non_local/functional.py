@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from attncourse.precision import at_least_single, attention_map
@@ -86,10 +86,21 @@ def concatenation_read(
     v = v.gather(1, order[:, :, None].expand_as(v))
     terms = torch.cat([v, falling[:, :, None] * v], dim=2)
     sums = F.pad(terms, (0, 0, 1, 0)).cumsum(dim=1)  # of the first 0, 1, ..., m keys
-    heard = torch.searchsorted(-falling, alpha.contiguous())  # keys with -beta < alpha
+    heard = _smaller(-falling, alpha)  # keys with -beta < alpha
     heard = heard[:, :, None].expand(-1, -1, sums.shape[2])
     total, weighted = sums.gather(1, heard).chunk(2, dim=2)
     return torch.addcmul(weighted, alpha[:, :, None], total) / beta.shape[1]
+
+
+def _smaller(rising: Float[Tensor, "b m"], alpha: Float[Tensor, "b n"]) -> Int[Tensor, "b n"]:
+    """How many numbers of a rising row are smaller than each alpha."""
+    if not torch.compiler.is_exporting():
+        return torch.searchsorted(rising, alpha.contiguous())
+    # ONNX can sort, but has no search: put both in one row, and count the keys before each alpha.
+    # Whether an equal key counts does not matter, because what it adds is then zero.
+    order = torch.cat([alpha, rising], dim=1).argsort(dim=1)
+    keys = (order >= alpha.shape[1]).cumsum(dim=1)
+    return keys.gather(1, order.argsort(dim=1)[:, : alpha.shape[1]])
 
 
 def non_local_reference(

@@ -62,7 +62,9 @@ class NonLocal(Attention):
     cube of the features, and leave the range of float16 where bfloat16 still holds them.
     ``model.apply(draw)``, with a ``draw`` that fills every linear layer, undoes the start as the
     identity with ``norm=False``; ``reset_parameters()`` restores it.  Forward-mode derivatives
-    need ``need_weights=True`` as well, because torch has none of its fused kernel.
+    need ``need_weights=True`` as well, because torch has none of its fused kernel.  On a GPU,
+    ``torch.use_deterministic_algorithms(True)`` may refuse the sums of ``concatenation``
+    (``cumsum``), depending on torch's version; ``need_weights=True`` does without them.
 
     Args:
         channels: number of channels c of the input.
