@@ -105,6 +105,9 @@ class SpatioTemporalLSTM(Attention):
     Source: Song, Lan, Xing, Zeng and Liu, *An End-to-End Spatio-Temporal Attention Model for
     Human Action Recognition from Skeleton Data*, AAAI 2017, arXiv 1611.06067.
 
+    All clips of a batch have one length, and there is no mask: frames that pad a clip are read as
+    frames.  Put clips of equal length into a batch, or cut and resample them to one.
+
     Args:
         joints: number of joints k.
         classes: number of classes n.

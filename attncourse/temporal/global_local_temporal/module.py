@@ -62,6 +62,9 @@ class GlobalLocalTemporal(Attention):
     It stands behind a network that makes one vector of each frame; the mean of ``y`` over the
     frames is the vector of the clip.
 
+    All clips of a batch have one length, and there is no mask: frames that pad a clip are read as
+    frames.  Put clips of equal length into a batch, or cut and resample them to one.
+
     The fused kernel has no second derivative: for gradient penalties and Hessians call the block
     with ``need_weights=True``.
 
