@@ -56,12 +56,27 @@ def used() -> float:
     return total
 
 
+def spread(found: dict[str, float], shares: dict[str, float]) -> None:
+    """Give each test its part of what one test of its file paid for all: the costliest one.
+
+    A test names its part by ``record_property("share", seconds)``.
+    """
+    for file in {node.split("::")[0] for node, share in shares.items() if share}:
+        tests = [node for node in found if node.startswith(f"{file}::")]
+        payer = max(tests, key=lambda node: found[node])
+        found[payer] -= sum(shares.get(node, 0.0) for node in tests)
+        for node in tests:
+            found[node] += shares.get(node, 0.0)
+
+
 class Clock:
     """Notes each test's processor time in its report, and adds the reports up."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.found: dict[str, float] = defaultdict(float)
+        #: What each test's part of something took that is made once for all tests of its file.
+        self.shares: dict[str, float] = {}
         self.slowness: list[float] = []
         self.before = 0.0
         # Under xdist the workers do the work, all at once, and the main process adds up.
@@ -84,14 +99,16 @@ class Clock:
 
     def pytest_runtest_logreport(self, report):
         if report.when == "teardown":
-            seconds = dict(report.user_properties).get("processor_seconds", 0.0)
-            self.found[report.nodeid] += seconds
+            properties = dict(report.user_properties)
+            self.found[report.nodeid] += properties.get("processor_seconds", 0.0)
+            self.shares[report.nodeid] = properties.get("share", 0.0)
 
     def pytest_sessionfinish(self, session):
         self.measure()
         if hasattr(self.config, "workerinput"):
             self.config.workeroutput["slowness"] = self.slowness
             return
+        spread(self.found, self.shares)
         target = Path(self.config.getoption("--processor-time"))
         target.parent.mkdir(parents=True, exist_ok=True)
         stored = {"tests": self.found, "slowness": self.slowness}

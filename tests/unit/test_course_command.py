@@ -12,6 +12,8 @@ import pytest
 import run_notebooks
 import time_table
 
+from tests import processor_time
+
 
 @pytest.fixture
 def calls(monkeypatch):
@@ -153,6 +155,12 @@ def test_the_table_of_times_puts_each_test_in_its_chapter_and_room():
     }  # fmt: skip
     assert table["once"] == {"own": 16, "pages": 32}
     assert not table["spatial/asymmetric_non_local"]
+
+
+def test_what_one_test_pays_for_all_is_spread_over_them():
+    found = {"a.py::x": 10.5, "a.py::y": 0.25, "a.py::z": 0.25, "b.py::x": 3.0}
+    processor_time.spread(found, {"a.py::x": 4.0, "a.py::y": 6.0, "b.py::x": 0.0})
+    assert found == {"a.py::x": 4.5, "a.py::y": 6.25, "a.py::z": 0.25, "b.py::x": 3.0}
 
 
 def test_what_is_over_its_budget_is_named():
