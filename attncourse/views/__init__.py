@@ -4,6 +4,7 @@ Views draw arrays.  They know neither mechanisms nor tasks.  Everything that is 
 ``alt`` text by signature, and works in the published page without a kernel.
 """
 
+from attncourse.views import machines
 from attncourse.views.card import identity_card
 from attncourse.views.control import control
 from attncourse.views.explorer import explore_attention, explore_curves, explore_gates
@@ -31,6 +32,7 @@ __all__ = [
     "heat",
     "identity_card",
     "label_line",
+    "machines",
     "outcome_dots",
     "outcome_table",
     "promises",

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from attncourse.views.explorer import _explorer, _finite
-from attncourse.views.fragment import Fragment, encode
+from attncourse.views.fragment import Fragment
+from attncourse.views.machines.bench import Goal
+from attncourse.views.machines.sampler import REACH, grey_image, sampler
 from attncourse.views.show import show
 from attncourse.views.style import PALETTE
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-#: Sliders run from -2 to 2; the picture shows more than the image, for grids that leave it.
-_LIMIT, _STEP, _REACH = 2.0, 0.02, 1.5
 
 
 def explore_warp(
@@ -25,6 +24,7 @@ def explore_warp(
     theta: Sequence[float] = _IDENTITY,
     out_size: tuple[int, int] = (16, 16),
     presets: Mapping[str, Sequence[float]] | None = None,
+    goals: Sequence[Goal] = (),
 ) -> Fragment:
     """Drag the six parameters of an affine warp and see the grid and the resampled image.
 
@@ -38,43 +38,28 @@ def explore_warp(
         theta: the first setting, a 2 x 3 matrix row by row, multiples of 0.02 from -2 to 2.
         out_size: rows and columns of the output.
         presets: name of a button -> the setting that it makes.
+        goals: what there is to reach.
 
     Raises:
         ValueError: if the image is not (h, w) and finite, or a setting is not six such numbers.
     """
-    image = _finite(image, "image")
-    if image.ndim != 2:
-        raise ValueError(f"image has the shape {image.shape}: pass one grey image, (h, w)")
+    image = grey_image(image)
     buttons = {"identity": _IDENTITY, **(presets or {})}
-    for name, numbers in {"theta": theta, **buttons}.items():
-        if len(numbers) != 6 or not all(_on_the_scale(v) for v in numbers):
-            raise ValueError(
-                f"{name}={tuple(numbers)} must be six multiples of {_STEP} from -{_LIMIT:g} to "
-                f"{_LIMIT:g}: the sliders reach no others"
-            )
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2), width_ratios=(1.3, 1))
     edges = (-1, 1, 1, -1)
     left.imshow(image, cmap="gray", vmin=0, vmax=1, extent=edges)
     grid = warp_points(theta, out_size)
     left.plot(*grid.reshape(-1, 2).T, ".", ms=2, color=PALETTE["attention"])
-    left.set(xlim=(-_REACH, _REACH), ylim=(_REACH, -_REACH))
+    left.set(xlim=(-REACH, REACH), ylim=(REACH, -REACH))
     right.imshow(read_bilinear(image, grid), cmap="gray", vmin=0, vmax=1)
     for axes in (left, right):
         axes.axis("off")
-    spec = {
-        "kind": "warp",
-        "image": encode(image),
-        "image_shape": list(image.shape),
-        "out": list(out_size),
-        "theta": [float(v) for v in theta],
-        "presets": [[name, [float(v) for v in numbers]] for name, numbers in buttons.items()],
-        "limit": _LIMIT,
-        "step": _STEP,
-        "reach": _REACH,
-        "label": "Drag the centre (+), the x end or the y end of the grid; or move the grid with "
+    return sampler(
+        image, "affine", theta, buttons, id=id, alt=alt, limit=2.0, poster=show(figure, alt=alt),
+        label="Drag the centre (+), the x end or the y end of the grid; or move the grid with "
         "the arrow keys, and each number with its slider below.",
-    }
-    return _explorer(id, alt, spec, show(figure, alt=alt))
+        goals=goals, out=list(out_size),
+    )  # fmt: skip
 
 
 def warp_points(theta: Sequence[float], out_size: tuple[int, int]) -> np.ndarray:
@@ -98,7 +83,3 @@ def read_bilinear(image: np.ndarray, grid: np.ndarray) -> np.ndarray:
     upper = (1 - a) * padded[n, m] + a * padded[n, m + 1]
     lower = (1 - a) * padded[n + 1, m] + a * padded[n + 1, m + 1]
     return np.asarray((1 - b) * upper + b * lower)
-
-
-def _on_the_scale(value: float) -> bool:
-    return abs(value) <= _LIMIT and abs(value / _STEP - round(value / _STEP)) < 1e-6

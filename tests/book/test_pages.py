@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from attncourse.views.warp import read_bilinear, warp_points
+from tests.book.machines import assert_python_s
 
 pytestmark = pytest.mark.browser
 CHAPTERS = rules.chapters()
@@ -244,6 +245,13 @@ def test_explorer_shows_the_array_s_numbers(name, identifier, stay):
             assert state(page, identifier) == {"frame": frame}
             assert figure.locator("img.ac-frame").get_attribute("src") == data["frames"][frame]
             assert figure.locator(".ac-read").text_content() == data["captions"][frame]
+        return
+    if kind.startswith("machine:"):
+        # Its buttons and keys are tried on small arrays in test_machines.
+        assert_python_s(data, state(page, identifier))
+        for button in figure.locator("button.ac-play").all()[:3]:
+            button.click()
+            assert_python_s(data, state(page, identifier))
         return
     if kind == "warp":
         image = floats(data["image"]).reshape(data["image_shape"])

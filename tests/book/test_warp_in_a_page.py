@@ -45,7 +45,7 @@ def assert_python_s(shown):
 
 def handle(page, x, y):
     """Where in the window a normalised place lies."""
-    box = page.locator("#warp canvas[tabindex]").bounding_box()
+    box = page.locator("#warp canvas[tabindex]").first.bounding_box()
     return (box["x"] + (x / 1.5 + 1) / 2 * box["width"],
             box["y"] + (y / 1.5 + 1) / 2 * box["height"])  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_a_click_elsewhere_moves_the_centre(opened):
 
 def test_arrow_keys_on_the_picture_move_the_grid(opened):
     page = opened()
-    page.locator("#warp canvas[tabindex]").focus()
+    page.locator("#warp canvas[tabindex]").first.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
         page.keyboard.press(key)
     shown = state(page)

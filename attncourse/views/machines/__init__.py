@@ -1,0 +1,41 @@
+"""Live machines: a mechanism computed in the page, step by step, from numbers the reader changes.
+
+Five machines serve the whole book.  Each is one call on arrays and works without a kernel, a
+library or the network; a poster stays where scripts do not run.  What the page computes stands in
+its figure's ``data-state``, and the functions ``gate_numbers``, ``attention_numbers`` and so on
+compute the same in Python.
+"""
+
+from attncourse.views.machines.attention import Head, attention_machine, attention_numbers
+from attncourse.views.machines.bench import Goal
+from attncourse.views.machines.gate import GateLayer, Squeeze, gate_machine, gate_numbers
+from attncourse.views.machines.mixture import Branch, mixture_machine, mixture_numbers
+from attncourse.views.machines.sampler import glimpse_machine, taps_machine
+from attncourse.views.machines.time import (
+    FrameAttention,
+    FrameGate,
+    JointGate,
+    time_machine,
+    time_numbers,
+)
+
+__all__ = [
+    "Branch",
+    "FrameAttention",
+    "FrameGate",
+    "GateLayer",
+    "Goal",
+    "Head",
+    "JointGate",
+    "Squeeze",
+    "attention_machine",
+    "attention_numbers",
+    "gate_machine",
+    "gate_numbers",
+    "glimpse_machine",
+    "mixture_machine",
+    "mixture_numbers",
+    "taps_machine",
+    "time_machine",
+    "time_numbers",
+]

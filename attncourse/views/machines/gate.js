@@ -1,0 +1,69 @@
+// Channels -> statistic -> layers -> gates -> gated channels, from maps that the reader paints.
+({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, say, grey, number, affine, act }) => {
+  const [count, h, w] = spec.shape, size = h * w, names = spec.names;
+  const x = Float64Array.from(floats(spec.x)), maps = Array.from({ length: count }, (_, k) => x.subarray(k * size, (k + 1) * size));
+  let variant = 0, at = [0, 0];
+  const mean = v => v.reduce((a, b) => a + b, 0) / v.length;
+  const centred = (v, m = mean(v)) => v.map(u => u - m);
+  const statistics = {
+    mean: () => maps.map(mean),
+    max: () => maps.map(v => Math.max(...v)),
+    std: () => maps.map(v => Math.sqrt(mean(centred(v).map(u => u * u)) + spec.epsilon)),
+    norm: () => maps.map(v => Math.sqrt(v.reduce((a, u) => a + u * u, 0) + spec.epsilon)),
+    covariance: () => { const d = maps.map(v => centred(v)); return d.flatMap(a => d.map(b => mean(a.map((u, n) => u * b[n])))); },
+    frequency: () => maps.map((v, k) => {
+      const [down, across] = spec.frequencies[k], wave = (i, f, n) => Math.cos(Math.PI * f * (i + .5) / n);
+      return v.reduce((a, u, n) => a + u * wave(Math.floor(n / w), down, h) * wave(n % w, across, w), 0);
+    }),
+  };
+
+  const bar = controls();
+  spec.presets.forEach(([name, values]) => button(bar, name, () => { x.set(floats(values)); draw(); }));
+  if (spec.variants.length > 1) choice(bar, "squeeze", spec.variants.map(v => v.name), 0, n => { variant = n; build(); draw(); });
+  const input = lane(step("Channels: paint them", spec.symbols.x), count);
+  const painted = maps.map((map, k) => {
+    const box = make("div", input), cell = cells(box, h, w, `Channel ${names[k]}: arrow keys move, space paints, + and - change`, {
+      fill: n => grey(map[n]), move: n => { at = [k, n]; draw(); }, paint: (n, change) => { map[n] = change(map[n]); draw(); }, width: 90,
+    });
+    make("p", box, { class: "ac-cell-name", text: names[k] });
+    if (k) button(box, "\u21c4", () => { const other = maps[k - 1], kept = other.slice(); other.set(map); map.set(kept); draw(); })
+      .setAttribute("aria-label", `Swap ${names[k - 1]} and ${names[k]}`);
+    return cell;
+  });
+  const middle = make("div", live, { class: "ac-steps" });
+  const output = lane(step("Gated channels", spec.symbols.y), count);
+  const gated = maps.map((map, k) => cells(make("div", output), h, w, `Gated channel ${names[k]}`, { fill: n => grey(gates[k] * map[n]), width: 90 }));
+  let rows = [], gates = [];
+  readout(live);
+
+  // The steps between: one for the statistic, one for each layer.
+  function build() {
+    middle.replaceChildren();
+    const { title, formula, layers, limits, units } = spec.variants[variant];
+    const named = n => units[n].length ? units[n] : names;
+    rows = [bars(step(title, formula, middle), named(0), limits[0], "x")];
+    layers.forEach((layer, n) => {
+      const last = n === layers.length - 1;
+      rows.push(bars(step(layer.title, layer.formula, middle), last ? names : named(n + 1), limits[n + 1], last ? "g" : "soft"));
+    });
+    middle.querySelectorAll(".ac-step-head b").forEach((b, n) => { b.textContent = `${n + 2} `; });
+    output.closest(".ac-step").querySelector("b").textContent = `${layers.length + 3} `;
+  }
+  function draw() {
+    const { statistics: wanted, layers } = spec.variants[variant], values = [wanted.flatMap(name => statistics[name]())];
+    for (const layer of layers) {
+      const before = values.at(-1);
+      const scale = layer.normalise ? Math.sqrt(mean(before.map(v => v * v)) + spec.epsilon) : 1;
+      values.push(affine(layer.weight, layer.bias, before.map(v => v / scale)).map(act[layer.act]));
+    }
+    gates = values.at(-1);
+    rows.forEach((show, n) => show(values[n]));
+    [...painted, ...gated].forEach(cell => cell.draw());
+    const open = gates.indexOf(Math.max(...gates)), shut = gates.indexOf(Math.min(...gates));
+    say({ variant, at, x: Array.from(x), values, gates, y: maps.map((map, k) => gates[k] * mean(map)) },
+      `${names[at[0]]}, row ${Math.floor(at[1] / w) + 1}, column ${at[1] % w + 1}: ${number(maps[at[0]][at[1]])}. Gates: ${gates.map((v, k) => `${names[k]} ${number(v)}`).join(", ")}. Widest open: ${names[open]}; most closed: ${names[shut]}.`);
+  }
+  build();
+  draw();
+  return draw;
+}

@@ -1,0 +1,221 @@
+"""The gate machine: channels, a statistic of each, layers, gates, gated channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from attncourse.views.explorer import _finite
+from attncourse.views.fragment import Fragment, encode
+from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_presets, machine
+from attncourse.views.show import show
+from attncourse.views.style import PALETTE
+
+STATISTICS = ("mean", "max", "std", "norm", "covariance", "frequency")
+
+
+@dataclass(frozen=True)
+class GateLayer:
+    """One affine layer and what follows it.
+
+    Attributes:
+        weight: (out, in).
+        bias: (out,), or nothing.
+        act: one of :data:`~attncourse.views.machines.bench.ACTIVATIONS`.
+        title: what the layer does, as the heading of its step.
+        formula: the same in symbols.
+        units: names of what comes out; the channels' names for the last layer.
+        limits: values at the ends of its bars.
+        normalise: divide what comes in by the root of its mean square first.
+    """
+
+    weight: Any
+    bias: Any = None
+    act: str = "none"
+    title: str = "Layer"
+    formula: str = ""
+    units: Sequence[str] = ()
+    limits: tuple[float, float] = (0.0, 1.0)
+    normalise: bool = False
+
+
+@dataclass(frozen=True)
+class Squeeze:
+    """A statistic of every channel, and the layers that make gates of it.
+
+    Attributes:
+        name: as the reader chooses it.
+        statistics: of :data:`STATISTICS`, one after the other; covariance gives c * c numbers.
+        layers: the last has one output a channel.
+        title: heading of the statistic's step.
+        formula: the same in symbols.
+        units: names of the statistics, if they are not one a channel.
+        limits: values at the ends of its bars.
+    """
+
+    name: str
+    statistics: Sequence[str]
+    layers: Sequence[GateLayer]
+    title: str = "Squeeze: one number a channel"
+    formula: str = ""
+    units: Sequence[str] = ()
+    limits: tuple[float, float] = (0.0, 1.0)
+
+
+def gate_machine(
+    x: np.ndarray,
+    squeezes: Sequence[Squeeze],
+    *,
+    id: str,
+    alt: str,
+    names: Sequence[str],
+    presets: Mapping[str, np.ndarray] | None = None,
+    frequencies: Sequence[tuple[int, int]] = (),
+    epsilon: float = 0.0,
+    symbols: Mapping[str, str] | None = None,
+    goals: Sequence[Goal] = (),
+) -> Fragment:
+    """Paint channels and watch every number of the gate change.
+
+    Args:
+        x: (c, h, w), the first channels, values 0 to 1.
+        squeezes: statistic and layers; where there are several the reader chooses.
+        id: fixed identifier, unique in its page.
+        alt: what there is to see, in a sentence.
+        names: of the channels.
+        presets: name of a button -> the channels that it makes.
+        frequencies: (down, across) of each channel, for the statistic ``frequency``.
+        epsilon: under the roots of std and norm and of the normalisation.
+        symbols: formulas of the first and last step, keys ``x`` and ``y``.
+        goals: what there is to reach.
+
+    Raises:
+        ValueError: if shapes do not fit, a name is unknown or a value is not finite.
+    """
+    x = _finite(x, "x")
+    if x.ndim != 3 or len(x) != len(names):
+        raise ValueError(
+            f"x has the shape {x.shape} and there are {len(names)} names: pass (c, h, w) and a "
+            f"name for each channel"
+        )
+    for squeeze in squeezes:
+        _check(squeeze, len(names), bool(frequencies))
+    spec = {
+        "shape": list(x.shape),
+        "x": encode(x),
+        "names": list(names),
+        "presets": as_presets({"start again": x, **(presets or {})}, x.shape),
+        "frequencies": [list(pair) for pair in frequencies],
+        "epsilon": epsilon,
+        "symbols": {"x": "x", "y": "y = s ⊙ x", **(symbols or {})},
+        "variants": [_as_data(squeeze) for squeeze in squeezes],
+    }
+    numbers = gate_numbers(x, squeezes[0], frequencies=frequencies, epsilon=epsilon)
+    return machine("gate", id, alt, spec, _poster(x, numbers[-1], names, alt), goals)
+
+
+def gate_numbers(
+    x: np.ndarray,
+    squeeze: Squeeze,
+    *,
+    frequencies: Sequence[tuple[int, int]] = (),
+    epsilon: float = 0.0,
+) -> list[np.ndarray]:
+    """What the page computes: the statistic, then the output of every layer, the gates last."""
+    x = np.asarray(x, dtype=float)
+    values = [
+        np.concatenate([_statistic(x, name, frequencies, epsilon) for name in squeeze.statistics])
+    ]
+    for layer in squeeze.layers:
+        before = values[-1]
+        if layer.normalise:
+            before = before / np.sqrt(np.mean(before**2) + epsilon)
+        bias = 0 if layer.bias is None else np.asarray(layer.bias, dtype=np.float32).astype(float)
+        weight = np.asarray(layer.weight, dtype=np.float32).astype(float)
+        values.append(ACTIVATIONS[layer.act](weight @ before + bias))
+    return values
+
+
+def _statistic(
+    x: np.ndarray, name: str, frequencies: Sequence[tuple[int, int]], epsilon: float
+) -> np.ndarray:
+    flat = x.reshape(len(x), -1)
+    if name == "mean":
+        return flat.mean(axis=1)
+    if name == "max":
+        return flat.max(axis=1)
+    if name == "std":
+        return np.sqrt(flat.var(axis=1) + epsilon)
+    if name == "norm":
+        return np.sqrt((flat**2).sum(axis=1) + epsilon)
+    if name == "covariance":
+        centred = flat - flat.mean(axis=1, keepdims=True)
+        return (centred @ centred.T / flat.shape[1]).ravel()
+    down, across = (np.arange(size) + 0.5 for size in x.shape[1:])
+    waves = [
+        np.cos(np.pi * f * down / x.shape[1])[:, None] * np.cos(np.pi * k * across / x.shape[2])
+        for f, k in frequencies
+    ]
+    return np.array([(channel * wave).sum() for channel, wave in zip(x, waves, strict=True)])
+
+
+def _check(squeeze: Squeeze, channels: int, has_frequencies: bool) -> None:
+    for name in squeeze.statistics:
+        if name not in STATISTICS:
+            raise ValueError(f"statistic {name!r} is unknown: choose of {', '.join(STATISTICS)}")
+        if name == "frequency" and not has_frequencies:
+            raise ValueError(
+                "the statistic 'frequency' needs frequencies=, a pair for each channel"
+            )
+    size = sum(channels**2 if name == "covariance" else channels for name in squeeze.statistics)
+    for layer in squeeze.layers:
+        shape = np.shape(layer.weight)
+        if len(shape) != 2 or shape[1] != size:
+            raise ValueError(
+                f"{layer.title!r} has a weight of shape {shape}, but {size} numbers come in: "
+                f"pass (out, {size})"
+            )
+        if layer.act not in ACTIVATIONS:
+            raise ValueError(f"act={layer.act!r} is unknown: choose of {', '.join(ACTIVATIONS)}")
+        size = shape[0]
+    if size != channels:
+        raise ValueError(f"the last layer of {squeeze.name!r} gives {size} gates for {channels}")
+
+
+def _as_data(squeeze: Squeeze) -> dict[str, Any]:
+    return {
+        "name": squeeze.name,
+        "statistics": list(squeeze.statistics),
+        "title": squeeze.title,
+        "formula": squeeze.formula,
+        "units": [list(squeeze.units), *(list(layer.units) for layer in squeeze.layers)],
+        "limits": [list(squeeze.limits), *(list(layer.limits) for layer in squeeze.layers)],
+        "layers": [
+            {
+                "weight": as_lists(layer.weight, "weight", 2),
+                "bias": None if layer.bias is None else as_lists(layer.bias, "bias", 1),
+                "act": layer.act,
+                "title": layer.title,
+                "formula": layer.formula,
+                "normalise": layer.normalise,
+            }
+            for layer in squeeze.layers
+        ],
+    }
+
+
+def _poster(x: np.ndarray, gates: np.ndarray, names: Sequence[str], alt: str) -> Any:
+    figure, axes = plt.subplots(3, len(x), figsize=(7.2, 3.6), height_ratios=(2, 1, 2))
+    for k, name in enumerate(names):
+        for row, picture in ((0, x[k]), (2, gates[k] * x[k])):
+            axes[row, k].imshow(picture, cmap="gray", vmin=0, vmax=1)
+            axes[row, k].axis("off")
+        axes[0, k].set_title(name)
+        axes[1, k].barh([0], [gates[k]], color=PALETTE["attention"])
+        axes[1, k].set(xlim=(0, max(1.0, float(gates.max()))), yticks=[], xticks=[])
+        axes[1, k].set_title(f"gate {gates[k]:.2f}")
+    return show(figure, alt=alt, dpi=100)

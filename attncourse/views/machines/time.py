@@ -1,0 +1,209 @@
+"""The time machine: a strip of frames, a weight for each, and what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from attncourse.views.explorer import _finite
+from attncourse.views.fragment import Fragment, encode
+from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_presets, machine
+from attncourse.views.show import Picture, show
+from attncourse.views.style import PALETTE
+
+
+@dataclass(frozen=True)
+class FrameAttention:
+    """Every frame asks all frames: ``query`` and ``key`` are (d, c)."""
+
+    query: Any
+    key: Any
+
+
+@dataclass(frozen=True)
+class FrameGate:
+    """Every frame gets a weight by itself: ``act(weight · x + bias)``."""
+
+    weight: Any
+    bias: float = 0.0
+    act: str = "relu"
+
+
+@dataclass(frozen=True)
+class JointGate:
+    """The numbers of a frame are joints, weighed by softmax(score tanh(look x + bias))."""
+
+    look: Any
+    bias: Any
+    score: Any
+    score_bias: Any
+
+
+def time_machine(
+    x: np.ndarray,
+    weigh: FrameAttention | FrameGate,
+    *,
+    id: str,
+    alt: str,
+    frames: Sequence[str],
+    features: Sequence[str],
+    value: np.ndarray,
+    outputs: Sequence[str],
+    joints: JointGate | None = None,
+    average: bool = False,
+    titles: Sequence[str] = (),
+    symbols: Sequence[str] = (),
+    limits: Sequence[tuple[float, float]] = ((-1.0, 1.0), (0.0, 1.0), (-1.0, 1.0)),
+    start: int = 0,
+    presets: Mapping[str, np.ndarray] | None = None,
+    temperatures: Sequence[float] = (),
+    most: float = 1.0,
+    goals: Sequence[Goal] = (),
+) -> Fragment:
+    """Paint the numbers of the frames and see scores, weights and what is read.
+
+    Args:
+        x: (t, c), 0 to ``most``.
+        weigh: attention between frames, or a gate for each.
+        id: fixed identifier, unique in its page.
+        alt: what there is to see, in a sentence.
+        frames: names of the frames.
+        features: names of the c numbers: features or joints.
+        value: (n, c), what a frame gives to the sum.
+        outputs: names of the n numbers that are read.
+        joints: a gate for the joints of each frame, in front of the values.
+        average: divide the sum by the number of frames.
+        titles: headings of the steps: frames, joints if there are any, scores, weights, sum.
+        symbols: the same in symbols.
+        limits: ends of the bars of scores, weights and sum.
+        start: the first query.
+        presets: name of a button -> the frames that it makes.
+        temperatures: settings of a slider that multiplies the scores, 1 among them; with joints
+            it multiplies theirs.
+        most: the largest number that can be painted.
+        goals: what there is to reach.
+
+    Raises:
+        ValueError: if shapes do not fit or a value is not finite.
+    """
+    x = _finite(x, "x")
+    value = _finite(value, "value")
+    if x.ndim != 2 or x.shape != (len(frames), len(features)):
+        raise ValueError(
+            f"x has the shape {x.shape}, but there are {len(frames)} frames and "
+            f"{len(features)} features: pass (t, c)"
+        )
+    if value.shape != (len(outputs), len(features)):
+        raise ValueError(
+            f"value has the shape {value.shape}: it must be ({len(outputs)}, {len(features)}), "
+            f"a row for each output"
+        )
+    steps = 5 if joints else 4
+    if len(titles) != steps or len(symbols) != steps:
+        raise ValueError(
+            f"there are {len(titles)} titles and {len(symbols)} symbols: this machine has {steps} "
+            f"steps"
+        )
+    if temperatures and 1 not in temperatures:
+        raise ValueError(f"temperatures={tuple(temperatures)} must hold 1, where the slider starts")
+    spec: dict[str, Any] = {
+        "shape": list(x.shape),
+        "x": encode(x),
+        "frames": list(frames),
+        "features": list(features),
+        "outputs": list(outputs),
+        "value": value.tolist(),
+        "average": average,
+        "titles": list(titles),
+        "symbols": list(symbols),
+        "limits": [list(pair) for pair in limits],
+        "start": start,
+        "most": most,
+        "presets": as_presets({"start again": x, **(presets or {})}, x.shape),
+        "temperatures": list(temperatures) or None,
+    }
+    if isinstance(weigh, FrameAttention):
+        spec["attention"] = {
+            "query": as_lists(weigh.query, "query", 2),
+            "key": as_lists(weigh.key, "key", 2),
+        }
+    else:
+        if weigh.act not in ACTIVATIONS:
+            raise ValueError(f"act={weigh.act!r} is unknown: choose of {', '.join(ACTIVATIONS)}")
+        spec["gate"] = {
+            "weight": as_lists(weigh.weight, "weight", 1),
+            "bias": float(np.float32(weigh.bias)),
+            "act": weigh.act,
+        }
+    if joints:
+        spec["joints"] = {
+            "look": as_lists(joints.look, "look", 2),
+            "bias": as_lists(joints.bias, "bias", 1),
+            "score": as_lists(joints.score, "score", 2),
+            "score_bias": as_lists(joints.score_bias, "score_bias", 1),
+        }
+    numbers = time_numbers(x, weigh, value, joints=joints, average=average, query=start)
+    return machine("time", id, alt, spec, _poster(x, numbers, frames, features, most, alt), goals)
+
+
+def time_numbers(
+    x: np.ndarray,
+    weigh: FrameAttention | FrameGate,
+    value: np.ndarray,
+    *,
+    joints: JointGate | None = None,
+    average: bool = False,
+    query: int = 0,
+    temperature: float = 1.0,
+) -> dict[str, np.ndarray]:
+    """What the page computes: scores and weights of the frames, the joints' shares, the sum."""
+    x = np.asarray(x, dtype=float)
+    found: dict[str, np.ndarray] = {}
+    seen = x
+    if joints:
+        hidden = np.tanh(x @ _exact(joints.look).T + _exact(joints.bias))
+        found["alpha"] = _softmax(
+            temperature * (hidden @ _exact(joints.score).T + _exact(joints.score_bias))
+        )
+        seen = x.shape[1] * found["alpha"] * x
+    if isinstance(weigh, FrameAttention):
+        q, k = x @ _exact(weigh.query).T, x @ _exact(weigh.key).T
+        found["scores"] = temperature * (k @ q[query])
+        found["weights"] = _softmax(found["scores"])
+    else:
+        found["scores"] = x @ _exact(weigh.weight) + float(np.float32(weigh.bias))
+        found["weights"] = ACTIVATIONS[weigh.act](found["scores"])
+    total = found["weights"] @ (seen @ _exact(value).T)
+    found["sum"] = total / len(x) if average else total
+    return found
+
+
+def _exact(values: Any) -> np.ndarray:
+    """The numbers that the page has: float32, computed with as float64."""
+    return np.asarray(values, dtype=np.float32).astype(float)
+
+
+def _softmax(s: np.ndarray) -> np.ndarray:
+    e = np.exp(s - s.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _poster(
+    x: np.ndarray,
+    numbers: Mapping[str, np.ndarray],
+    frames: Sequence[str],
+    features: Sequence[str],
+    most: float,
+    alt: str,
+) -> Picture:
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(7.2, 3.4), sharex=True)
+    upper.imshow(x.T, cmap="gray", vmin=0, vmax=most, aspect="auto")
+    upper.set_yticks(range(len(features)), features)
+    lower.bar(range(len(frames)), numbers["weights"], color=PALETTE["attention"])
+    lower.set_ylabel("weight")
+    lower.set_xticks(range(len(frames)), frames)
+    return show(figure, alt=alt, dpi=100)

@@ -1,0 +1,115 @@
+"""What a live machine must show, computed in Python from its data and its settings."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+
+from attncourse.views.machines import attention, gate, mixture, time
+from attncourse.views.warp import read_bilinear, warp_points
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(float)
+
+
+def numbers(spec, state):
+    """Path in the state -> what Python computes for the same settings."""
+    return {
+        "machine:gate": _gate, "machine:attention": _attention, "machine:time": _time,
+        "machine:mixture": _mixture, "machine:sampler": _sampler,
+    }[spec["kind"]](spec, state)  # fmt: skip
+
+
+def assert_python_s(spec, state):
+    """Every number of ``state`` that a machine computed is Python's, to 1e-5."""
+    for path, wanted in numbers(spec, state).items():
+        shown = state
+        for key in path:
+            shown = shown[key]
+        np.testing.assert_allclose(
+            np.asarray(shown, dtype=float).ravel(), np.ravel(wanted), atol=1e-5, rtol=1e-5,
+            err_msg=f"{spec['kind']}: {path}",
+        )  # fmt: skip
+
+
+def _gate(spec, state):
+    variant = spec["variants"][state["variant"]]
+    layers = [
+        gate.GateLayer(v["weight"], v["bias"], v["act"], normalise=v["normalise"])
+        for v in variant["layers"]
+    ]
+    x = np.reshape(state["x"], spec["shape"])
+    found = gate.gate_numbers(
+        x,
+        gate.Squeeze(variant["name"], variant["statistics"], layers),
+        frequencies=[tuple(pair) for pair in spec["frequencies"]],
+        epsilon=spec["epsilon"],
+    )
+    wanted = {("values", n): values for n, values in enumerate(found)}
+    return wanted | {("gates",): found[-1], ("y",): found[-1] * x.mean(axis=(1, 2))}
+
+
+def _attention(spec, state):
+    heads = [attention.Head(**head) for head in spec["heads"]]
+    found = attention.attention_numbers(
+        np.reshape(state["x"], (-1, spec["width"])), tuple(spec["grid"]), heads, state["query"],
+        scaled=state["scaled"], normaliser=spec["normaliser"], mask=state["mask"],
+        temperature=state["temperature"], reach=spec["reach"], every=spec["every"],
+    )  # fmt: skip
+    return {("heads", n, key): head[key] for n, head in enumerate(found) for key in head}
+
+
+def _time(spec, state):
+    weigh = (
+        time.FrameAttention(**spec["attention"])
+        if "attention" in spec
+        else time.FrameGate(**spec["gate"])
+    )
+    joints = time.JointGate(**spec["joints"]) if "joints" in spec else None
+    found = time.time_numbers(
+        np.reshape(state["x"], spec["shape"]), weigh, np.asarray(spec["value"]), joints=joints,
+        average=spec["average"], query=state["query"], temperature=state["temperature"],
+    )  # fmt: skip
+    return {(key,): values for key, values in found.items()}
+
+
+def _mixture(spec, state):
+    branches = [mixture.Branch(**branch) for branch in spec["branches"]]
+    found = mixture.mixture_numbers(
+        np.reshape(state["x"], spec["shape"]), branches, spec["reduce"], spec["reduce_bias"]
+    )
+    maps, share = found.pop("maps"), found["share"]
+    if state["fixed"] >= 0:
+        one = np.eye(len(branches))[state["fixed"] - 1][:, None]
+        equal = np.full((len(branches), 1), 1 / len(branches))
+        found["share"] = np.broadcast_to(one if state["fixed"] else equal, share.shape)
+        found["mixed"] = (found["share"][:, :, None, None] * maps).sum(axis=0)
+    return {(key,): values for key, values in found.items()}
+
+
+def _sampler(spec, state):
+    image = floats(spec["image"]).reshape(spec["image_shape"])
+    if spec["mode"] == "affine":
+        points = warp_points(state["theta"], spec["out"])
+        return {("values",): read_bilinear(image, points)}
+    if spec["mode"] == "glimpse":
+        return {("values",): _glimpse(image, state["theta"], spec["size"], spec["scales"])}
+    side = round(len(spec["weights"]) ** 0.5)
+    down, across = np.divmod(np.arange(side**2), side)
+    offsets = np.reshape(state["theta"], (-1, 2))
+    pixels = np.stack([across, down], axis=1) - (side - 1) / 2 + offsets
+    points = np.asarray(spec["centre"]) + pixels * 2 / np.array(image.shape[::-1])
+    values = read_bilinear(image, points)
+    return {("values",): values, ("sum",): values @ np.asarray(spec["weights"])}
+
+
+def _glimpse(image, location, size, scales):
+    """The sensor of the RAM chapter itself."""
+    import torch
+
+    from attncourse.spatial.recurrent_attention import read_glimpse
+
+    x, at = torch.tensor(image)[None, None], torch.tensor([location], dtype=torch.float64)
+    return read_glimpse(x, at, size, scales).numpy()

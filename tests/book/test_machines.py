@@ -1,0 +1,243 @@
+"""Live machines in a browser: every number is Python's, by mouse, finger and keyboard."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from attncourse.channel import SqueezeExcitation
+from attncourse.views import machines as m
+from tests.book.machines import assert_python_s
+
+RNG = np.random.default_rng(5)
+ALT = "Small arrays of random numbers and what a mechanism makes of them, step by step."
+COLOURS = RNG.random((30, 3))
+PICTURE = RNG.random((12, 10)).astype("f4")
+FRAMES = RNG.random((6, 3)).round(1)
+LIMITS = ((-1.0, 1.0), (0.0, 1.0), (-1.0, 1.0))
+
+
+def se_layers(block):
+    """The two layers of an SE block, for the machine."""
+    down, up = (
+        layer.detach().flatten(1).numpy() for layer in (block.reduce.weight, block.expand.weight)
+    )
+    return [
+        m.GateLayer(
+            down, block.reduce.bias.detach().numpy(), "relu", "Reduce", units=["h_1", "h_2"]
+        ),
+        m.GateLayer(up, block.expand.bias.detach().numpy(), "sigmoid", "Expand"),
+    ]
+
+
+def every_machine():
+    torch.manual_seed(0)
+    block = SqueezeExcitation(4, reduction=2)
+    eye = np.eye(4)
+    squeezes = [
+        m.Squeeze("mean", ["mean"], se_layers(block)),
+        m.Squeeze("mean and std", ["mean", "std"],
+                  [m.GateLayer(np.hstack([eye, -eye]), act="sigmoid")], units=list("abcdefgh")),
+        m.Squeeze("norm", ["norm"],
+                  [m.GateLayer(eye, np.full(4, -1), "1 + tanh", normalise=True)]),
+        m.Squeeze("covariance", ["covariance"], [m.GateLayer(RNG.normal(size=(4, 16)), act="tanh")],
+                  units=[f"{i}{j}" for i in "abcd" for j in "abcd"]),
+        m.Squeeze("frequency", ["frequency"], [m.GateLayer(eye, act="sigmoid")]),
+        m.Squeeze("max", ["max"], [m.GateLayer(eye, act="none")]),
+    ]  # fmt: skip
+    x = RNG.random((4, 5, 6))
+    heads = [
+        m.Head("one", RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3)), RNG.normal(size=(2, 3)),
+               RNG.normal(size=4), RNG.normal(size=4), RNG.normal(size=2)),
+        m.Head("two", np.eye(3), np.eye(3), np.eye(2, 3)),
+    ]  # fmt: skip
+    names = [f"frame {t}" for t in range(6)]
+    time = {
+        "frames": names, "features": list("abc"), "value": RNG.normal(size=(2, 3)),
+        "outputs": ["p", "q"], "limits": LIMITS, "presets": {"other": FRAMES[::-1]},
+    }  # fmt: skip
+    steps = ["Frames", "Scores", "Weights", "Sum"]
+    kernels = RNG.normal(size=(2, 3, 3))
+    branches = [
+        m.Branch("near", kernels, [0.1, 0.2], RNG.normal(size=(2, 3))),
+        m.Branch("far", kernels[::-1], [0.0, 0.1], RNG.normal(size=(2, 3)), dilation=2),
+    ]
+    return {
+        "gate": m.gate_machine(
+            x, squeezes, id="gate", alt=ALT, names=list("abcd"), presets={"other": x[::-1]},
+            frequencies=[(0, 0), (0, 1), (1, 0), (2, 1)], epsilon=1e-5,
+            goals=[m.Goal("Shut the gate of d.", ("gates", 3), below=2.0),
+                   m.Goal("Open the gate of a far.", ("gates", 0), above=9.0)],
+        ),
+        "attention": m.attention_machine(
+            COLOURS, (5, 6), heads, id="attention", alt=ALT, features=["p", "q"],
+            colours=np.eye(3), start=7, key=3, temperatures=(0.5, 1, 2), own_picture=True,
+            masks=("all", "row and column", "window", "anchors", "not itself"),
+            places={7: "A", 20: "B"}, presets={"B asks A": (20, 7)},
+        ),
+        "unnormalised": m.attention_machine(
+            COLOURS, (1, 30), heads[1:], id="unnormalised", alt=ALT, features=["p", "q"],
+            normaliser="number of keys", scale_choice=False, scaled=False, place="token {n}",
+        ),
+        "time": m.time_machine(
+            FRAMES, m.FrameAttention(RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))), id="time",
+            alt=ALT, titles=steps, symbols=steps, temperatures=(0.5, 1, 2), start=2, **time,
+        ),
+        "joints": m.time_machine(
+            FRAMES, m.FrameGate([1.0, 2.0, -1.0], -0.3), id="joints", alt=ALT, average=True,
+            joints=m.JointGate(RNG.normal(size=(4, 3)), RNG.normal(size=4),
+                               RNG.normal(size=(3, 4)), RNG.normal(size=3)),
+            titles=["Frames", "Joints", *steps[1:]], symbols=["x", "a", *steps[1:]],
+            temperatures=(1, 10), **time,
+        ),
+        "mixture": m.mixture_machine(
+            PICTURE, branches, id="mixture", alt=ALT, channels=["u", "v"],
+            reduce=RNG.normal(size=(3, 2)), reduce_bias=RNG.normal(size=3),
+            presets={"upside down": PICTURE[::-1]},
+        ),
+        "glimpse": m.glimpse_machine(
+            PICTURE, id="glimpse", alt=ALT, size=3, scales=3, presets={"corner": (-1.0, 1.0)}
+        ),
+        "taps": m.taps_machine(
+            PICTURE, RNG.normal(size=9), id="taps", alt=ALT, centre=(0.1, -0.2),
+            presets={"apart": [0.5, -0.5] * 9, "far": [6.0, 6.0] * 9},
+        ),
+    }  # fmt: skip
+
+
+MACHINES = every_machine()
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    """One page with all of them, on a phone that has a keyboard."""
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.failures = []
+    page.on("pageerror", lambda error: page.failures.append(str(error)))
+    shown = "".join(view._repr_mimebundle_()["text/html"] for view in MACHINES.values())
+    page.set_content(f"<!doctype html><body>{shown}</body>")
+    yield page
+    assert page.failures == []
+    context.close()
+
+
+def spec(page, name):
+    return json.loads(page.locator(f"#{name} script[type='application/json']").text_content())
+
+
+def state(page, name):
+    return json.loads(page.locator(f"#{name}").get_attribute("data-state"))
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_numbers_at_the_start_are_python_s(page, name):
+    assert not page.locator(f"#{name} .ac-poster").is_visible()
+    assert_python_s(spec(page, name), state(page, name))
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_numbers_after_every_button_and_choice_are_python_s(page, name):
+    figure, data = page.locator(f"#{name}"), spec(page, name)
+    seen = [state(page, name)]
+    for control in figure.locator("button.ac-play, .ac-choice input").all():
+        control.evaluate("c => c.click()")
+        seen.append(state(page, name))
+        assert_python_s(data, seen[-1])
+    for bar in figure.locator("input[type=range]").all():
+        bar.focus()
+        for key in ("End", "ArrowLeft", "Home"):
+            page.keyboard.press(key)
+            seen.append(state(page, name))
+            assert_python_s(data, seen[-1])
+    if len(seen) > 1:
+        assert any(later != seen[0] for later in seen), "no control does anything"
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_numbers_after_keys_and_fingers_are_python_s(page, name):
+    figure, data = page.locator(f"#{name}"), spec(page, name)
+    for canvas in figure.locator("canvas[tabindex]").all()[:3]:
+        canvas.focus()
+        seen = [state(page, name)]
+        for key in ("ArrowRight", "ArrowDown", " ", "+", "-", "End", "Home", "ArrowRight"):
+            page.keyboard.press(key)
+            seen.append(state(page, name))
+            assert_python_s(data, seen[-1])
+        assert any(later != seen[0] for later in seen), "the keyboard does nothing"
+        canvas.scroll_into_view_if_needed()
+        words = []
+        for across, down in ((0.7, 0.8), (0.2, 0.3)):
+            box = canvas.bounding_box()
+            page.touchscreen.tap(box["x"] + across * box["width"], box["y"] + down * box["height"])
+            assert_python_s(data, state(page, name))
+            words.append((figure.locator(".ac-read").text_content(), state(page, name)))
+        assert words[0] != words[1], "a finger does nothing"
+
+
+def test_a_painted_gate_is_the_module_s(page):
+    """After painting, the page's gates are those of the block whose weights it was given."""
+    torch.manual_seed(0)
+    block = SqueezeExcitation(4, reduction=2).double()
+    page.locator("#gate .ac-choice input").first.evaluate("c => c.click()")
+    page.locator("#gate canvas[tabindex]").nth(2).focus()
+    for key in (" ", "ArrowDown", " ", "ArrowRight", "+"):
+        page.keyboard.press(key)
+    shown = state(page, "gate")
+    x = torch.tensor(shown["x"], dtype=torch.float64).view(1, 4, 5, 6)
+    np.testing.assert_allclose(shown["gates"], block.g(x).detach().flatten(), atol=1e-6)
+
+
+def test_goals_are_marked_when_they_are_reached(page):
+    goals = page.locator("#gate .ac-goal")
+    assert goals.nth(0).text_content().startswith("● reached")
+    assert goals.nth(1).text_content().startswith("○")
+
+
+def test_channels_change_places(page):
+    button = page.get_by_role("button", name="start again").first
+    button.click()
+    before = np.reshape(state(page, "gate")["x"], (4, -1))
+    page.get_by_role("button", name="Swap b and c").click()
+    np.testing.assert_array_equal(
+        np.reshape(state(page, "gate")["x"], (4, -1)), before[[0, 2, 1, 3]]
+    )
+
+
+def test_a_picture_of_the_reader_s_own_stays_in_the_page(page, tmp_path):
+    from PIL import Image
+
+    pixels = np.zeros((50, 60, 3), dtype=np.uint8)
+    pixels[:25], pixels[25:, :, 2] = (255, 0, 0), 255  # red above blue
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("#attention input[type=file]").set_input_files(tmp_path / "own.png")
+    page.wait_for_function(
+        "JSON.parse(document.querySelector('#attention').dataset.state).x[0] > 0.99"
+    )
+    shown = state(page, "attention")
+    tokens = np.reshape(shown["x"], (5, 6, 3))
+    np.testing.assert_allclose(tokens[0], np.broadcast_to([1, 0, 0], (6, 3)), atol=0.01)
+    np.testing.assert_allclose(tokens[-1], np.broadcast_to([0, 0, 1], (6, 3)), atol=0.01)
+    assert_python_s(spec(page, "attention"), shown)
+    assert all(url.startswith(("data:", "blob:")) for url in asked)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_it_fits_a_phone(page, name):
+    wide = page.locator(f"#{name}").evaluate(
+        "f => Math.max(...[...f.querySelectorAll('*')].map(n => n.getBoundingClientRect().right))"
+    )
+    assert wide <= 391
+
+
+def test_all_machines_together_weigh_less_than_60_kilobytes():
+    from attncourse.views.fragment import _asset
+
+    kinds = ("gate", "attention", "sampler", "time", "mixture", "bench")
+    size = sum(len(_asset(f"machines/{kind}.js").encode()) for kind in kinds)
+    assert size + len(_asset("explorers/core.js").encode()) < 60_000
