@@ -19,6 +19,7 @@ from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial.spatial_transformer.nets import (
     FlatLocalisation,
     MeanLocalisation,
+    ScaleAndShift,
     Transformed,
     flat_cnn,
     max_cnn,
@@ -26,6 +27,7 @@ from attncourse.experiments.spatial.spatial_transformer.nets import (
     one_warp_for_all,
     random_start,
     transformed,
+    wide_max_cnn,
 )
 from attncourse.spatial.spatial_transformer.warps import Affine, Rotation, Translation
 from attncourse.tasks.warped_digits import WarpedDigits
@@ -56,6 +58,9 @@ WARPED_DIGITS = Experiment(
             "CNN, global max", "plain", lambda: max_cnn(56, 55), "invariant to shifts by design"
         ),
         Variant(
+            "CNN, global max, 5x5", "plain", wide_max_cnn, "the same, and its maps see whole digits"
+        ),
+        Variant(
             "one warp for all", "ablation", lambda: one_warp_for_all(_spatial()), "does not look"
         ),
         Variant(
@@ -65,6 +70,7 @@ WARPED_DIGITS = Experiment(
             "looks, but cannot know where",
         ),
         Variant("shift only", "ablation", lambda: _spatial(Translation()), "two of six numbers"),
+        Variant("scale and shift", "ablation", lambda: _spatial(ScaleAndShift()), "it cannot turn"),
         Variant(
             "random start",
             "ablation",
@@ -98,7 +104,7 @@ def _turned() -> WarpedDigits:
 
 
 def _behind_mlp(warp: Affine) -> Transformed:
-    """A flattened localisation network: the angle of a centred digit does not show in moments."""
+    """With a flattened localisation network: by moments the warp did not come to turn digits."""
     return transformed(20, mlp(20, 64), warp, FlatLocalisation(20))
 
 
@@ -119,7 +125,7 @@ ROTATION_ONLY = Experiment(
             "localisation by moments",
             "ablation",
             lambda: transformed(20, mlp(20, 64)),
-            "sees where, not how it is turned",
+            "the package's localisation network",
         ),
         Variant("STN, angle only", "mechanism", lambda: _behind_mlp(Rotation()), "one number"),
         Variant("STN", "mechanism", lambda: _behind_mlp(Affine()), "the mechanism, before an MLP"),
@@ -138,6 +144,9 @@ CLUTTER = Experiment(
         Variant("CNN", "plain", lambda: flat_cnn(32, (14, 24), 14), "the usual network"),
         Variant(
             "CNN, global max", "plain", lambda: max_cnn(56, 55), "invariant to shifts by design"
+        ),
+        Variant(
+            "CNN, global max, 5x5", "plain", wide_max_cnn, "the same, and its maps see whole digits"
         ),
         Variant(
             "one warp for all", "ablation", lambda: one_warp_for_all(_spatial()), "does not look"
@@ -203,6 +212,14 @@ def _follows(task: Callable[[], WarpedDigits]) -> Score:
     return Score(items)
 
 
+_MOMENTS_AND_AN_ANGLE = Variant(
+    "moments, angle only",
+    "ablation",
+    lambda: transformed(20, mlp(20, 64), Rotation()),
+    "the package's localisation network, and a warp that is an angle",
+)
+
+
 def _with_one_warp_first(experiment: Experiment, *names: str) -> tuple[Variant, ...]:
     """The variants of those names, after the one that cannot follow anything: the level of zero."""
     found = {v.name: v for v in experiment.variants}
@@ -227,8 +244,11 @@ ANGLE_ALONE = Experiment(
     name="angle_alone",
     question="Does it follow the angle where nothing but the angle changes?",
     task=_turned,
-    variants=_with_one_warp_first(
-        ROTATION_ONLY, "localisation by moments", "STN, angle only", "STN"
+    variants=(
+        *_with_one_warp_first(ROTATION_ONLY, "localisation by moments"),
+        _MOMENTS_AND_AN_ANGLE,
+        ROTATION_ONLY.variant("STN, angle only"),
+        ROTATION_ONLY.variant("STN"),
     ),
     quick=ROTATION_ONLY.quick,
     full=ROTATION_ONLY.full,

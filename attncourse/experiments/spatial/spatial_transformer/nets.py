@@ -27,6 +27,18 @@ class Transformed(nn.Module):
         return self.reader(self.transformer(x))
 
 
+class ScaleAndShift(Affine):
+    """A similarity that cannot turn: logarithm of the scale, two shifts."""
+
+    identity = (0.0, 0.0, 0.0)
+
+    def matrix(self, theta: Tensor) -> Tensor:
+        """The scale on the diagonal, and the shifts."""
+        scale, zero = theta[:, 0].exp(), torch.zeros_like(theta[:, 0])
+        rows = [scale, zero, theta[:, 1], zero, scale, theta[:, 2]]
+        return torch.stack(rows, dim=1).unflatten(1, (2, 3))
+
+
 class MeanLocalisation(MomentLocalisation):
     """As many parameters, but means where the moments were: it cannot know where things are."""
 
@@ -90,6 +102,23 @@ def max_cnn(last: int, hidden: int) -> nn.Sequential:
     )
 
 
+def wide_max_cnn() -> nn.Sequential:
+    """The same with kernels of 5 x 5 and as many parameters: its last maps see 32 pixels, not 18.
+
+    A digit may span 25 pixels, which 18 do not cover.
+    """
+    return nn.Sequential(
+        *_convolutions(1, 10, 20, kernel=5),
+        nn.Conv2d(20, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 77),
+        nn.ReLU(),
+        nn.Linear(77, 10),
+    )
+
+
 def mlp(side: int, hidden: int) -> nn.Sequential:
     """One hidden layer on the pixels."""
     return nn.Sequential(
@@ -124,9 +153,10 @@ def random_start(model: Transformed) -> Transformed:
     return model
 
 
-def _convolutions(channels: int, *widths: int) -> list[nn.Module]:
+def _convolutions(channels: int, *widths: int, kernel: int = 3) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for width in widths:
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        convolution = nn.Conv2d(channels, width, kernel, padding=kernel // 2)
+        layers += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
         channels = width
     return layers
