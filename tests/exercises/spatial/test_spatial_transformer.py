@@ -65,6 +65,36 @@ def sample_padded(x, grid):
     return F.grid_sample(big, places, align_corners=True)
 
 
+def tents_by_size(x, grid, tent=lambda u: (1 - u.abs()).clamp(min=0)):
+    h, w = x.shape[2:]
+    u, v = ((grid[..., 0] + 1) * w - 1) / 2, ((grid[..., 1] + 1) * h - 1) / 2
+    across = tent(u[..., None] - torch.arange(w)).to(x)
+    down = tent(v[..., None] - torch.arange(h)).to(x)
+    return torch.einsum("bchw,bijh,bijw->bcij", x, down, across)
+
+
+def sample_corners(x, grid, whole=torch.floor, half=0.5, late=False, keep=None, by_size=False):
+    """Corner by corner, with steps that may be taken wrongly."""
+    h, w = x.shape[2:]
+    u, v = (grid[..., 0] + 1) * w / 2 - half, (grid[..., 1] + 1) * h / 2 - half
+    y = 0
+    for i in (0, 1):
+        for j in (0, 1):
+            m, n = whole(u) + j, whole(v) + i
+            exists = (m >= 0) & (m < w) & (n >= 0) & (n < h)
+            inner_m, inner_n = m.clamp(0, w - 1), n.clamp(0, h - 1)
+            if late:
+                m, n, exists = inner_m, inner_n, torch.ones_like(exists)
+            if by_size:
+                share = (1 - (u - m).abs()) * (1 - (v - n).abs())
+            else:
+                share = (1 + (u - m) * (-1) ** (j == 0)) * (1 + (v - n) * (-1) ** (i == 0))
+            index = (inner_n * w + inner_m).long().flatten(1)[:, None].expand(-1, x.shape[1], -1)
+            corner = x.flatten(2).gather(2, index).unflatten(2, u.shape[1:])
+            y = y + (share * (exists if keep is None else keep(grid)))[:, None] * corner
+    return y
+
+
 def spline_joint(controls, moved, points, kernel=lambda d2: torch.xlogy(d2, d2)):
     def columns(p):
         d2 = (p[:, None, :] - controls[None]).pow(2).sum(-1)
@@ -95,6 +125,22 @@ TRIED = {
                 lambda t, h, w: grid_homogeneous(t, h, w).transpose(1, 2), "`.transpose(1, 2)`"
             ),
             "detached": (lambda t, h, w: grid_columns(t.detach(), h, w), "`.detach()`"),
+            "0 to 1": (
+                lambda t, h, w: F.affine_grid(t, [len(t), 1, h, w], align_corners=False) / 2
+                + (t.sum(dim=2) / 2)[:, None, None], "points from 0 to 1"
+            ),
+            "pixels": (
+                lambda t, h, w: torch.einsum(
+                    "bij,hwj->bhwi", t, torch.stack([
+                        torch.arange(w).expand(h, w), torch.arange(h)[:, None].expand(h, w),
+                        torch.ones(h, w)], dim=-1).to(t)), "points counted in pixels"
+            ),
+            "sizes": (lambda t, h, w: grid_expanded(t, w, h), "height and width exchanged"),
+            "inverse": (
+                lambda t, h, w: grid_homogeneous(torch.linalg.inv(torch.cat([
+                    t, t.new_tensor([[0.0, 0, 1]]).repeat(len(t), 1, 1)], 1))[:, :2], h, w),
+                "from the input to the output",
+            ),
             "first axis": (lambda t, h, w: grid_columns(t, h, w).permute(0, 3, 1, 2), "movedim"),
             "first": (lambda t, h, w: grid_columns(t[:1], h, w).expand(len(t), h, w, 2), "copies"),
         },
@@ -109,6 +155,15 @@ TRIED = {
             "transposed": (
                 lambda a, b: (a[:, :, :2].mT @ b), "The values differ"
             ),
+            "one shift": (
+                lambda a, b: torch.cat([a[..., :2] @ b[..., :2], a[..., 2:]], 2),
+                "the second shift left out",
+            ),
+            "other shift": (
+                lambda a, b: torch.cat([
+                    compose_parts(a, b)[..., :2], compose_parts(b, a)[..., 2:]], 2),
+                "a shift in the order of the layers",
+            ),
             "no_grad": (torch.no_grad()(compose_parts), "`torch.no_grad()`"),
             "inverted": (lambda a, b: -compose_parts(a, b), "exactly the negative"),
         },
@@ -119,15 +174,34 @@ TRIED = {
         wrong={
             "turned": ("13, 36", "an exchange of the two"),
             "signs": ((-36, -13), "With the other sign"),
+            "neighbours": ((85, 13), "both neighbours in the printed rule"),
+            "units": ("36, 26", "a slope in half widths"),
             "one": ((36, 14), "look again at number 2: 14 is too large"),
             "three": ("36, 13, 0", "2 numbers are expected"),
         },
     ),
     "sample": Tried(
-        right={"tents": sample_tents, "padded": sample_padded},
+        right={
+            "tents": sample_tents, "padded": sample_padded, "corners": sample_corners,
+            "tents by size": tents_by_size,
+            "relu": lambda x, g: tents_by_size(x, g, lambda u: torch.relu(1 - u.abs())),
+        },
         wrong={
             "transposed": (lambda x, g: sample_padded(x, g).mT, "order: `.mT`"),
             "grid detached": (lambda x, g: sample_padded(x, g.detach()), "`.detach()`"),
+            "shares by size": (
+                lambda x, g: sample_corners(x, g, by_size=True),
+                "the gradient with respect to `grid` is not",
+            ),
+            "truncated": (
+                lambda x, g: sample_corners(x, g, whole=lambda u: u.long().to(u)), "a truncation"
+            ),
+            "edges": (lambda x, g: sample_corners(x, g, half=0), "half a pixel left out"),
+            "late": (lambda x, g: sample_corners(x, g, late=True), "after the clamp"),
+            "all or nothing": (
+                lambda x, g: sample_corners(x, g, keep=lambda g: (g.abs() <= 1).all(-1)),
+                "all or nothing at the edge",
+            ),
             "channels last": (lambda x, g: sample_padded(x, g).movedim(1, 3), "`.movedim(3, 1)`"),
             "batch of the first": (
                 lambda x, g: sample_padded(x[:1].expand_as(x), g), "only the first item"
@@ -149,6 +223,11 @@ TRIED = {
                 lambda c, m, p: spline_joint(c, m - c, p), "moves in place of places"
             ),
             "detached": (lambda c, m, p: spline_joint(c, m.detach(), p), "`.detach()`"),
+            "back": (lambda c, m, p: spline_joint(m, c, p), "on the way back"),
+            "added": (
+                lambda c, m, p: spline_joint(c, m, p, lambda d: d * (d + 1e-5).log()),
+                "something added before the logarithm",
+            ),
             "y first": (lambda c, m, p: spline_joint(c, m, p).flip(1), "mirrored along axis 1"),
         },
     ),

@@ -151,6 +151,40 @@ GRID = FunctionExercise(
             "not 2j.",
             _grid(lambda size, like: 2 * torch.arange(size).to(like) / size - 1),
         ),
+        Misconception(
+            "points counted in pixels",
+            "You multiply pixel indices by the matrix. Column j of w stands at (2j + 1) / w - 1.",
+            _grid(lambda size, like: torch.arange(size).to(like)),
+            also=(_grid(lambda size, like: torch.arange(size).to(like) + 0.5),),
+        ),
+        Misconception(
+            "points from 0 to 1",
+            "Your points run from 0 to 1. Here they run from -1 to 1: twice that, less 1.",
+            _grid(lambda size, like: (2 * torch.arange(size).to(like) + 1) / (2 * size)),
+        ),
+        Misconception(
+            "height and width exchanged",
+            "You make width rows and height columns. The result is (b, height, width, 2).",
+            lambda theta, height, width: _grid()(theta, width, height),
+        ),
+        Misconception(
+            "a shift before the matrix",
+            "You shift the points and then multiply: A(p + t). In (2) the shift is added last: "
+            "Ap + t.",
+            lambda theta, height, width: _grid()(
+                _joined(theta[:, :, :2], (theta[:, :, :2] @ theta[:, :, 2:])[:, :, 0]),
+                height,
+                width,
+            ),
+        ),
+        Misconception(
+            "a warp from the input to the output",
+            "You apply the inverse of the matrix. It takes target points to source points as it "
+            "is.",
+            lambda theta, height, width: _grid()(
+                torch.linalg.inv(_whole(theta))[:, :2], height, width
+            ),
+        ),
     ),
 )
 
@@ -231,6 +265,19 @@ COMPOSE = FunctionExercise(
             "The linear parts are right, and t₂ is carried over. Add the first transformer's own "
             "shift t₁.",
             lambda first, second: first[:, :, :2] @ second,
+        ),
+        Misconception(
+            "the second shift left out",
+            "The linear parts are right, and t₁ is there. The second shift is missing: add L₁t₂.",
+            lambda first, second: _joined(first[:, :, :2] @ second[:, :, :2], first[:, :, 2]),
+        ),
+        Misconception(
+            "a shift in the order of the layers",
+            "The linear parts are right, and the shift is that of the other order, L₂t₁ + t₂. "
+            "The second transformer's shift is made first: L₁t₂ + t₁.",
+            lambda first, second: _joined(
+                first[:, :, :2] @ second[:, :, :2], _compose(second, first)[:, :, 2]
+            ),
         ),
         Misconception(
             "a sum of the matrices",

@@ -1,7 +1,6 @@
 """Exercises and quiz of the chapter on spatial transformers.
 
-The exercises that ask for code are in ``grid.py`` and
-``read.py`` beside this file.
+The exercises that ask for code are in ``grid.py``, ``read.py`` and ``bend.py`` beside this file.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from attncourse.exercises.choice import Option
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.questions import Question, Quiz
+from attncourse.exercises.spatial.spatial_transformer.bend import SPLINE
 from attncourse.exercises.spatial.spatial_transformer.grid import CHAPTER, COMPOSE, GRID
-from attncourse.exercises.spatial.spatial_transformer.read import SAMPLE, SPLINE
+from attncourse.exercises.spatial.spatial_transformer.read import SAMPLE
 from attncourse.exercises.value import ValueExercise
 
 
@@ -35,19 +35,19 @@ SLOPES = ValueExercise(
     name="slopes_on_a_pixel",
     title="Predict, then measure: the slope on a pixel",
     level=2,
-    task="The image is (4n + m)² at row n and column m, and one reading is at x = 2, y = 1, on a "
-    "pixel. Give ∂V/∂x by the printed rule (6), and as `grid_sample` computes it.",
+    task="The image is (4n + m)² at row n and column m, and one reading is in column 2 and row 1, "
+    "on a pixel. Give its slope ∂y/∂pˣ by the printed rule (6), and as `grid_sample` computes it.",
     hints=(
         "Row 1 of the image is 16, 25, 36, 49. On row 1 no other row has a share, so this is a "
         "question about four numbers.",
-        "The printed rule: which of the pixels m = 1, 2, 3 have |m - x| < 1 at x = 2, and what is "
+        "The printed rule: which of the pixels m = 1, 2, 3 have |m - p| < 1 at p = 2, and what is "
         "the sign of each?",
         "`grid_sample` takes floor(2) = 2 as the left neighbour. Its right neighbour is pixel 3, "
         "although that one's share is zero.",
     ),
     explanation="The printed cases leave the pixel itself, 36. The floor gives the difference to "
-    "the right, 49 - 36 = 13. Both are one of many sub-gradients, or none: the slopes at the kink "
-    "are 11 and 13, and 36 is not between them.",
+    "the right, 49 - 36 = 13. The slopes on the two sides of the kink are 11 and 13: 13 is a "
+    "sub-gradient, and 36, which is not between them, is none.",
     truth=slopes,
     low=-100.0,
     high=100.0,
@@ -73,13 +73,28 @@ SLOPES = ValueExercise(
         ),
         Misconception(
             "a mean of both sides",
-            "That is a fine sub-gradient, but `grid_sample` looks to one side only.",
+            "12 is a sub-gradient too, but `grid_sample` looks to one side only.",
             (36.0, 12.0),
         ),
         Misconception(
             "a slope of zero at the kink",
-            "No share is stationary there: the right pixel's share grows from 0 as x grows.",
+            "No share is stationary there: the right pixel's share grows from 0 as the place "
+            "moves right.",
             (36.0, 0.0),
+        ),
+        Misconception(
+            "both neighbours in the printed rule",
+            "You count the neighbour m = 3, or m = 1, in the printed rule. Both are at distance 1, "
+            "which falls into the case 0; the pixel itself is left.",
+            (60.0, 13.0),
+            also=((24.0, 13.0), (11.0, 13.0), (85.0, 13.0)),
+        ),
+        Misconception(
+            "a slope in half widths",
+            "That is the slope in the place from -1 to 1, where four pixels are two units. "
+            "Asked is the slope in pixels.",
+            (36.0, 26.0),
+            also=((72.0, 26.0),),
         ),
         Misconception(
             "an exchange of the two",
@@ -121,14 +136,15 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Every reading lies outside the image. What does the localisation network learn from "
-            "this example?",
+            "Every reading lies a pixel or more outside the image. What does the localisation "
+            "network learn from this example?",
             (
                 Option("To come back: the loss is large there.",
                        "The loss may be large, but it does not change with a small move of the "
                        "grid."),
                 Option("To come back slowly: the slope is small.",
-                       "It is not small but exactly zero: no reading has a pixel near."),
+                       "It is exactly zero: no reading has a pixel near. Less than half a pixel "
+                       "from the edge it would not be."),
                 Option("Nothing: all slopes of the readings are zero.",
                        "Zeros all around have no slope. Only other examples can bring the grid "
                        "back.", right=True),
@@ -141,10 +157,10 @@ QUIZ = Quiz(
                 Option("So that it gets no gradient in the first step.",
                        "It does get one: the gradient of a weight is its input times the slope of "
                        "θ."),
-                Option("So that training starts from the network without a transformer, with "
-                       "all readings inside the image.",
-                       "The classifier sees the whole image at first, and every reading has a "
-                       "slope.", right=True),
+                Option("So that training starts from the whole image, unmoved, with all readings "
+                       "inside it.",
+                       "The classifier sees the whole image at first. No grid starts outside, "
+                       "where slopes are zero.", right=True),
                 Option("Because a random start cannot learn.",
                        "Four of five recorded runs learned with one from N(0, 1); the fifth stayed "
                        "at chance."),
