@@ -1,11 +1,18 @@
 """What the chapter says of its controls: their sizes, and what the recorded runs settle."""
 
+import math
+
 import pytest
 import torch
 
 from attncourse.experiments import published
 from attncourse.experiments.spatial.spatial_transformer import CLUTTER, WARPED_DIGITS
-from attncourse.experiments.spatial.spatial_transformer.nets import FlatLocalisation
+from attncourse.experiments.spatial.spatial_transformer.nets import (
+    FlatLocalisation,
+    ScaleAndShift,
+    max_cnn,
+    wide_max_cnn,
+)
 
 CHAPTER = "spatial/spatial_transformer"
 
@@ -60,7 +67,52 @@ def test_the_recorded_runs_of_any_pose_say_what_the_chapter_says():
         assert maximum[name].gain.high < 0
     moments = recorded.compare("warped_digits", "STN")
     assert moments["flattened localisation"].gain.verdict == "no clear effect"
+    assert moments["scale and shift"].gain.verdict == "clearly small"
     assert maximum["random start"].summary.learned == 4
+
+
+def test_a_maximum_that_sees_whole_digits_is_behind_the_transformer_as_well():
+    recorded = published(CHAPTER)
+    wide = recorded.compare("warped_digits", "CNN, global max, 5x5", ["STN"])["STN"].gain
+    assert wide.verdict == "clear"
+    assert wide.low > 0
+
+
+def test_kernels_of_five_see_a_whole_digit():
+    """How many columns of the image one cell of the last map depends on."""
+    for build, reach in ((lambda: max_cnn(56, 55), 18), (wide_max_cnn, 32)):
+        convolutions = build()[:7].double()
+        x = torch.ones(1, 1, 64, 64, dtype=torch.float64, requires_grad=True)
+        with torch.no_grad():
+            for layer in convolutions:
+                if hasattr(layer, "weight"):
+                    layer.weight.abs_()
+        convolutions = torch.nn.Sequential(
+            *(
+                torch.nn.AvgPool2d(2)
+                if hasattr(m, "kernel_size") and not hasattr(m, "weight")
+                else m
+                for m in convolutions
+            )
+        )
+        (slope,) = torch.autograd.grad(convolutions(x)[0, :, 8, 8].sum(), x)
+        assert int((slope[0, 0].sum(dim=0) != 0).sum()) == reach
+
+
+def test_the_warp_that_cannot_turn_scales_and_shifts():
+    matrix = ScaleAndShift().matrix(torch.tensor([[0.5, 0.2, -0.3]], dtype=torch.float64))[0]
+    scale = math.exp(0.5)
+    wanted = torch.tensor([[scale, 0, 0.2], [0, scale, -0.3]], dtype=torch.float64)
+    torch.testing.assert_close(matrix, wanted)
+    assert ScaleAndShift().size == 3
+
+
+def test_moments_leave_the_angle_alone_before_six_numbers_and_before_one():
+    recorded = published(CHAPTER)
+    for name in ("localisation by moments", "moments, angle only"):
+        slopes = recorded.values("angle_alone", name).values()
+        assert len(slopes) == 5
+        assert max(map(abs, slopes)) < 0.01
 
 
 def test_the_recorded_runs_of_turned_digits_say_what_the_chapter_says():

@@ -172,8 +172,8 @@ QUIZ = Quiz(
             "Against which network should a spatial transformer on shifted digits be measured?",
             (
                 Option("A CNN that flattens its last map, with as many parameters.",
-                       "It must learn each digit at each place anew, which makes any gain look "
-                       "large."),
+                       "Its linear layer has other weights for every place, and of our networks it "
+                       "reads digits of any pose worst: any gain over it looks large."),
                 Option("The same network with its warp held at the identity.",
                        "A useful ablation, but a weak reader of shifted digits: it shows that the "
                        "warp matters, not that a warp is the best way."),
