@@ -74,6 +74,20 @@ def both_biases(self, channels, gate_bias):
     self.h.bias.data.fill_(gate_bias)
 
 
+def bias_of_h(self, channels, gate_bias):
+    Highway.__init__(self, channels, 0.0)
+    self.h.bias.data.fill_(gate_bias)
+
+
+def turned(self, channels, gate_bias):
+    Highway.__init__(self, channels, -gate_bias)
+
+
+def weights_too(self, channels, gate_bias):
+    Highway.__init__(self, channels, gate_bias)
+    self.t.weight.data.fill_(gate_bias)
+
+
 def frozen(self, channels, gate_bias):
     Highway.__init__(self, channels, gate_bias)
     self.t.bias.requires_grad_(False)
@@ -94,6 +108,19 @@ TRIED = {
             "first": (lambda z, s, k: stable(z[:1], s, k).expand(len(z), -1, -1), "first item"),
             "branches backwards": (lambda *a: stable(*a).flip(1), "mirrored along axis 1"),
             "times k": (lambda z, s, k: k * stable(z, s, k), "this factor is `k`"),
+            "scores over their sum": (
+                lambda z, s, k: (t := (z @ s.T).view(len(z), k, -1)) / t.sum(1, keepdim=True),
+                "scores without their exponential",
+            ),
+            "what a ReLU leaves": (
+                lambda z, s, k: F.normalize(F.linear(z, s).view(len(z), k, -1).relu(), 1, 1, 1e-6),
+                "scores without their exponential",
+            ),
+            "one-hot": (
+                lambda z, s, k: F.one_hot(by_image(z, s, k).argmax(1), k).movedim(2, 1).to(z),
+                "a hard choice",
+            ),
+            "twice": (lambda *a: stable(*a).softmax(dim=1), "take the softmax twice"),
         },
     ),
     "highway": Tried(
@@ -113,6 +140,19 @@ TRIED = {
             "bias to both": (highway(__init__=both_biases), "the gate's bias given to H as well"),
             "negative": (highway(lambda m, x: -Highway.forward(m, x)), "exactly the negative"),
             "twice": (highway(lambda m, x: 2 * Highway.forward(m, x)), "2 times the expected"),
+            "bias to H": (highway(__init__=bias_of_h), "given to H in its place"),
+            "minus the bias": (highway(__init__=turned), "its sign turned"),
+            "weights too": (highway(__init__=weights_too), "weights filled with the gate bias"),
+            "x rectified": (
+                highway(lambda m, x: mixed(m, x, carried=F.relu)), "a ReLU that reaches x"
+            ),
+            "sigmoid twice": (
+                highway(lambda m, x: mixed(m, x, t=torch.sigmoid)), "another gate than a sigmoid"
+            ),
+            "GELU": (
+                highway(lambda m, x: torch.lerp(x, F.gelu(m.h(x)), m.t(x).sigmoid())),
+                "another non-linearity of H",
+            ),
             "dropout": (highway(lambda m, x: F.dropout(Highway.forward(m, x), 0.5)), "Two calls"),
         },
     ),
@@ -122,6 +162,11 @@ TRIED = {
             "sign": (4.26, "4.26 is too large."),
             "positive": ("20.5", "20.5 cannot be meant"),
             "rounded": (-4.3, "-4.3 is rounded too far"),
+            "rounded wrongly": (-4.28, "-4.28 is close, and too small by less than 1 %."),
+            "49 layers": (-4.2513, "too large by less than 1 %"),
+            "a hundredth": (0.01, "the transformed share in place of the bias"),
+            "ln 0.01": (-4.6052, "the logarithm of a share"),
+            "-ln 50": (-3.912, "the logarithm of a share"),
         },
     ),
     "score_gradient": Tried(
@@ -132,6 +177,12 @@ TRIED = {
                 lambda a, u, g: gradient_merits(a, u, g) / u.shape[-1] / u.shape[-2],
                 "a mean over the positions",
             ),
+            "mean over channels": (
+                lambda a, u, g: a * ((m := torch.einsum("bchw,bkchw->bkc", g, u))
+                                     - (a * m).sum(2, keepdim=True)),
+                "a mixture over all channels",
+            ),
+            "a squared": (lambda a, *b: a * gradient_merits(a, *b), "a factor a too many"),
             "first channel only": (
                 lambda a, u, g: gradient_merits(a[:, :, :1], u[:, :, :1], g[:, :1]),
                 "shape is not the expected one",
@@ -144,6 +195,8 @@ TRIED = {
             "one more": (1021121, "1021121 is close, and too large by less than 0.1 %."),
             "rounded": (1.02e6, "1020000 is rounded too far"),
             "words": ("a million", "cannot be read"),
+            "bias in W and A": (1036832, "biases in the score matrices"),
+            "without W": (681152, "W, and an A_m for each of the two branches"),
         },
     ),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from attncourse.branch.selective_kernel import mix, select
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
-from attncourse.exercises.shelf import no_softmax, softmax_backward, wrong_axes
+from attncourse.exercises.shelf import no_softmax, scaled_anyway, softmax_backward, wrong_axes
 
 CHAPTER = "branch/selective_kernel"
 Draw = Callable[[torch.Generator], dict[str, Any]]
@@ -39,6 +39,20 @@ def _selected(weigh: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
 
 def _split(logits: Tensor, k: int) -> Tensor:
     return logits.unflatten(1, (k, -1))
+
+
+def _scaled(factor: Callable[[int], float]) -> Callable[..., Tensor]:
+    return lambda z, scores, k: _split(factor(z.shape[1]) * (z @ scores.T), k).softmax(dim=1)
+
+
+def _over_their_sum(weights: Tensor) -> Tensor:
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _over_what_is_left(scores: Tensor) -> Tensor:
+    """What a ReLU leaves, over its sum, where a sum of zero is caught."""
+    left = scores.relu()
+    return left / left.sum(dim=1, keepdim=True).clamp(min=1e-6)
 
 
 SELECT = FunctionExercise(
@@ -90,6 +104,43 @@ SELECT = FunctionExercise(
             {2: "the channels", 0: "the batch"},
         ),
         *no_softmax(lambda weigh: _selected(lambda t, k: weigh(_split(t, k))), 1),
+        Misconception(
+            "sigmoids divided by their sum",
+            "Such shares add up to 1, but they are no softmax: take the exponential of each score "
+            "in place of its sigmoid.",
+            _selected(lambda t, k: _over_their_sum(_split(t, k).sigmoid())),
+        ),
+        Misconception(
+            "scores without their exponential",
+            "You divide the scores, or what a ReLU leaves of them, by their sum. Take the "
+            "exponential of each score first.",
+            _selected(lambda t, k: _over_their_sum(_split(t, k).relu())),
+            also=(
+                _selected(lambda t, k: _over_their_sum(_split(t, k))),
+                _selected(lambda t, k: _over_what_is_left(_split(t, k))),
+            ),
+        ),
+        Misconception(
+            "a softmax of weights",
+            "You take the softmax twice. The second one moves all weights towards 1/k.",
+            _selected(lambda t, k: _split(t, k).softmax(dim=1).softmax(dim=1)),
+        ),
+        Misconception(
+            "a softmax of the negative scores",
+            "The branch with the largest score gets the largest weight. The sign is turned.",
+            _selected(lambda t, k: _split(-t, k).softmax(dim=1)),
+        ),
+        Misconception(
+            "a hard choice",
+            "All the weight goes to the branch with the largest score. A softmax shares it out, "
+            "and lets a gradient through.",
+            _selected(
+                lambda t, k: torch.zeros_like(_split(t, k)).scatter(
+                    1, _split(t, k).argmax(dim=1, keepdim=True), 1.0
+                )
+            ),
+        ),
+        scaled_anyway(_scaled, "The scores of (7) are divided by nothing."),
         Misconception(
             "scores read channel by channel",
             "The rows of `scores` come branch by branch: all channels of A₁, then all of A₂. "
@@ -173,6 +224,36 @@ SCORE_GRADIENT = FunctionExercise(
             "a mixture over all channels",
             "The mean merit is taken within one channel, because the softmax is.",
             _backward(lambda a, m: a * (m - (a * m).sum(dim=(1, 2), keepdim=True))),
+            also=(_backward(lambda a, m: a * (m - (a * m).sum(dim=2, keepdim=True))),),
+        ),
+        Misconception(
+            "a sum of the merits in place of their mean",
+            "Each merit enters the mean with the weight a of its branch.",
+            _backward(lambda a, m: a * (m - m.sum(dim=1, keepdim=True))),
+        ),
+        Misconception(
+            "a mean that is not multiplied by a",
+            "The factor a stands before the whole bracket: a(merit - mean merit).",
+            _backward(lambda a, m: a * m - (a * m).sum(dim=1, keepdim=True)),
+        ),
+        Misconception(
+            "a factor a too many",
+            "The factor a stands once before the bracket and once in the mean. The merit holds the "
+            "branch itself, not the branch multiplied by its weight.",
+            _backward(lambda a, m: a * (a * m - (a * a * m).sum(dim=1, keepdim=True))),
+            also=(
+                _backward(lambda a, m: a * (a * m - (a * m).sum(dim=1, keepdim=True))),
+                _backward(lambda a, m: a * a * (m - (a * m).sum(dim=1, keepdim=True))),
+            ),
+        ),
+        Misconception(
+            "sums that are multiplied",
+            "The merit is a sum of products over the positions. You sum both over the positions "
+            "first, and multiply afterwards.",
+            _backward(
+                lambda a, m: a * (m - (a * m).sum(dim=1, keepdim=True)),
+                lambda u, g: g.sum(dim=(2, 3))[:, None] * u.sum(dim=(3, 4)),
+            ),
         ),
         Misconception(
             "a mean over the positions",

@@ -4,64 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from attncourse.exercises.branch.selective_kernel.gates import (
+    GateOfH,
+    LearnedCarry,
+    NumberGate,
+    OneGate,
+    WithoutBias,
+    layer,
+)
 from attncourse.exercises.demands import Agreement
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.module import ModuleExercise, Requirement, Workbench
 
 _CHANNELS = 5
 _SMALL = 1e-4
-
-
-def _layer(
-    forward: Callable[[Tensor, Tensor, Tensor], Tensor],
-    bias: float | None = None,
-    both: bool = False,
-) -> type[nn.Module]:
-    """A class with two linear layers; ``forward`` gets x, W_H x + b_H and W_T x + b_T."""
-
-    class Layer(nn.Module):
-        def __init__(self, channels: int, gate_bias: float) -> None:
-            super().__init__()
-            self.transform = nn.Linear(channels, channels)
-            self.gate = nn.Linear(channels, channels)
-            nn.init.constant_(self.gate.bias, gate_bias if bias is None else bias)
-            if both:
-                nn.init.constant_(self.transform.bias, gate_bias)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return forward(x, self.transform(x), self.gate(x))
-
-    return Layer
-
-
-class _LearnedCarry(nn.Module):
-    """A third linear layer in the place of the carried x (known error C26)."""
-
-    def __init__(self, channels: int, gate_bias: float) -> None:
-        super().__init__()
-        self.transform, self.gate, self.carried = (nn.Linear(channels, channels) for _ in range(3))
-        nn.init.constant_(self.gate.bias, gate_bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        t = torch.sigmoid(self.gate(x))
-        return t * F.relu(self.transform(x)) + (1 - t) * self.carried(x)
-
-
-class _NumberGate(nn.Module):
-    """One learned number a unit in the place of the gate's layer."""
-
-    def __init__(self, channels: int, gate_bias: float) -> None:
-        super().__init__()
-        self.transform = nn.Linear(channels, channels)
-        self.logits = nn.Parameter(torch.full((channels,), gate_bias))
-
-    def forward(self, x: Tensor) -> Tensor:
-        t = torch.sigmoid(self.logits)
-        return t * F.relu(self.transform(x)) + (1 - t) * x
+_START = -7.25  # a gate bias that no initialisation draws
 
 
 def _count(bench: Workbench) -> int:
@@ -84,11 +44,25 @@ def _shut(bench: Workbench) -> str | None:
     return f"an output that is off by {gap:.3g}" if gap > _SMALL else None
 
 
-def _filled(bench: Workbench) -> str | None:
-    """Only the gate's biases start at the gate bias."""
-    module = bench.build(channels=_CHANNELS, gate_bias=-7.25)
-    count = sum(int((parameter == -7.25).sum()) for parameter in module.parameters())
-    return f"{count} numbers that start at the gate bias" if count > _CHANNELS else None
+def _starts(*names: str, at: float = _START) -> Callable[[Workbench], str | None]:
+    """Whether exactly these of W_H, b_H, W_T and b_T start at ``at`` when the gate bias is -7.25.
+
+    The weights were carried over before, so the module has these four, in this order.
+    """
+
+    def violation(bench: Workbench) -> str | None:
+        module = bench.build(channels=_CHANNELS, gate_bias=_START)
+        parameters = zip(("W_H", "b_H", "W_T", "b_T"), module.parameters(), strict=True)
+        found = tuple(name for name, parameter in parameters if bool((parameter == at).all()))
+        return f"{' and '.join(found)} start at {at:g}" if found == names else None
+
+    return violation
+
+
+def _weights_filled(bench: Workbench) -> str | None:
+    module = bench.build(channels=_CHANNELS, gate_bias=_START)
+    count = sum(int((p == _START).sum()) for p in module.parameters() if p.ndim > 1)
+    return f"{count} weights that start at the gate bias" if count else None
 
 
 def _highway(x: Tensor, h: Tensor, t: Tensor) -> Tensor:
@@ -112,8 +86,8 @@ HIGHWAY = ModuleExercise(
         "(1 - t) * x`.",
     ),
     explanation="With a very negative bias the layer is the identity at the start, at any depth.",
-    reference=_layer(lambda x, h, t: t.sigmoid() * h.relu() + (1 - t.sigmoid()) * x),
-    alternatives=(_layer(_highway),),
+    reference=layer(lambda x, h, t: t.sigmoid() * h.relu() + (1 - t.sigmoid()) * x),
+    alternatives=(layer(_highway),),
     demands=(
         Requirement(
             f"two linear layers with biases, {_PAIR} learned numbers for {_CHANNELS} channels",
@@ -122,7 +96,7 @@ HIGHWAY = ModuleExercise(
                 "a learned layer on the way around",
                 "What is carried is x itself. With a layer there, no bias of the gate makes the "
                 "block an identity. The same slip circulates in public code.",
-                _LearnedCarry,
+                LearnedCarry,
             ),
         ),
         Requirement(
@@ -131,50 +105,143 @@ HIGHWAY = ModuleExercise(
             Misconception(
                 "a gate that does not look",
                 "One learned number a unit is the same gate for every input. T is a function of x.",
-                _NumberGate,
+                NumberGate,
+            ),
+        ),
+        Requirement(
+            "one share for each unit",
+            _counted((_CHANNELS + 1) ** 2),
+            Misconception(
+                "one share for all units",
+                "T has as many entries as x: its layer goes from `channels` to `channels`.",
+                OneGate,
+            ),
+        ),
+        Requirement(
+            "both layers have a bias",
+            _counted(2 * _CHANNELS**2, 2 * _CHANNELS**2 + _CHANNELS),
+            Misconception(
+                "a layer without its bias",
+                "Both layers of (2) have a learned bias, b_H and b_T.",
+                WithoutBias,
             ),
         ),
         Agreement(
-            reference=_layer(_highway),
+            reference=layer(_highway),
             arguments={"channels": _CHANNELS, "gate_bias": -0.5},
             shapes={"x": (6, _CHANNELS)},
             misconceptions=(
                 Misconception(
                     "the two shares changed places",
                     "T is the share of the transformed branch, 1 - T that of x.",
-                    _layer(lambda x, h, t: _highway(x, h, -t)),
+                    layer(lambda x, h, t: _highway(x, h, -t)),
                 ),
                 Misconception(
                     "x carried whole",
                     "You add T ⊙ H to x. The shares add up to 1, so x is multiplied by 1 - T.",
-                    _layer(lambda x, h, t: x + t.sigmoid() * h.relu()),
+                    layer(lambda x, h, t: x + t.sigmoid() * h.relu()),
                 ),
                 Misconception(
                     "a missing ReLU",
                     "H is the transformed branch after its non-linearity.",
-                    _layer(lambda x, h, t: x + t.sigmoid() * (h - x)),
+                    layer(lambda x, h, t: x + t.sigmoid() * (h - x)),
                 ),
                 Misconception(
                     "a gate without its sigmoid",
                     "T must lie between 0 and 1 to be a share.",
-                    _layer(lambda x, h, t: x + t * (h.relu() - x)),
+                    layer(lambda x, h, t: x + t * (h.relu() - x)),
                 ),
                 Misconception(
                     "nothing carried",
                     "This is T ⊙ H alone. The other share, 1 - T, goes to x.",
-                    _layer(lambda x, h, t: t.sigmoid() * h.relu()),
+                    layer(lambda x, h, t: t.sigmoid() * h.relu()),
                 ),
                 Misconception(
-                    "a ReLU on the whole sum",
-                    "The ReLU belongs to H. Around the sum, it also cuts what is carried.",
-                    _layer(lambda x, h, t: _highway(x, h, t).relu()),
+                    "a ReLU that reaches x",
+                    "The ReLU belongs to H alone. What is carried stays as it is, below zero too.",
+                    layer(lambda x, h, t: _highway(x, h, t).relu()),
+                    also=(layer(lambda x, h, t: _highway(x.relu(), h, t)),),
+                ),
+                Misconception(
+                    "another non-linearity of H",
+                    "δ is the ReLU in this course.",
+                    layer(lambda x, h, t: x + t.sigmoid() * (h.tanh() - x)),
+                    also=(
+                        layer(lambda x, h, t: x + t.sigmoid() * (F.gelu(h) - x)),
+                        layer(lambda x, h, t: x + t.sigmoid() * (h.sigmoid() - x)),
+                    ),
+                ),
+                Misconception(
+                    "another gate than a sigmoid",
+                    "T is the sigmoid of W_T x + b_T, taken once, for every unit by itself.",
+                    layer(lambda x, h, t: x + t.softmax(-1) * (h.relu() - x)),
+                    also=(
+                        layer(lambda x, h, t: x + t.relu() * (h.relu() - x)),
+                        layer(lambda x, h, t: x + t.sigmoid().sigmoid() * (h.relu() - x)),
+                        layer(lambda x, h, t: x + F.hardsigmoid(t) * (h.relu() - x)),
+                    ),
+                ),
+                Misconception(
+                    "a residual layer",
+                    "You add H to x whole. (1) gives H the share T and x the share 1 - T.",
+                    layer(lambda x, h, t: x + h.relu()),
+                ),
+                Misconception(
+                    "a gate that looks at H",
+                    "T is made from x, as H is, and not from H.",
+                    GateOfH,
+                ),
+                Misconception(
+                    "the shares without the branches",
+                    "This is T alone. The layer returns what T mixes, y in (1).",
+                    layer(lambda x, h, t: t.sigmoid()),
                 ),
                 Misconception(
                     "H and T made in the other order",
                     "The layer that was made first feeds the sigmoid. Make the layer of H first, "
                     "so that the check can hand both their weights.",
-                    _layer(lambda x, h, t: x + h.sigmoid() * (t.relu() - x)),
+                    layer(lambda x, h, t: x + h.sigmoid() * (t.relu() - x)),
                 ),
+            ),
+        ),
+        Requirement(
+            "weights that are left alone",
+            _weights_filled,
+            Misconception(
+                "weights filled with the gate bias",
+                "`gate_bias` is where the bias starts. Leave the weights as the library makes "
+                "them.",
+                layer(_highway, filled=("gate.weight",)),
+            ),
+        ),
+        Requirement(
+            "a bias of the gate that starts at the gate bias, and not at minus the gate bias",
+            _starts("b_T", at=-_START),
+            Misconception(
+                "a gate bias with its sign turned",
+                "b_T starts at `gate_bias` as it is given, which is negative for a layer that "
+                "carries at the start.",
+                layer(_highway, sign=-1.0),
+            ),
+        ),
+        Requirement(
+            "b_T alone starts at the gate bias",
+            _starts("b_H"),
+            Misconception(
+                "the gate's bias given to H in its place",
+                "`gate_bias` says where b_T starts. Here b_H starts there, and b_T where the "
+                "library leaves it.",
+                layer(_highway, bias=0.0, filled=("transform.bias",)),
+            ),
+        ),
+        Requirement(
+            "b_T alone starts at the gate bias, and b_H does not",
+            _starts("b_H", "b_T"),
+            Misconception(
+                "the gate's bias given to H as well",
+                "`gate_bias` says where the gate starts. With it H would start far below zero too, "
+                "and its ReLU would pass nothing. Leave H's own bias as the library makes it.",
+                layer(_highway, filled=("transform.bias",)),
             ),
         ),
         Requirement(
@@ -182,19 +249,9 @@ HIGHWAY = ModuleExercise(
             _shut,
             Misconception(
                 "a gate bias that is not set",
-                "With the library's default the gate starts near one half. Fill the gate's bias "
-                "with `gate_bias`.",
-                _layer(_highway, bias=0.0),
-            ),
-        ),
-        Requirement(
-            f"a bias of H that is left alone: {_CHANNELS} numbers start at the gate bias",
-            _filled,
-            Misconception(
-                "the gate's bias given to H as well",
-                "`gate_bias` says where the gate starts. With it H would start far below zero too, "
-                "and its ReLU would pass nothing. Leave H's own bias as the library makes it.",
-                _layer(_highway, both=True),
+                "At `gate_bias=-30` the layer has to return x, and yours does not. Fill the gate's "
+                "bias with `gate_bias`.",
+                layer(_highway, bias=0.0),
             ),
         ),
     ),

@@ -31,8 +31,8 @@ GATE_BIAS = ValueExercise(
     name="gate_bias",
     title="How negative is negative enough?",
     level=2,
-    task=f"Give the gate bias at which a constant gate lets one half of a gradient through the "
-    f"carries of {_LAYERS} layers.",
+    task=f"Give the gate bias, to two decimals, at which a constant gate lets one half of a "
+    f"gradient through the carries of {_LAYERS} layers.",
     hints=(
         "Each layer carries the share 1 - σ(b). What is left after 50 of them?",
         "(1 - σ(b))⁵⁰ = 1/2, so one layer carries q = 2^(-1/50), which is close to 1.",
@@ -43,7 +43,7 @@ GATE_BIAS = ValueExercise(
     low=-20.0,
     high=20.0,
     unit="a bias",
-    tolerance=Tolerance(relative=0.0, absolute=0.01),
+    tolerance=Tolerance(relative=0.0, absolute=0.005),
     misconceptions=(
         Misconception(
             "the share that is transformed, taken for the one that is carried",
@@ -69,6 +69,24 @@ GATE_BIAS = ValueExercise(
             "the carried share in place of the bias",
             "This is q = 2^(-1/50), the share that one layer carries. Which b gives it?",
             2 ** (-1 / _LAYERS),
+        ),
+        Misconception(
+            "the transformed share in place of the bias",
+            "This is 1 - q, the share that one layer transforms, or close to it. Which b gives it?",
+            1 - 2 ** (-1 / _LAYERS),
+            also=(0.5 / _LAYERS, 1 / _LAYERS),
+        ),
+        Misconception(
+            "the logarithm of a share",
+            "σ(b) = 1 - q has the solution b = ln((1 - q) / q). You leave out the q below, or take "
+            "the logarithm of another share.",
+            math.log(1 - 2 ** (-1 / _LAYERS)),
+            also=(math.log(0.5 / _LAYERS), -math.log(_LAYERS)),
+        ),
+        Misconception(
+            "half of the layers",
+            "The product runs over all 50 layers, and half of the gradient is left at its end.",
+            _logit(1 - 2 ** (-2 / _LAYERS)),
         ),
     ),
 )
@@ -116,8 +134,9 @@ SELECTION_COUNT = ValueExercise(
             float(sum(n * (3 * c + 2) * (c // 16) for c, n in _STAGES)),
         ),
         Misconception(
-            "one score matrix",
-            "Each of the two branches has its own A_m.",
+            "two matrices in place of three",
+            "A selection holds three matrices of C d numbers: W, and an A_m for each of the two "
+            "branches.",
             float(_total() - sum(n * c * hidden_width(c) for c, n in _STAGES)),
         ),
         Misconception(
@@ -125,6 +144,32 @@ SELECTION_COUNT = ValueExercise(
             "Outputs are 256 to 2048 wide. The selection stands between the two 1x1 convolutions, "
             "where the width is half of that.",
             float(sum(n * _selection(2 * c) for c, n in _STAGES)),
+        ),
+        Misconception(
+            "a hidden width of 32 everywhere",
+            "32 is the least value of d. In the last stage C/16 is 64.",
+            float(sum(n * (3 * c + 2) * 32 for c, n in _STAGES)),
+        ),
+        Misconception(
+            "biases in the score matrices",
+            "A₁ and A₂ are matrices without biases, as (7) has them.",
+            float(_total() + sum(n * 2 * c for c, n in _STAGES)),
+            also=(float(_total() + sum(n * (2 * c + hidden_width(c)) for c, n in _STAGES)),),
+        ),
+        Misconception(
+            "a bias beside the normalisation's shift",
+            "W has no bias: the normalisation brings the shift.",
+            float(_total() + sum(n * hidden_width(c) for c, n in _STAGES)),
+        ),
+        Misconception(
+            "one number for each hidden unit in the normalisation",
+            "A normalisation learns two numbers for each unit, a scale and a shift.",
+            float(_total() - sum(n * hidden_width(c) for c, n in _STAGES)),
+        ),
+        Misconception(
+            "running averages that are counted",
+            "The running mean and variance of a normalisation are kept, and not learned.",
+            float(_total() + sum(n * 2 * hidden_width(c) for c, n in _STAGES)),
         ),
         Misconception(
             "one block a stage",
