@@ -147,8 +147,13 @@ class ObjectScale:
         room = (self.canvas - sides + 1).float()
         corners = (torch.rand(2, size, generator=generator) * room).long()
         noise = self.noise * torch.randn(size, 1, *[self.canvas] * 2, generator=generator)
-        x = self.paint(images[chosen], sides, corners) + noise
+        x = self._contrast(sides, generator) * self.paint(images[chosen], sides, corners) + noise
         return x, labels[chosen], sides, chosen
+
+    def _contrast(self, sides: Tensor, generator: torch.Generator) -> Tensor:
+        """A factor (b, 1, 1, 1) on each digit's pixels, one number a side."""
+        del generator
+        return torch.ones(len(sides), 1, 1, 1)
 
     def paint(self, images: Tensor, sides: Tensor, corners: Tensor) -> Tensor:
         """Each image (b, 1, 8, 8) enlarged to its own side, on a canvas of zeros.
@@ -170,3 +175,24 @@ class ObjectScale:
         source = ((inside + 0.5) * _SOURCE / sides[:, None] - 0.5).clamp(0, _SOURCE - 1)
         tents = (1 - (source[..., None] - torch.arange(_SOURCE)).abs()).clamp(min=0)
         return tents * ((inside >= 0) & (inside < sides[:, None]))[..., None]
+
+
+@drawn_on_the_processor
+@dataclass(frozen=True)
+class FreeInk(ObjectScale):
+    """Digits of random size whose ink, the sum over all pixels, says nothing of the size.
+
+    A digit has the ink that it would have at a second side, which is drawn by itself: a large one
+    may be faint, a small one bright.
+
+    Examples:
+        >>> x, y = FreeInk().train_batch(seed=0, step=0, size=16)
+        >>> x.shape
+        torch.Size([16, 1, 24, 24])
+    """
+
+    def _contrast(self, sides: Tensor, generator: torch.Generator) -> Tensor:
+        """(other side / side) squared: ink grows with the area."""
+        ratio = self.largest / self.smallest
+        others = self.smallest * ratio ** torch.rand(len(sides), generator=generator)
+        return (others / sides).square()[:, None, None, None]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from attncourse.tasks import Task, digits
-from attncourse.tasks.object_scale import ObjectScale
+from attncourse.tasks.object_scale import FreeInk, ObjectScale
 
 QUIET = ObjectScale(noise=0.0)
 
@@ -107,3 +107,19 @@ def test_sizes_that_do_not_fit_are_refused():
     for wrong in ((7, 20, 24), (12, 10, 24), (8, 25, 24)):
         with pytest.raises(ValueError, match="choose 8 <= smallest <= largest <= canvas"):
             ObjectScale(*wrong)
+
+
+def test_free_ink_says_nothing_of_the_size():
+    """Without noise the ink of an image is the sum of its pixels."""
+    usual, free = (task(noise=0.0, test_size=4_000).test_cases() for task in (ObjectScale, FreeInk))
+    assert torch.equal(usual[1], free[1])
+    assert torch.equal(usual[2], free[2])
+    ink = [x.sum(dim=(1, 2, 3)) for x, _, _ in (usual, free)]
+    together = [float(torch.corrcoef(torch.stack([i, usual[2].float()]))[0, 1]) for i in ink]
+    assert together[0] > 0.9
+    assert abs(together[1]) < 0.05
+    times = ink[1] / ink[0] * (usual[2] / 8) ** 2  # ink of a digit over its ink at 8 pixels
+    assert 0.99 < times.min() < 1.1
+    assert 5.7 < times.max() < 6.35
+    assert isinstance(FreeInk(), Task)
+    assert torch.equal(*[FreeInk().train_batch(1, 2, 8)[0] for _ in range(2)])

@@ -3,7 +3,10 @@
 from attncourse.experiments.branch.selective_kernel.experiment import (
     ATTENTION_RISE,
     DEPTH,
+    DEPTH_LONGER,
     EXPERIMENTS,
+    INK_APART,
+    REACH,
     SCALE,
     WHAT_MOVES,
 )
@@ -11,7 +14,10 @@ from attncourse.experiments.branch.selective_kernel.experiment import (
 __all__ = [
     "ATTENTION_RISE",
     "DEPTH",
+    "DEPTH_LONGER",
     "EXPERIMENTS",
+    "INK_APART",
+    "REACH",
     "SCALE",
     "WHAT_MOVES",
 ]

@@ -2,12 +2,15 @@
 
 ``scale`` asks whether a choice between two kernels helps to read digits of any size,
 ``attention_rise`` whether the choice then moves with the size, ``what_moves`` whether it moves as
-far where the size stays.  ``depth`` trains fifty layers with and without a way around them.
+far where the size stays, ``ink_apart`` whether it follows the size once ink says nothing of it in
+training.  ``reach`` asks what two kernels do that are only added.  ``depth`` trains fifty layers
+with and without a way around them, ``depth_longer`` with five times the steps.
 In all of them the controls matter more than the plain network.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from attncourse.experiments.base import Experiment, Variant
@@ -28,7 +31,7 @@ from attncourse.experiments.branch.selective_kernel.probes import (
 )
 from attncourse.experiments.scores import Score
 from attncourse.tasks import digits_task
-from attncourse.tasks.object_scale import ObjectScale
+from attncourse.tasks.object_scale import FreeInk, ObjectScale
 from attncourse.training import Budget
 
 _DEPTH_BUDGET = Budget(steps=300, batch_size=64, learning_rate=2e-3)
@@ -36,6 +39,15 @@ _SCALE_BUDGET = Budget(steps=300, batch_size=48, learning_rate=1e-2)
 _SCALE_DATA = "scikit-learn digits, enlarged to 8 to 20 pixels on a canvas of 24"
 
 _PLAIN = Variant("plain", "plain", lambda: DeepNet(PlainLayer), "no way around the layers")
+_HALF_SHUT = tuple(
+    Variant(
+        f"highway, bias {bias}",
+        "ablation",
+        partial(highway, float(bias)),
+        "a gate that starts between half open and nearly shut",
+    )
+    for bias in (-2, -3)
+)
 _CONSTANT = Variant(
     "constant gate",
     "ablation",
@@ -57,6 +69,7 @@ DEPTH = Experiment(
             partial(highway, 0.0),
             "a gate that starts half open, as circulating code has it",
         ),
+        *_HALF_SHUT,
         _CONSTANT,
         _HIGHWAY,
         Variant(
@@ -68,6 +81,17 @@ DEPTH = Experiment(
     ),
     quick=_DEPTH_BUDGET,
     full=_DEPTH_BUDGET,
+    data=_DIGITS,
+    matters=0.01,
+)
+
+DEPTH_LONGER = Experiment(
+    name="depth_longer",
+    question="Do fifty plain layers learn if they get five times the steps?",
+    task=digits_task,
+    variants=(_PLAIN, _HIGHWAY),
+    quick=replace(_DEPTH_BUDGET, steps=5 * _DEPTH_BUDGET.steps),
+    full=replace(_DEPTH_BUDGET, steps=5 * _DEPTH_BUDGET.steps),
     data=_DIGITS,
     matters=0.01,
 )
@@ -87,18 +111,46 @@ _SHUFFLED = Variant(
 )
 _SELECTIVE = Variant("SK", "mechanism", selective, "the mechanism")
 
+_ONE = Variant(
+    "one 3x3 kernel",
+    "plain",
+    partial(selective, EvenMixture, (1,)),
+    "half of the branches' weights",
+)
+
+REACH = Experiment(
+    name="reach",
+    question="Is it the larger reach that a second branch brings, or the branch?",
+    task=ObjectScale,
+    variants=(
+        _EVEN,
+        _ONE,
+        Variant(
+            "one 3x3, dilated",
+            "ablation",
+            partial(selective, EvenMixture, (2,)),
+            "the larger reach alone",
+        ),
+        Variant(
+            "two 3x3 kernels",
+            "ablation",
+            partial(selective, EvenMixture, (1, 1)),
+            "as many weights, no larger reach",
+        ),
+    ),
+    quick=_SCALE_BUDGET,
+    full=_SCALE_BUDGET,
+    data=_SCALE_DATA,
+    matters=0.005,
+)
+
 SCALE = Experiment(
     name="scale",
     question="Does a choice between two kernels help to read digits of any size?",
     task=ObjectScale,
     variants=(
         _EVEN,
-        Variant(
-            "one 3x3 kernel",
-            "plain",
-            partial(selective, EvenMixture, (1,)),
-            "half of the branches' weights",
-        ),
+        _ONE,
         _SHUFFLED,
         _EQUAL,
         _SELECTIVE,
@@ -149,4 +201,12 @@ WHAT_MOVES = Experiment(
     metric="change of the second branch's weight less the first's, mean over six changes",
 )
 
-EXPERIMENTS = (DEPTH, SCALE, ATTENTION_RISE, WHAT_MOVES)
+INK_APART = replace(
+    WHAT_MOVES,
+    name="ink_apart",
+    question="Does the weight follow the size if ink says nothing of it in training?",
+    task=FreeInk,
+    variants=(_SELECTIVE,),
+)
+
+EXPERIMENTS = (DEPTH, DEPTH_LONGER, REACH, SCALE, ATTENTION_RISE, WHAT_MOVES, INK_APART)
