@@ -158,16 +158,42 @@ def test_the_numbers_asked_for_are_what_counting_says():
 # ---------------------------------------------------------------- what the chapter's text says
 
 
-def test_the_choice_gains_less_than_what_matters_and_by_looking_at_the_image():
+def test_no_clear_gain_of_the_choice_but_foreign_weights_do_harm():
     runs = published("branch/selective_kernel")
-    gain = runs.compare("scale", seeds=range(10, 20))["SK"].gain
+    fresh = runs.compare("scale", seeds=range(10, 20))
+    gain, harm = fresh["SK"].gain, fresh["SK, shuffled"].gain
     assert gain is not None
-    assert 0.006 < gain.mean < 0.007
-    assert gain.excludes_zero
+    assert harm is not None
+    assert 0.004 < gain.mean < 0.005
     assert gain.verdict == "no clear effect"
-    shuffled = runs.compare("scale", against="SK", seeds=range(10, 20))["SK, shuffled"].gain
+    assert not gain.excludes_zero
+    assert harm.mean < -0.005
+    assert harm.excludes_zero
+    against = runs.compare("scale", against="SK", seeds=range(10, 20))
+    shuffled, equal = against["SK, shuffled"].gain, against["SK, equal reach"].gain
     assert shuffled is not None
+    assert equal is not None
     assert shuffled.verdict == "clear"
+    assert harm.mean < shuffled.mean / 2
+    assert not equal.excludes_zero
+
+
+def test_most_of_the_second_branch_is_not_its_reach():
+    found = published("branch/selective_kernel").compare("reach", against="one 3x3 kernel")
+    twice, both = found["two 3x3 kernels"].gain, found["even mixture"].gain
+    assert twice is not None
+    assert both is not None
+    assert twice.verdict == both.verdict == "clear"
+    assert 0.6 < twice.mean / both.mean < 0.8
+
+
+def test_the_weight_follows_the_ink_where_ink_says_nothing_of_the_size():
+    answers_of = by_change(published("branch/selective_kernel").values("ink_apart", "SK"))
+    assert len(answers_of["larger"]) == 5
+    assert difference(answers_of["six copies"], answers_of["larger"]).verdict == "clearly small"
+    faint = summarise(answers_of["larger and fainter"])
+    assert faint.low < 0 < faint.high < 0.1
+    assert sum(rise > 0 for rise in answers_of["larger"].values()) == 4
 
 
 def test_weight_moves_with_size_in_every_seed_and_with_equal_reach_in_some():
@@ -176,7 +202,7 @@ def test_weight_moves_with_size_in_every_seed_and_with_equal_reach_in_some():
     equal = runs.values("attention_rise", "SK, equal reach")
     assert len(rises) == len(equal) == 10
     assert min(rises.values()) > 0
-    assert sum(rise > 0 for rise in equal.values()) == 6
+    assert sum(rise > 0 for rise in equal.values()) == 7
     assert sum(rise > min(rises.values()) for rise in equal.values()) == 3
     found = runs.compare("attention_rise", against="SK, equal reach")["SK"].gain
     assert found is not None
@@ -205,3 +231,14 @@ def test_plain_layers_that_start_as_the_identity_train():
         gain = close[control].gain
         assert gain is not None
         assert abs(gain.mean) < 0.02
+
+
+def test_a_gate_shut_far_enough_trains_and_a_plain_net_only_slowly():
+    runs = published("branch/selective_kernel")
+    shut, ajar = (runs.values("depth", f"highway, bias {bias}") for bias in (-3, -2))
+    assert len(shut) == len(ajar) == 10
+    assert min(shut.values()) > 0.8 > 0.5 > max(ajar.values())
+    plain = runs.values("depth_longer", "plain")
+    identity = runs.values("depth", "identity start").only(plain)
+    assert min(plain.values()) > max(runs.values("depth", "plain").values()) + 0.1
+    assert difference(plain, identity).verdict == "clear"
