@@ -17,7 +17,7 @@ from attncourse.experiments.spatial.recurrent_attention import (
     sampled_hit,
     whole_pixels,
 )
-from attncourse.spatial.recurrent_attention import parameter_count
+from attncourse.spatial.recurrent_attention import deep_parameter_count, parameter_count
 from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 from attncourse.training import seed_everything
 
@@ -95,7 +95,7 @@ def test_a_drawn_answer_is_right_as_often_as_the_softmax_says():
 
 def test_dram_has_59_percent_more_parameters_than_ram():
     ours = {"features": 64, "width": 128}
-    assert round(100 * parameter_count(1, **ours) / parameter_count(1, layers=1, **ours)) == 159
+    assert round(100 * deep_parameter_count(1, **ours) / parameter_count(1, **ours)) == 159
 
 
 @pytest.mark.parametrize("experiment", experiments_of(CHAPTER), ids=lambda e: e.name)
