@@ -7,17 +7,22 @@ import torch
 
 from attncourse.experiments import difference, experiments_of, published
 from attncourse.experiments.spatial.recurrent_attention import (
+    CUE_AND_LOOK,
+    WIDER,
     HardCrop,
     HardCropPathwise,
     Pathwise,
     StraightThrough,
+    best_hit,
     dram,
     loss,
     pathwise,
     sampled_hit,
     whole_pixels,
 )
-from attncourse.spatial.recurrent_attention import deep_parameter_count, parameter_count
+from attncourse.spatial import DeepRecurrentAttention, RecurrentAttention
+from attncourse.spatial.recurrent_attention import parameter_count
+from attncourse.spatial.recurrent_attention.policy import expected_reward
 from attncourse.spatial.recurrent_attention.sensor import read_glimpse
 from attncourse.training import seed_everything
 
@@ -93,9 +98,58 @@ def test_a_drawn_answer_is_right_as_often_as_the_softmax_says():
     assert float(hit.mean()) == pytest.approx(float(logits[0].softmax(0)[1]), abs=0.01)
 
 
-def test_dram_has_59_percent_more_parameters_than_ram():
-    ours = {"features": 64, "width": 128}
-    assert round(100 * deep_parameter_count(1, **ours) / parameter_count(1, **ours)) == 159
+def test_the_best_answer_earns_one_if_it_is_right():
+    logits = torch.tensor([[0.1, 2.0, 0.3], [3.0, 2.0, 1.0]])
+    assert best_hit(logits, torch.tensor([1, 1])).tolist() == [1.0, 0.0]
+
+
+def test_dram_has_59_percent_more_parameters_than_ram_and_a_wider_ram_has_as_many():
+    ram, wider, dram = (
+        sum(p.numel() for p in CUE_AND_LOOK.variant(name).build().net.parameters())
+        for name in ("RAM", "RAM, wider", "DRAM")
+    )
+    assert round(100 * dram / ram) == 159
+    assert abs(wider - dram) / dram < 0.005
+    nearest = min(
+        range(100, 300), key=lambda w: abs(parameter_count(1, features=64, width=w) - dram)
+    )
+    assert nearest == WIDER
+
+
+def test_with_two_looks_the_upper_state_has_no_past(scenes):
+    """Its recurrent weights get no gradient, while those that read the lower state do."""
+    x, y = scenes
+    seed_everything(0)
+    learner = CUE_AND_LOOK.variant("DRAM").build().train()
+    torch.nn.init.normal_(learner.net.emit.weight, std=0.3)  # at zero it lets nothing through
+    loss(learner(x), y).backward()
+    assert not learner.net.upper.weight_hh.grad.any()
+    assert learner.net.upper.weight_ih.grad.any()
+
+
+def test_a_variant_differs_from_ram_or_dram_in_one_thing():
+    """Parts named in the tables are those that are trained."""
+    net = {v.name: v.build() for v in CUE_AND_LOOK.variants if v.name != "whole image"}
+    shown = {name: (type(n.net), n.net.extra_repr(), n.reward) for name, n in net.items()}
+    ram, dram = RecurrentAttention, DeepRecurrentAttention
+    assert shown["RAM"] == (ram, "1, steps=2, features=64, width=128", expected_reward)
+    assert shown["RAM, wider"] == (ram, "1, steps=2, features=64, width=172", expected_reward)
+    assert shown["RAM, product"][:2] == (ram, "1, steps=2, features=64, width=128, product=True")
+    assert shown["RAM, joint"][:2] == (ram, "1, steps=2, features=64, width=128, joint=True")
+    assert shown["DRAM, sum"][:2] == (dram, "1, steps=2, features=64, width=128, product=False")
+    assert shown["DRAM"] == (dram, "1, steps=2, features=64, width=128", expected_reward)
+    assert shown["reward 0 or 1"] == (*shown["DRAM"][:2], sampled_hit)
+    assert shown["reward 0 or 1, best answer"] == (*shown["DRAM"][:2], best_hit)
+
+
+def test_each_reward_pulls_the_policy_in_its_own_way(scenes):
+    x, y = scenes
+    pulls = {}
+    for name in ("DRAM", "reward 0 or 1", "reward 0 or 1, best answer"):
+        seed_everything(0)
+        pulls[name] = pull(CUE_AND_LOOK.variant(name).build(), x, y)
+    mean, drawn, best = pulls.values()
+    assert min((a - b).abs().max() for a, b in ((mean, drawn), (mean, best), (drawn, best))) > 0
 
 
 @pytest.mark.parametrize("experiment", experiments_of(CHAPTER), ids=lambda e: e.name)
@@ -125,10 +179,29 @@ def test_the_chapter_says_what_was_recorded():
         assert min(gradients[name].scores.values()) > 0.95
     assert gradients["backprop"].gain.verdict == "clearly small"
     assert gradients["RAM"].summary.learned == 2
+    rewards = found.compare(
+        "cue_and_look",
+        against="DRAM",
+        variants=["reward 0 or 1", "reward 0 or 1, best answer", "DRAM"],
+    )
+    assert rewards["reward 0 or 1"].gain.verdict == "clear"
+    assert rewards["reward 0 or 1"].summary.learned == 0
+    assert rewards["reward 0 or 1, best answer"].gain.verdict == "clearly small"
+    assert rewards["reward 0 or 1, best answer"].summary.learned == 5
+    names = ["RAM, wider", "RAM, product", "RAM, joint", "DRAM, sum", "DRAM", "RAM"]
+    states = found.compare("cue_and_look", against="RAM", variants=names)
+    assert [states[name].summary.learned for name in names] == [2, 3, 5, 4, 5, 2]
+    assert {states[name].gain.verdict for name in names[:-1]} == {"no clear effect"}
     crops = found.compare("hard_crop", against="REINFORCE")
     assert max(crops["backprop"].scores.values()) < 0.2
     assert min(crops["straight-through"].scores.values()) > 0.93
     assert crops["straight-through"].gain.verdict == "no clear effect"
     assert min(crops["REINFORCE"].scores.values()) > 0.95
+    joint, cut = (
+        [v for name in ("cue_and_look", "in_haste") for v in found.values(name, variant).values()]
+        for variant in ("RAM, joint", "RAM")
+    )
+    assert len(joint) == len(cut) == 10
+    assert min(joint) > 0.96 > max(cut), "each run of the one lies above each of the other"
     haste = found.compare("in_haste", against="DRAM")
     assert haste["RAM"].summary.learned == haste["DRAM"].summary.learned == 4

@@ -1,8 +1,9 @@
 """Experiments on RAM and DRAM: a second look that has to be led by the first.
 
 ``cue_and_look`` asks what learns where to look: REINFORCE, or plain backpropagation through the
-bilinear sensor with the same noise, each with a wide and with a narrow start; and which parts of
-the recipe REINFORCE needs.  ``hard_crop`` cuts windows at whole pixels, where the
+bilinear sensor with the same noise, each with a wide and with a narrow start; which parts of the
+recipe REINFORCE needs; and which of RAM's three differences from DRAM counts: sum or product, one
+state or two, fewer parameters or as many.  ``hard_crop`` cuts windows at whole pixels, where the
 sensor has no gradient.  ``in_haste`` repeats a part at twice the learning rate, where some seeds
 lose a corner.
 
@@ -11,6 +12,7 @@ The learning rate was chosen with seeds 10 to 14, on scenes of training digits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -33,12 +35,16 @@ from attncourse.spatial import RecurrentAttention
 from attncourse.spatial.recurrent_attention.policy import (
     Baseline,
     Glimpsed,
+    expected_reward,
     hybrid_loss,
 )
 from attncourse.tasks.cue_and_look import CueAndLook
 from attncourse.training import Budget
 
 STEPS = 1_500
+
+#: (scores, right classes) -> one reward an image, without gradient.
+Reward = Callable[[Tensor, Tensor], Tensor]
 
 
 class Seen(NamedTuple):
@@ -47,6 +53,7 @@ class Seen(NamedTuple):
     glimpsed: Glimpsed
     guess: Tensor | None
     fence: float
+    reward: Reward
 
 
 class Learner(nn.Module):
@@ -60,6 +67,7 @@ class Learner(nn.Module):
         end: spread after 70 % of all steps, and from then on.
         baseline: whether the reward is compared with a learned guess.
         fence: weight of the fence around the image.
+        reward: what REINFORCE makes larger.
         total: number of steps.
     """
 
@@ -73,13 +81,14 @@ class Learner(nn.Module):
         end: float = 0.2,
         baseline: bool = True,
         fence: float = 1.0,
+        reward: Reward = expected_reward,
         total: int = STEPS,
     ) -> None:
         super().__init__()
         self.net = net
         self.baseline = Baseline(net.width) if baseline else None
         self.start, self.end, self.total = start, end, total
-        self.fence = fence
+        self.fence, self.reward = fence, reward
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
 
     def forward(self, x: Tensor) -> Tensor | Seen:
@@ -92,7 +101,7 @@ class Learner(nn.Module):
         self.step += 1
         seen = self.net(x)
         guess = self.baseline(seen.states) if self.baseline else None
-        return Seen(seen, guess, self.fence)
+        return Seen(seen, guess, self.fence, self.reward)
 
 
 def loss(output: Tensor | Seen, y: Tensor) -> Tensor:
@@ -100,7 +109,8 @@ def loss(output: Tensor | Seen, y: Tensor) -> Tensor:
     if isinstance(output, Tensor):
         return F.cross_entropy(output, y)
     seen = output.glimpsed
-    return hybrid_loss(seen, y, output.guess, fence_weight=output.fence)
+    reward = output.reward(seen.logits, y)
+    return hybrid_loss(seen, y, output.guess, reward=reward, fence_weight=output.fence)
 
 
 def sampled_hit(logits: Tensor, y: Tensor) -> Tensor:
@@ -109,12 +119,18 @@ def sampled_hit(logits: Tensor, y: Tensor) -> Tensor:
     return (drawn == y).to(logits.dtype)
 
 
+def best_hit(logits: Tensor, y: Tensor) -> Tensor:
+    """The reward of public code, (b,): 1 where the largest score is that of the right class."""
+    return (logits.argmax(dim=1) == y).to(logits.dtype)
+
+
 def pathwise(kind: type[Pathwise] = Pathwise, **options: Any) -> Learner:
     """Plain backpropagation in place of REINFORCE: no reward, so no baseline."""
     return Learner(dram(kind), baseline=False, **options)
 
 
 NARROW: dict[str, Any] = {"start": 0.6, "end": 0.15}
+WIDER = 172  # RAM's width for DRAM's number of parameters: 88,300 of 88,588
 
 CUE_AND_LOOK = Experiment(
     name="cue_and_look",
@@ -137,7 +153,30 @@ CUE_AND_LOOK = Experiment(
         Variant(
             "no baseline", "ablation", lambda: Learner(dram(), baseline=False), "does it need it?"
         ),
+        Variant(
+            "reward 0 or 1",
+            "ablation",
+            lambda: Learner(dram(), reward=sampled_hit),
+            "does it need the mean of RAM's reward?",
+        ),
+        Variant(
+            "reward 0 or 1, best answer",
+            "ablation",
+            lambda: Learner(dram(), reward=best_hit),
+            "is it the draw of the answer?",
+        ),
         Variant("RAM", "mechanism", lambda: Learner(ram()), "one state, a sum"),
+        Variant("RAM, wider", "mechanism", lambda: Learner(ram(WIDER)), "with DRAM's parameters"),
+        Variant(
+            "RAM, product", "ablation", lambda: Learner(ram(product=True)), "with DRAM's product"
+        ),
+        Variant(
+            "RAM, joint",
+            "mechanism",
+            lambda: Learner(ram(joint=True)),
+            "REINFORCE shapes its one state, too",
+        ),
+        Variant("DRAM, sum", "ablation", lambda: Learner(dram(product=False)), "with RAM's sum"),
         Variant("DRAM", "mechanism", lambda: Learner(dram()), "two states, a product"),
     ),
     quick=Budget(steps=STEPS, learning_rate=1.5e-3),
@@ -169,7 +208,14 @@ IN_HASTE = replace(
     name="in_haste",
     question="Does learning where to look survive twice the learning rate?",
     variants=tuple(
-        CUE_AND_LOOK.variant(name) for name in ("whole image", "no baseline", "RAM", "DRAM")
+        CUE_AND_LOOK.variant(name)
+        for name in (
+            "whole image",
+            "no baseline",
+            "RAM",
+            "RAM, joint",
+            "DRAM",
+        )
     ),
     quick=Budget(steps=STEPS, learning_rate=3e-3),
     full=Budget(steps=STEPS, learning_rate=3e-3),
