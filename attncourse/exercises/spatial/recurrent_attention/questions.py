@@ -114,8 +114,8 @@ GRADIENTS = TableExercise(
     name="who_learns",
     title="Predict, then measure: who learns from which term?",
     level=2,
-    task="For each term of the loss (15) name the parts that it trains with joint=False: what "
-    "(f_image, f_loc, f1, classifier), policy (f2, location head) or baseline.",
+    task="For each term of the loss (15) name the parts of DRAM that it trains with joint=False: "
+    "what (f_image, f_loc, f1, classifier), policy (f2, location head) or baseline.",
     hints=(
         "Brackets in (15) hold constants. Ask of each part: does the term depend on it by a way "
         "that no bracket cuts?",
@@ -244,6 +244,21 @@ QUIZ = Quiz(
                        "That loss is smooth, and it is the one that backpropagation used here."),
                 Option("The location is drawn at random.",
                        "The noise is added to the mean, and the gradient passes through a sum."),
+            ),
+        ),
+        Question(
+            "You replace the reward of (14) by 1 for a right answer and 0 for a wrong one. With "
+            "the steps of this chapter, what was measured?",
+            (
+                Option("REINFORCE fails with both: it needs a reward with a slope.",
+                       "It differentiates the density, never the reward, and with the best answer "
+                       "all five recorded seeds learn."),
+                Option("It learns if the best answer counts, and not if a drawn answer does.",
+                       "The drawn answer's reward has the mean of (14) and adds the noise of the "
+                       "draw; no recorded seed learns from it.", right=True),
+                Option("Both learn alike: their means are alike.",
+                       "Only the drawn answer's reward has the mean of (14), and it is the one "
+                       "that fails here: an equal mean says nothing of the noise."),
             ),
         ),
         Question(
