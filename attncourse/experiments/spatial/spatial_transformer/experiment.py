@@ -146,6 +146,9 @@ CLUTTER = Experiment(
             "CNN, global max", "plain", lambda: max_cnn(56, 55), "invariant to shifts by design"
         ),
         Variant(
+            "CNN, global max, 5x5", "plain", wide_max_cnn, "the same, and its maps see whole digits"
+        ),
+        Variant(
             "one warp for all", "ablation", lambda: one_warp_for_all(_spatial()), "does not look"
         ),
         Variant(
