@@ -55,6 +55,12 @@ _CONSTANT = Variant(
     "sigmoid(-4) of each layer, for every unit and every image",
 )
 _HIGHWAY = Variant("highway, bias -4", "mechanism", partial(highway, -4.0), "the mechanism")
+_IDENTITY = Variant(
+    "identity start",
+    "ablation",
+    lambda: DeepNet(IdentityStart),
+    "plain layers that start as the identity: no gate and no way around",
+)
 _DIGITS = "scikit-learn digits, 1,400 for training, 397 for testing"
 
 DEPTH = Experiment(
@@ -72,12 +78,7 @@ DEPTH = Experiment(
         *_HALF_SHUT,
         _CONSTANT,
         _HIGHWAY,
-        Variant(
-            "identity start",
-            "ablation",
-            lambda: DeepNet(IdentityStart),
-            "plain layers that start as the identity: no gate and no way around",
-        ),
+        _IDENTITY,
     ),
     quick=_DEPTH_BUDGET,
     full=_DEPTH_BUDGET,
@@ -89,7 +90,7 @@ DEPTH_LONGER = Experiment(
     name="depth_longer",
     question="Do fifty plain layers learn if they get five times the steps?",
     task=digits_task,
-    variants=(_PLAIN, _HIGHWAY),
+    variants=(_PLAIN, _HIGHWAY, _IDENTITY),
     quick=replace(_DEPTH_BUDGET, steps=5 * _DEPTH_BUDGET.steps),
     full=replace(_DEPTH_BUDGET, steps=5 * _DEPTH_BUDGET.steps),
     data=_DIGITS,
@@ -109,8 +110,8 @@ _SHUFFLED = Variant(
     partial(selective, Shuffled),
     "each image gets the weights that were made for another",
 )
-_SELECTIVE = Variant("SK", "mechanism", selective, "the mechanism")
 
+_SELECTIVE = Variant("SK", "mechanism", selective, "the mechanism")
 _ONE = Variant(
     "one 3x3 kernel",
     "plain",
@@ -137,6 +138,7 @@ REACH = Experiment(
             partial(selective, EvenMixture, (1, 1)),
             "as many weights, no larger reach",
         ),
+        _SELECTIVE,
     ),
     quick=_SCALE_BUDGET,
     full=_SCALE_BUDGET,
@@ -206,7 +208,6 @@ INK_APART = replace(
     name="ink_apart",
     question="Does the weight follow the size if ink says nothing of it in training?",
     task=FreeInk,
-    variants=(_SELECTIVE,),
 )
 
 EXPERIMENTS = (DEPTH, DEPTH_LONGER, REACH, SCALE, ATTENTION_RISE, WHAT_MOVES, INK_APART)
