@@ -67,6 +67,24 @@ def plotting_is_folded(name: str, notebook: Notebook) -> list[str]:
     return found
 
 
+def the_mechanism_works_early(name: str, notebook: Notebook) -> list[str]:
+    """A live machine stands in *The idea*; in chapters of other kinds, in one of the first two."""
+    sections: list[str] = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            sections += re.findall(r"^## (.+)$", cell["source"], re.MULTILINE)
+        elif re.search(r"^(?:\w+\.)*(?:\w+_machine|explore_warp)\($", cell["source"], re.MULTILINE):
+            break
+    else:
+        return ["has no live machine: the mechanism works under the reader's finger first"]
+    here = sections[-1] if sections else ""
+    if is_mechanism(name) and not here.startswith("The idea"):
+        return [f"its first live machine stands under {here!r}: put it into 'The idea'"]
+    if len(sections) > 2:
+        return [f"its first live machine stands under {here!r}: put it before the maths"]
+    return []
+
+
 def deeper_sections_fold_in_jupyterlab(name: str, notebook: Notebook) -> list[str]:
     """A cell that begins with such a heading is collapsed when the notebook is opened."""
     found = []
@@ -108,6 +126,7 @@ RULES = (
     claims_show_numbers,
     main_path_is_short,
     plotting_is_folded,
+    the_mechanism_works_early,
     deeper_sections_fold_in_jupyterlab,
     intervals_stay_in_bounds,
     symbols_are_declared_once,

@@ -38,6 +38,8 @@ def good():
     ]
     for n, section in enumerate(rules.SECTIONS):
         cells.append(markdown(f"## {section}\n\nOne sentence.\nAnother one.", f"s{n}"))
+        if section == "The idea":
+            cells.append(code("gate_machine(\n    x)", "machine"))
         if section == "Proof by check":
             cells.append(code("views.promises(('x', 0, 0))", "proof", [], [stream("x: exact")]))
         if section == "What it costs":
@@ -257,6 +259,16 @@ def plotting_in_sight(nb):
     cell(nb, "k0")["source"] = "views.show(figure, alt='A line.')"
 
 
+def no_machine(nb):
+    cell(nb, "machine")["source"] = "x = 1"
+
+
+def a_late_machine(nb):
+    late = cell(nb, "machine")
+    nb["cells"].remove(late)
+    nb["cells"].append(late)
+
+
 def a_deeper_section_that_is_open(nb):
     cell(nb, "deeper")["metadata"] = {}
 
@@ -278,6 +290,7 @@ SLIPS = {
     teaching.claims_show_numbers: [a_column_of_true, no_promise, many_proofs],
     teaching.main_path_is_short: [many_words, much_code, many_figures, a_long_path_of_little_each],
     teaching.plotting_is_folded: [plotting_in_sight],
+    teaching.the_mechanism_works_early: [no_machine, a_late_machine],
     teaching.deeper_sections_fold_in_jupyterlab: [
         a_deeper_section_that_is_open, a_deeper_heading_inside_a_cell,
     ],

@@ -86,6 +86,10 @@ def every_machine():
             FRAMES, m.FrameAttention(RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))), id="time",
             alt=ALT, titles=steps, symbols=steps, temperatures=(0.5, 1, 2), start=2, **time,
         ),
+        "items": m.time_machine(
+            FRAMES, m.FrameGate([1.0, 2.0, -1.0], 0.2, "softmax"), id="items", alt=ALT,
+            titles=steps, symbols=steps, temperatures=(0.5, 1, 2), **time,
+        ),
         "joints": m.time_machine(
             FRAMES, m.FrameGate([1.0, 2.0, -1.0], -0.3), id="joints", alt=ALT, average=True,
             joints=m.JointGate(RNG.normal(size=(4, 3)), RNG.normal(size=4),

@@ -77,7 +77,7 @@
       lines[n].textContent = `${spec.heads[n].name}: q\u00b7k = ${(long ? parts.slice(0, 4) : parts).join(" + ")}${long ? " + \u2026" : ""} = ${number(r.products[key])}`
         + `, score ${number(r.logits[key])}, weight ${number(r.weights[key], 4)} of ${place(key)}`;
       shown[n].show(r.sum);
-      if (shown[n].swatch) shown[n].swatch.style.background = rgb(r.sum.length === width ? affine(spec.colours, null, r.sum) : r.sum);
+      if (shown[n].swatch) shown[n].swatch.style.background = rgb(r.sum.length === width ? affine(spec.colours, null, r.sum) : r.sum.map(v => (v - spec.limits[0]) / (spec.limits[1] - spec.limits[0])));
     });
     const tops = result.map((r, n) => {
       const top = r.weights.indexOf(Math.max(...r.weights)), bits = r.weights.reduce((a, v) => v > 0 ? a - v * Math.log2(v) : a, 0);

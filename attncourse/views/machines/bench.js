@@ -85,7 +85,7 @@ kind => tools => {
     const all = make("div", parent, { class: "ac-bars" });
     const rows = names.map(name => {
       const row = make("div", all, { class: "ac-bar" });
-      make("span", row, { text: name, class: "ac-bar-name" });
+      symbols(make("span", row, { class: "ac-bar-name" }), name);
       const track = make("i", make("span", row, { class: "ac-track", "aria-hidden": "true" }), { style: `background:var(--ac-${word})` });
       return { row, track, text: make("output", row) };
     });

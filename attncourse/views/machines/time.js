@@ -33,8 +33,8 @@
     const product = (a, b) => a.reduce((sum, v, k) => sum + v * b[k], 0);
     const s = attention
       ? (q => x_.map(v => temperature * product(q, affine(attention.key, null, v))))(affine(attention.query, null, x_[query]))
-      : x_.map(v => product(gate.weight, v) + gate.bias);
-    const w = attention ? softmax(s) : s.map(act[gate.act]);
+      : x_.map(v => (joints ? 1 : temperature) * (product(gate.weight, v) + gate.bias));
+    const w = attention || gate.act === "softmax" ? softmax(s) : s.map(act[gate.act]);
     const values = seen.map(v => affine(spec.value, null, v));
     const sum = spec.outputs.map((_, k) => values.reduce((total, v, t) => total + w[t] * v[k], 0) / (spec.average ? frames : 1));
     result = { alpha, scores: s, weights: w, sum };

@@ -26,7 +26,10 @@ class FrameAttention:
 
 @dataclass(frozen=True)
 class FrameGate:
-    """Every frame gets a weight by itself: ``act(weight · x + bias)``."""
+    """Every frame gets a score by itself, ``weight · x + bias``, and ``act`` makes the weights.
+
+    ``act`` is one of the machines' activations, or ``softmax`` over the frames.
+    """
 
     weight: Any
     bias: float = 0.0
@@ -83,7 +86,7 @@ def time_machine(
         start: the first query.
         presets: name of a button -> the frames that it makes.
         temperatures: settings of a slider that multiplies the scores, 1 among them; with joints
-            it multiplies theirs.
+            it multiplies theirs instead.
         most: the largest number that can be painted.
         goals: what there is to reach.
 
@@ -132,8 +135,9 @@ def time_machine(
             "key": as_lists(weigh.key, "key", 2),
         }
     else:
-        if weigh.act not in ACTIVATIONS:
-            raise ValueError(f"act={weigh.act!r} is unknown: choose of {', '.join(ACTIVATIONS)}")
+        known = (*ACTIVATIONS, "softmax")
+        if weigh.act not in known:
+            raise ValueError(f"act={weigh.act!r} is unknown: choose of {', '.join(known)}")
         spec["gate"] = {
             "weight": as_lists(weigh.weight, "weight", 1),
             "bias": float(np.float32(weigh.bias)),
@@ -175,8 +179,10 @@ def time_numbers(
         found["scores"] = temperature * (k @ q[query])
         found["weights"] = _softmax(found["scores"])
     else:
-        found["scores"] = x @ _exact(weigh.weight) + float(np.float32(weigh.bias))
-        found["weights"] = ACTIVATIONS[weigh.act](found["scores"])
+        louder = 1.0 if joints else temperature
+        found["scores"] = louder * (x @ _exact(weigh.weight) + float(np.float32(weigh.bias)))
+        act = _softmax if weigh.act == "softmax" else ACTIVATIONS[weigh.act]
+        found["weights"] = act(found["scores"])
     total = found["weights"] @ (seen @ _exact(value).T)
     found["sum"] = total / len(x) if average else total
     return found

@@ -27,6 +27,7 @@ _FOLD = re.compile(
     re.DOTALL,
 )
 _SOLUTION = re.compile(r"#@title Solution (\d+)")
+_AIMS = re.compile(r"<p>(After this chapter you can)</p>\s*(<ul.*?</ul>)", re.DOTALL)
 _HEAD = re.compile(r"(<h1\b.*?</h1>)(\s*<p>.*?</p>)?", re.DOTALL)
 
 
@@ -134,6 +135,10 @@ def place(body: str, strip: str, facts: str) -> str:
         promise = promise.replace("<p>", '<p class="ac-promise">', 1)
         return f"{strip}{title}{promise}{facts}"
 
+    # What the chapter aims at is folded: whoever comes to see the mechanism sees it sooner.
+    body = _AIMS.sub(
+        r'<details class="ac-aims"><summary>\1 …</summary>\2</details>', body, count=1
+    )
     body = named_folds(_CAPTION.sub('<p class="ac-caption">', body))
     return _HEAD.sub(around, body, count=1)
 
