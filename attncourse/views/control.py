@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from attncourse.views.explorer import explore_curves
 from attncourse.views.figures import label_line
-from attncourse.views.fragment import Fragment
+from attncourse.views.fragment import Fragment, unsigned_zero
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE, WIDTH
 
@@ -170,7 +170,8 @@ def _live(
         settings = {name: widget.value for name, widget in inputs.items()}
         rows = compute(**settings)
         image.value = _picture(rows, series, x, y, alt).png
-        ends = ", ".join(f"{name} {row[-1]:.3f}" for name, row in zip(series, rows, strict=True))
+        last = [unsigned_zero(f"{row[-1]:.3f}") for row in rows]
+        ends = ", ".join(f"{name} {value}" for name, value in zip(series, last, strict=True))
         status.value = f"at {x[0]} {x[1][-1]:g}: {ends}"
 
     for widget in inputs.values():

@@ -171,7 +171,7 @@ def explore_curves(
         "series": dict(series),
         "x": {
             "label": x[0],
-            "values": [float(v) for v in x[1]],
+            "values": [round(float(v), 9) for v in x[1]],
             "ticks": _ticks(x[1][0], x[1][-1]),
         },
         "y": {"label": y[0], "limits": [low, high], "ticks": _ticks(low, high)},

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attncourse.views.fragment import unsigned_zero
 from attncourse.views.style import MAGNITUDE, PALETTE, SIGNED, WIDTH
 
 
@@ -56,7 +57,9 @@ def seed_dots(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     if percent:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+        axes.xaxis.set_major_formatter(
+            lambda value, _: unsigned_zero(f"{round(100 * value, 9):.4g} %")
+        )
     axes.grid(axis="x")
     if limits:
         axes.set_xlim(limits)

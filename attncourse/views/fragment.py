@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import numpy as np
 
-__all__ = ["Fragment", "checked_id", "data_uri", "encode", "escape"]
+__all__ = ["Fragment", "checked_id", "data_uri", "encode", "escape", "unsigned_zero"]
 
 
 class Fragment:
@@ -57,6 +57,11 @@ def checked_id(identifier: str) -> str:
             f"starting with a letter, such as 'se-gates'"
         )
     return identifier
+
+
+def unsigned_zero(shown: str) -> str:
+    """A number as text, with ``0.0`` in place of ``-0.0`` and ``+0.0``."""
+    return shown.lstrip("+-−") if not shown.strip("+-−0.% ") else shown
 
 
 def encode(array: np.ndarray) -> str:

@@ -6,13 +6,14 @@ that learned where there are two clusters instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
 from attncourse.views.figures import seed_dots
-from attncourse.views.fragment import Fragment
+from attncourse.views.fragment import Fragment, unsigned_zero
 from attncourse.views.table import table
 
 #: Of intervals that each cover 95 %, this share leaves zero out where nothing differs.
@@ -75,6 +76,9 @@ def outcome_table(
         groups: one comparison, or heading -> comparison.
         caption: a sentence before the one that says how the numbers were made.
         strong: names of rows to set in bold; by default the mechanisms.
+
+    Raises:
+        ValueError: for a heading that is a key, such as ``fashion_mnist``, and no words.
     """
     named = groups if isinstance(groups, Mapping) else {groups.title: groups}
     rows = {_heading(name, found): _rows(found) for name, found in named.items()}
@@ -117,6 +121,8 @@ def outcome_dots(
 
 
 def _heading(name: str, found: Outcome) -> str:
+    if re.match(r"[a-z0-9]+(?:_[a-z0-9]+)+(?:\W|$)", name):
+        raise ValueError(f"the heading {name!r} begins with a key: say it in words")
     size = found.scale.matters
     matters = "" if size is None else f"; what matters: {_size(size, found.percent)}"
     return f"{name}; {found.over}{matters}"
@@ -164,14 +170,9 @@ def _size(value: float, percent: bool) -> str:
 
 def _number(value: float, percent: bool) -> str:
     shown = f"{value:.1%}" if percent else f"{value:.3f}"
-    return _unsigned_zero(shown)
+    return unsigned_zero(shown)
 
 
 def _gain(value: float, percent: bool) -> str:
     shown = f"{100 * value:+.1f}" if percent else f"{value:+.3f}"
-    return _unsigned_zero(shown)
-
-
-def _unsigned_zero(shown: str) -> str:
-    """``0.0`` in place of ``-0.0`` and ``+0.0``."""
-    return shown.lstrip("+-") if not shown.strip("+-0.%") else shown
+    return unsigned_zero(shown)

@@ -7,6 +7,9 @@
   const floats = text => new Float32Array(bytes(text).buffer);
   const clamp = (v, n) => Math.max(0, Math.min(n - 1, v));
   const css = name => getComputedStyle(figure).getPropertyValue("--ac-" + name).trim();
+  // Numbers as people write them: no -0.000, no 0.49999999999999994.
+  const tidy = text => String(text).replace(/-?\d+\.\d{7,}(e[-+]?\d+)?/g, n => String(+(+n).toPrecision(6)))
+    .replace(/(^|[^\w.])[-−](0(?:\.0+)?)(?![\d.e])/g, "$1$2");
   const percent = v => (100 * v).toFixed(1) + " %";
   const make = (tag, parent, attributes = {}) => {
     const node = document.createElement(tag);
@@ -22,7 +25,7 @@
   // What a screen reader hears, and what the tests read back.
   let words;
   const readout = parent => words = make("p", parent, { class: "ac-read", "aria-live": "polite" });
-  const publish = (state, text) => { figure.dataset.state = JSON.stringify(state); words.textContent = text; };
+  const publish = (state, text) => { figure.dataset.state = JSON.stringify(state); words.textContent = tidy(text); };
 
   // A canvas of cells with a cursor that mouse, finger and arrow keys move.
   const grid = (parent, rows, columns, width, height, label, moved) => {
@@ -54,7 +57,7 @@
     const label = make("label", parent), text = make("span", label);
     const input = make("input", label, { type: "range", min: 0, max: settings.length - 1, step: 1, value: start });
     const say = () => {
-      text.textContent = `${name}: ${settings[+input.value]}`;
+      text.textContent = `${name}: ${tidy(settings[+input.value])}`;
       input.setAttribute("aria-valuetext", text.textContent);
     };
     input.addEventListener("input", () => { say(); moved(+input.value); });
