@@ -18,6 +18,7 @@ from attnbook import (
     costs,
     deeper,
     epub,
+    formulas,
     gpu,
     images,
     mathjax,
@@ -47,7 +48,10 @@ def _configure(app: Sphinx, config: Config) -> None:
 
 
 def _connect(app: Sphinx) -> None:
-    """Work on the pages of the site; an EPUB is left as Sphinx writes it."""
+    """Work on the pages of the site; of an EPUB only formulas and references are worked on."""
+    if app.builder.format != "html":
+        return
+    app.connect("html-page-context", formulas.on_page, priority=600)
     if app.builder.name != "html":
         return
     app.connect("html-page-context", chapter.on_page)

@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook.plan import BOOK
+from attnbook.unicode_maths import mathml
 
 SCRIPT = "compare.js"
 #: Letter -> label, choices; the script begins at the value that the catalogue was made with.
@@ -76,10 +77,10 @@ def table_html(records: Sequence[dict[str, Any]], categories: Sequence[str], hre
             f'<a href="{escape(hrefs(record["chapter"]))}">{escape(record["title"])}</a></th>'
             f"<td>{record['year']}</td><td>{escape(record['question'])}</td>"
             f'<td class="ac-number"><span>{start["parameters"]:,}</span>'
-            f"<small>{escape(record['parameters'])}</small></td>"
+            f"<small>{mathml(record['parameters'])}</small></td>"
             f'<td class="ac-number"><span>{start["macs"]:,}</span>'
-            f"<small>{escape(record['macs'])}</small></td>"
-            f"<td>{escape(record['growth'])}<small>{escape(record['memory'])}</small></td></tr>"
+            f"<small>{mathml(record['macs'])}</small></td>"
+            f"<td>{mathml(record['growth'])}<small>{mathml(record['memory'])}</small></td></tr>"
         )
     return (
         '<div class="pst-scrollable-table-container"><table class="table ac-compare-table">'
