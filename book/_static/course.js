@@ -17,28 +17,54 @@
   // Boxes that scroll sideways can be reached and moved with the keyboard.
   const reachable = () => {
     for (const box of document.querySelectorAll(
-      ".ac-path, .bd-article div.math, .bd-article pre, .bd-article .pst-scrollable-table-container"
+      ".ac-path, .bd-article .ac-scroll, .bd-article div.math, .bd-article pre, .bd-article .pst-scrollable-table-container"
     )) {
       if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
     }
   };
+  addEventListener("resize", reachable);
   addEventListener("load", () => {
     const typeset = window.MathJax?.startup?.promise;
     if (typeset) typeset.then(reachable);
     else reachable();
   });
 
-  // A link to a place inside a fold opens the fold.
-  const reveal = () => {
+  // A link to a place inside a fold opens the fold.  The browser itself scrolls to open places, and
+  // on the way back to where the reader was.
+  const reveal = (always) => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
+    let opened = false;
     const inside = target.querySelector(":scope > details.ac-deeper");
-    for (let fold = inside || target.closest("details"); fold; fold = fold.parentElement.closest("details"))
+    for (let fold = inside || target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+      opened ||= !fold.open;
       fold.open = true;
-    target.scrollIntoView();
+    }
+    if (opened || always) target.scrollIntoView({ behavior: "instant" });
   };
-  addEventListener("hashchange", reveal);
-  addEventListener("load", reveal);
+  addEventListener("hashchange", () => reveal(false));
+  addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href^='#']");
+    if (!link) return;
+    history.replaceState({ ...history.state, top: scrollY }, "");
+    if (link.hash !== location.hash) return;
+    history.pushState(null, "", link.hash);  // no change of hash, yet a wish, and a way back
+    reveal(true);
+  });
+  // On the way back a browser may go to the last anchor; the reader was where the link was.
+  addEventListener("popstate", (event) => {
+    const top = event.state?.top;
+    if (top !== undefined) setTimeout(() => scrollTo({ top, behavior: "instant" }));
+  });
+  // Formulas move what stands below them, so a page that was asked for a place goes there again
+  // once they are set, unless the reader has begun to move.
+  let moved = false;
+  for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
+    addEventListener(kind, () => { moved = true; }, { passive: true, once: true });
+  addEventListener("load", () => {
+    reveal(true);
+    window.MathJax?.startup?.promise?.then(() => { if (!moved) reveal(true); });
+  });
 
   // Paper has no folds and is light.  What a learner should not see too early, the hints, the
   // solutions and the quiz's answers, is gathered at the end.

@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from attnbook import (
+    anchors,
     chapter,
     comparison,
     costs,
@@ -24,6 +25,7 @@ from attnbook import (
     mathjax,
     mend,
     progress,
+    references,
     search,
     taxonomy,
     timings,
@@ -52,6 +54,7 @@ def _connect(app: Sphinx) -> None:
     if app.builder.format != "html":
         return
     app.connect("html-page-context", formulas.on_page, priority=600)
+    app.connect("html-page-context", references.on_page, priority=610)
     if app.builder.name != "html":
         return
     app.connect("html-page-context", chapter.on_page)
@@ -70,6 +73,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("attnbook_benchmarks", "book/_data/benchmarks.json", "env")
     app.add_config_value("attnbook_constraints", "constraints.txt", "env")
     app.connect("config-inited", _configure, priority=400)
+    app.add_transform(anchors.NamedAnchors)
     app.add_search_language(search.CourseSearch)
     app.add_node(
         taxonomy.taxonomy_map,

@@ -23,6 +23,7 @@ _ONLY_WITH = {
     "copybutton": 'class="highlight',
     "clipboard": 'class="highlight',
     "mathjax": "math notranslate",
+    "references.js": 'class="ac-ref',
     "progress.js": 'id="quiz-|class="ac-progress-page',
 }
 #: Scripts of the search page, which the theme loads on every page, and the icon script, which
