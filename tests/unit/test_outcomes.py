@@ -7,6 +7,7 @@ import pytest
 
 from attncourse import views
 from attncourse.experiments import Results, Scale
+from attncourse.views.fragment import unsigned_zero
 
 
 def results(scale, metric="test accuracy", **scores):
@@ -97,3 +98,19 @@ def test_dots_show_an_interval_or_how_many_seeds_learned():
 def test_sizes_read_as_points(value, shown):
     found = results(Scale((0.0, 1.0), matters=value), **RUNS).compare("e")
     assert f"what matters: {shown}" in views.outcome_table(found).text
+
+
+@pytest.mark.parametrize("heading", ["fashion_mnist", "fashion_mnist: 60,000 for training"])
+def test_a_heading_is_said_in_words(heading):
+    with pytest.raises(ValueError, match="say it in words"):
+        views.outcome_table({heading: results(SHARE, **RUNS).compare("e")})
+    shown = views.outcome_table({"Fashion-MNIST": results(SHARE, **RUNS).compare("e")})
+    assert "Fashion-MNIST; " in shown.text
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("-0.0", "0.0"), ("+0.00", "0.00"), ("-0 %", "0 %"), ("-0.1", "-0.1"), ("+2.0%", "+2.0%")],
+)
+def test_zero_has_no_sign(number, shown):
+    assert unsigned_zero(number) == shown
