@@ -84,7 +84,7 @@
       return `${spec.heads[n].name}: most, ${number(100 * r.weights[top], 1)} %, from ${place(top)}; as spread as ${number(2 ** bits, 1)} equal weights`;
     });
     say({ query, key, temperature, scaled, mask: spec.masks[mask], heads: result.map(r => ({ ...r, k: r.k })), x: Array.from(x) },
-      `Query: ${place(query)}. ${tops.join(". ")}.`);
+      `Query: ${place(query)}${spec.temperatures ? `, temperature ${temperature}` : ""}. ${tops.join(". ")}.`);
   }
   draw();
   return draw;
