@@ -136,9 +136,7 @@ def place(body: str, strip: str, facts: str) -> str:
         return f"{strip}{title}{promise}{facts}"
 
     # What the chapter aims at is folded: whoever comes to see the mechanism sees it sooner.
-    body = _AIMS.sub(
-        r'<details class="ac-aims"><summary>\1 …</summary>\2</details>', body, count=1
-    )
+    body = _AIMS.sub(r'<details class="ac-aims"><summary>\1 …</summary>\2</details>', body, count=1)
     body = named_folds(_CAPTION.sub('<p class="ac-caption">', body))
     return _HEAD.sub(around, body, count=1)
 
