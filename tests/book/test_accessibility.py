@@ -134,7 +134,8 @@ def test_poor_contrast_is_noticed(browser):
 STOPS = """() => [...document.querySelectorAll(
     'article a[href], article summary, article input, article button, article [tabindex="0"]'
 )].filter(e => e.checkVisibility({ visibilityProperty: true }) && e.tabIndex >= 0
-               && !e.closest('details:not([open]) > :not(summary)')).length"""
+               && !e.closest('details:not([open]) > :not(summary)')
+               && (e.type !== 'radio' || e.checked)).length"""
 #: Note every stop of the focus, with whether it can be seen, until the focus leaves the article.
 FOLLOW = """() => {
     const article = document.querySelector('article');

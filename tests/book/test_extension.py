@@ -23,6 +23,7 @@ from attnbook import (  # noqa: E402
     mend,
     plan,
     search,
+    social,
     stamps,
     taxonomy,
     timings,
@@ -86,13 +87,43 @@ def test_the_extension_reads_the_same_plan_as_the_package() -> None:
     assert [c.short for category in PLAN for c in category.chapters] == [c.short for c in CHAPTERS]
 
 
-def test_the_map_names_every_chapter_once_and_links_only_what_exists() -> None:
+def test_the_map_shows_what_is_there_and_counts_what_is_to_come() -> None:
     ready = ("channel/squeeze_excitation", "spatial/non_local")
-    outline = Outline(taxonomy.map_html(PLAN, only(*ready)))
+    html = taxonomy.map_html(PLAN, only(*ready))
+    outline = Outline(html)
     assert outline.links == [f"{path}.html" for path in ready]
-    titles = [c.title for category in PLAN for c in category.chapters]
-    assert [text for text in outline.text if text in titles] == titles
-    assert outline.text.count("coming") == 34
+    assert re.findall(r'data-chapter="([^"]+)"', html) == list(ready)
+    counts = [int(n) for n in re.findall(r">(\d+)(?: more)? (?:is|are) planned<", html)]
+    assert sum(counts) == 34
+    assert "coming" not in html
+    assert "2 chapters are here, 34 more are planned." in taxonomy.count_html(PLAN, only(*ready))
+
+
+def test_the_map_tells_minutes_and_shows_the_first_figure() -> None:
+    about = taxonomy.About(35, "../_images/a.png")
+    html = taxonomy.map_html(PLAN, only("spatial/non_local"), lambda chapter: about)
+    assert ">35 min<" in html
+    assert '<img class="ac-thumb" alt="" src="../_images/a.png">' in html
+    Outline(html)
+
+
+def test_a_description_is_the_first_paragraph_without_a_formula() -> None:
+    from docutils import nodes
+
+    formula = nodes.paragraph("", "", nodes.Text("with "), nodes.math(text="x"))
+    long = nodes.paragraph(text="word " * 60)
+    text = social.description(nodes.section("", formula, long))
+    assert text.startswith("word word")
+    assert text.endswith("word ...")
+    assert len(text) <= 205
+    assert social.description(nodes.section("", formula)) == ""
+
+
+def test_a_page_s_tags_are_escaped_and_name_the_book_s_own_picture() -> None:
+    made = social.tags('f("x") & g', 'a "b"', "https://host/book/", "book/intro.html")
+    assert 'content="f(&quot;x&quot;) &amp; g"' in made
+    assert '"og:image" content="https://host/book/_static/cover-light.png"' in made
+    assert "og:image" not in social.tags("t", "d", "", "p.html")
 
 
 def test_the_map_asks_the_six_questions_in_order() -> None:

@@ -17,6 +17,7 @@ from attnbook import (
     chapter,
     comparison,
     costs,
+    cover,
     deeper,
     epub,
     formulas,
@@ -27,6 +28,7 @@ from attnbook import (
     progress,
     references,
     search,
+    social,
     taxonomy,
     timings,
     trim,
@@ -60,6 +62,7 @@ def _connect(app: Sphinx) -> None:
     app.connect("html-page-context", chapter.on_page)
     app.connect("html-page-context", search.on_page)
     app.connect("html-page-context", mend.on_page)
+    app.connect("html-page-context", social.on_page)
     app.connect("html-page-context", comparison.on_page)
     app.connect("html-page-context", trim.on_page, priority=950)
     app.connect("build-finished", mathjax.copy_files)
@@ -81,6 +84,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
         latex=(taxonomy.visit_text, taxonomy.depart),
         text=(taxonomy.visit_text, taxonomy.depart),
     )
+    app.add_node(
+        cover.cover,
+        html=(cover.visit_html, taxonomy.depart),
+        latex=(taxonomy.visit_text, taxonomy.depart),
+        text=(taxonomy.visit_text, taxonomy.depart),
+    )
+    app.add_directive("cover", cover.Cover)
     app.add_directive("taxonomy-map", taxonomy.TaxonomyMap)
     app.add_directive("chapter-timings", timings.ChapterTimings)
     app.add_directive("progress-table", progress.ProgressTable)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,25 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook import plan as plans
+from attnbook.cover import minutes_of
 from attnbook.plan import BOOK, Address, Category, Chapter
 
 
-def map_html(plan: tuple[Category, ...], address: Address) -> str:
-    """The map as HTML: one panel a category, one entry a chapter, those to come without a link."""
-    panels = "".join(_panel(category, address) for category in plan)
+@dataclass(frozen=True)
+class About:
+    """What the map tells of a chapter that is written: its minutes, and its first figure."""
+
+    minutes: int
+    picture: str = ""
+
+
+#: Chapter -> what is known of it.
+Known = Callable[[Chapter], About | None]
+
+
+def map_html(plan: tuple[Category, ...], address: Address, known: Known = lambda _: None) -> str:
+    """The map as HTML: a panel a category, an entry a chapter; those to come are counted."""
+    panels = "".join(_panel(category, address, known) for category in plan)
     return (
         '<nav class="ac-map" aria-label="Map of the course">'
         '<p class="ac-map-formula"><span class="ac-y">y</span> = '
@@ -37,17 +53,28 @@ def wing_html(category: Category, address: Address) -> str:
     )
 
 
-def _panel(category: Category, address: Address) -> str:
-    entries = "".join(_entry(chapter, address(chapter.path)) for chapter in category.chapters)
+def count_html(plan: tuple[Category, ...], address: Address) -> str:
+    """How many chapters there are, and how many are to come."""
+    ready = [address(chapter.path) is not None for part in plan for chapter in part.chapters]
+    here, more = sum(ready), len(ready) - sum(ready)
+    coming = f", {more} more are planned" if more else ""
+    return f'<p class="ac-map-count">{here} chapters are here{coming}.</p>'
+
+
+def _panel(category: Category, address: Address, known: Known) -> str:
+    ready = [chapter for chapter in category.chapters if address(chapter.path)]
+    entries = "".join(_entry(c, address(c.path), known(c)) for c in ready)
+    if coming := len(category.chapters) - len(ready):
+        more, verb = " more" if ready else "", "is" if coming == 1 else "are"
+        entries += f'<li class="ac-map-more">{coming}{more} {verb} planned</li>'
     name = escape(category.name.replace("_", "-"))
     asks = category.question
     mark = "?" if asks.split()[0] in {"what", "where", "when", "which"} else ""
     heading = escape(asks[0].upper() + asks[1:]) + mark
     if page := address(f"{category.name}/index"):
         heading = f'<a href="{escape(page)}">{heading}</a>'
-    size = " ac-map-long" if len(category.chapters) > 6 else ""
     return (
-        f'<li class="ac-map-panel ac-map-{name}{size}"><div class="ac-map-head">'
+        f'<li class="ac-map-panel ac-map-{name}"><div class="ac-map-head">'
         f"{glyph(category.name)}<div>"
         f'<h3 class="ac-map-asks">{heading}</h3>'
         f'<p class="ac-map-title">{escape(category.title)}</p></div></div>'
@@ -56,13 +83,28 @@ def _panel(category: Category, address: Address) -> str:
     )
 
 
-def _entry(chapter: Chapter, href: str | None) -> str:
+def _entry(chapter: Chapter, href: str | None, about: About | None = None) -> str:
     title = f'<span class="ac-map-name">{escape(chapter.title)}</span>'
     decides = f'<span class="ac-map-decides">{escape(chapter.decides)}</span>'
+    mark = f'data-chapter="{escape(chapter.path)}"'
     if href is None:
         coming = '<span class="ac-map-soon">coming</span>'
-        return f'<li class="ac-map-coming">{title} {coming} {decides}</li>'
-    return f'<li class="ac-map-ready"><a href="{escape(href)}">{title} {decides}</a></li>'
+        return f'<li class="ac-map-coming" {mark}>{title} {coming} {decides}</li>'
+    picture = minutes = ""
+    if about:
+        minutes = f' <span class="ac-map-minutes">{about.minutes} min</span>'
+        if about.picture:
+            picture = f'<img class="ac-thumb" alt="" src="{escape(about.picture)}">'
+    text = f"<span>{title}{minutes} {decides}</span>"
+    return f'<li class="ac-map-ready" {mark}><a href="{escape(href)}">{picture}{text}</a></li>'
+
+
+def first_figure(builder: Any, docname: str) -> str:
+    """Address of the first picture of a page, as the present page writes it, or nothing."""
+    for image in builder.env.get_doctree(docname).findall(nodes.image):
+        if found := builder.env.images.get(image["uri"]):
+            return posixpath.join(builder.imgpath, found[1])
+    return ""
 
 
 def glyph(category: str) -> str:
@@ -200,10 +242,16 @@ def visit_html(translator: Any, node: taxonomy_map) -> None:
             return None
         return builder.get_relative_uri(builder.current_docname, docname)
 
+    def known(chapter: Chapter) -> About | None:
+        if chapter.docname not in builder.env.found_docs:
+            return None
+        minutes = minutes_of(Path(builder.env.doc2path(chapter.docname)))
+        return About(minutes, first_figure(builder, chapter.docname))
+
     if node["category"]:
         html = "".join(wing_html(c, address) for c in _chosen(plan, node["category"]))
     else:
-        html = map_html(plan, address)
+        html = count_html(plan, address) + map_html(plan, address, known)
     translator.body.append(html)
     raise nodes.SkipNode
 
