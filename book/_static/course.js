@@ -17,7 +17,7 @@
   // Boxes that scroll sideways can be reached and moved with the keyboard.
   const reachable = () => {
     for (const box of document.querySelectorAll(
-      ".ac-path, .bd-article .ac-scroll, .bd-article div.math, .bd-article pre, .bd-article .pst-scrollable-table-container"
+      ".ac-path, .bd-article .ac-scroll, .bd-article .ac-figure, .bd-article div.math, .bd-article pre, .bd-article .pst-scrollable-table-container"
     )) {
       if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
     }

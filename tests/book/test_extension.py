@@ -266,6 +266,13 @@ def test_pictures_from_files_have_a_size_and_wait() -> None:
     assert 'width="' not in images.complete('<img src="y.svg">', {}.get)
 
 
+def test_figures_stand_in_boxes_that_know_their_width() -> None:
+    html = '<div class="cell_output docutils">\n<img alt="a" src="x.png"></div><img src="x.png">'
+    done = images.complete(html, {"x.png": (1036, 20)}.get)
+    assert done.count('<div class="ac-figure" style="--ac-wide:1036px"><img loading="lazy"') == 1
+    assert images.complete(done, {"x.png": (1036, 20)}.get) == done, "once is enough"
+
+
 def test_a_fold_says_what_it_hides() -> None:
     fold = (
         '<details class="admonition hide above-input">\n<summary aria-label="Toggle">'

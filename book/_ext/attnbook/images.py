@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from sphinx.application import Sphinx
 
 _IMAGE = re.compile(r'<img (?![^>]*\bloading=)(?=[^>]*\bsrc="([^"]+)")')
+_FIGURE = re.compile(r'(<div class="cell_output[^>]*>\s*)(<img [^>]*\bwidth="(\d+)"[^>]*>)')
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -46,7 +47,10 @@ def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
         dimensions = f'width="{known[0]}" height="{known[1]}" ' if known else ""
         return f'<img loading="lazy" decoding="async" {dimensions}'
 
-    return _IMAGE.sub(with_size, html)
+    # On a phone a figure is as wide as its text needs, and moves sideways in a box of its own.
+    return _FIGURE.sub(
+        r'\1<div class="ac-figure" style="--ac-wide:\3px">\2</div>', _IMAGE.sub(with_size, html)
+    )
 
 
 def complete_pages(app: Sphinx, error: Exception | None) -> None:
