@@ -1,4 +1,4 @@
-"""The command line: ``python -m attncourse list | doctor | run | merge | progress``."""
+"""The command line: ``python -m attncourse list | exercises | doctor | run | merge | progress``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         from attncourse.catalog import as_records
 
-        # Escapes are JSON, too, where the code page does not know a letter.
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        print(json.dumps(as_records(), indent=2, ensure_ascii=not unicode))
+        _print_json(as_records())
         return 0
     from attncourse.catalog import CHAPTERS_WRITTEN
     from attncourse.plan import CHAPTERS
@@ -39,6 +37,28 @@ def _list(options: argparse.Namespace) -> int:
         print(f"  {mark}{chapter.path:44} {chapter.title}")
     print("\n· coming")
     return 0
+
+
+def _exercises(options: argparse.Namespace) -> int:
+    """Print the exercises by chapter, or as data those that a page can judge."""
+    if options.json:
+        from attncourse.exercises.page import as_records
+
+        _print_json(as_records())
+        return 0
+    from attncourse.exercises.register import all_exercises
+
+    for chapter, group in all_exercises().items():
+        print(f"\n{chapter}")
+        for exercise in group:
+            print(f"  {exercise.id:44} level {exercise.level}  {exercise.title}")
+    return 0
+
+
+def _print_json(records: object) -> None:
+    # Escapes are JSON, too, where the code page does not know a letter.
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(records, indent=2, ensure_ascii=not unicode))
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -178,6 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("list", help=_list.__doc__)
     listing.add_argument("--json", action="store_true", help="the identity cards as data")
     listing.set_defaults(function=_list)
+
+    exercises = commands.add_parser("exercises", help=_exercises.__doc__)
+    exercises.add_argument("--json", action="store_true", help="what the pages judge answers by")
+    exercises.set_defaults(function=_exercises)
 
     doctor = commands.add_parser("doctor", help=_doctor.__doc__)
     doctor.set_defaults(function=_doctor)

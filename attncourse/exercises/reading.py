@@ -1,4 +1,7 @@
-"""Read answers as a person means them: numbers in text, labels in a sentence, quotes and spaces."""
+"""Read answers as a person means them: numbers in text, labels in a sentence, quotes and spaces.
+
+``book/_static/answers.js`` reads numbers by the same rules; a test holds both to the same answers.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _QUOTES = "\"'`“”‘’«»„ \t\n"
 _FILLERS = re.compile(r"\b(about|approximately|roughly|circa|ca\.|exactly)|[≈~]", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:[,' \u2009\u00a0_]\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _SPLIT = re.compile(r"\s*(?:[;,]|\band\b|(?<=[\d)\s])[x×](?=[\d(\s]))\s*|\s+", re.IGNORECASE)
 _NOTHING = {"", "-", "--", "()", "[]", "{}", "none", "nothing", "no", "neither", "empty", "∅"}
 
@@ -65,9 +68,10 @@ def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
     # Words around the numbers: "36 weights and 13 biases".
     found = _NUMBER.findall(text)
     rest = _NUMBER.sub(" ", text)
-    if len(found) == count and re.fullmatch(r"[^\W\d_]*(?:[\s,;:.%]+[^\W\d_]*)*", rest):
+    if len(found) == count and re.fullmatch(r"(?:[^\W\d_]|[\s,;:.%])*", rest):
         share = 100 if "%" in rest else 1
-        return tuple(float(number) / share for number in found)
+        values = tuple(float(number) / share for number in found)
+        return values if all(map(math.isfinite, values)) else None
     return None
 
 

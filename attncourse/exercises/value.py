@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, ClassVar
@@ -13,8 +13,8 @@ import torch
 
 from attncourse.exercises.compare import Tolerance, demand_number
 from attncourse.exercises.exercise import Exercise, Misconception
-from attncourse.exercises.reading import numbers_in
-from attncourse.exercises.verdict import Stop, Verdict, not_yet
+from attncourse.exercises.reading import bare, numbers_in
+from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
 
 Numbers = float | tuple[float, ...]
 _NEAR = 0.01
@@ -32,6 +32,7 @@ class ValueExercise(Exercise):
         unit: what the answer is counted in, and what ``low`` and ``high`` follow from.
         tolerance: how far the answer may be from the truth.
         digits: decimals that the task asks for; an answer rounded to them is right.
+        parts: where several numbers are asked for, what each of them is.
     """
 
     truth: Callable[[], Numbers]
@@ -41,26 +42,28 @@ class ValueExercise(Exercise):
     unit: str = "a number"
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(relative=1e-3, absolute=0.0))
     digits: int | None = None
+    parts: tuple[str, ...] = ()
 
     remedy: ClassVar[str] = "Put your answer in place of `...` and run the cell again."
 
     def judge(self, answer: Any, seed: int) -> Verdict:
         """Compare with the truth, then with the known wrong answers, then say which way to go."""
-        truth = _numbers(self.truth())
+        truth = numbers_of(self.truth())
         given = self._read(answer, len(truth))
         rows: tuple[tuple[str, str], ...] = ()
-        if isinstance(answer, str | Mapping):
+        fields = isinstance(answer, list | tuple) and any(isinstance(p, str) for p in answer)
+        if fields or isinstance(answer, str | Mapping):
             rows = (("Read as", ", ".join(map(shown, given))),)
-        if self._same(given, truth):
+        if self.same(given, truth):
             return self.correct("That is right.")
         for mistake in self.misconceptions:
-            if any(self._same(given, _numbers(wrong)) for wrong in mistake.forms):
+            if any(self.same(given, numbers_of(wrong)) for wrong in mistake.forms):
                 raise not_yet(mistake.message, misconception=mistake.name, details=rows)
         raise self._way(given, truth, rows)
 
     def right_answers(self) -> Sequence[Any]:
         """The truth, and the same as a tensor and as text."""
-        truth = _numbers(self.truth())
+        truth = numbers_of(self.truth())
         text = ", ".join(repr(float(number)) for number in truth)
         return (self.truth(), torch.tensor(self.truth(), dtype=torch.float64), text)
 
@@ -88,7 +91,7 @@ class ValueExercise(Exercise):
         wrong = [
             (place, a, b)
             for place, (a, b) in enumerate(zip(given, truth, strict=True), start=1)
-            if not self._same((a,), (b,))
+            if not self.same((a,), (b,))
         ]
         if len(truth) == 1:
             return not_yet(f"{shown(given[0])} is {self._distance(*wrong[0][1:])}.", details=rows)
@@ -104,35 +107,44 @@ class ValueExercise(Exercise):
 
     def _slip(self, given: tuple[float, ...], truth: tuple[float, ...]) -> tuple[str, str] | None:
         """(name, message) of a slip that any number may show; each is tried before it is named."""
-        if any(truth) and self._same(tuple(-value for value in given), truth):
+        if any(truth) and self.same(tuple(-value for value in given), truth):
             return "the opposite sign", "With the other sign this would be right."
-        if all(0 < value <= 1 for value in truth) and self._same(
+        if all(0 < value <= 1 for value in truth) and self.same(
             tuple(value / 100 for value in given), truth
         ):
             return (
                 "a percentage in place of a share",
                 "This is the right share in percent: divide it by 100.",
             )
-        if all(truth) and all(given) and self._same(tuple(1 / v for v in given), truth):
+        if all(truth) and all(given) and self.same(tuple(1 / v for v in given), truth):
             return "a ratio upside down", "The ratio stands upside down: this is 1 over the answer."
         if len(truth) == 1:
-            if _rounded_too_far(given[0], truth[0]):
+            if given[0] in rounded(truth[0]):
                 return "rounded too far", f"{shown(given[0])} is rounded too far: give more digits."
             return None
-        if self._same(tuple(sorted(given)), tuple(sorted(truth))):
+        if self.same(tuple(sorted(given)), tuple(sorted(truth))):
             return (
                 "another order",
                 "The numbers are right, and stand in another order than the task names them in.",
             )
+        for numbers, name, message in self.double_mistakes(truth):
+            if self.same(given, numbers):
+                return name, message
+        return None
+
+    def double_mistakes(
+        self, truth: tuple[float, ...]
+    ) -> Iterator[tuple[tuple[float, ...], str, str]]:
+        """(the numbers, name, message) of any two known mistakes that change different numbers."""
         for first, second in combinations(self.misconceptions, 2):
-            a, b = _numbers(first.wrong), _numbers(second.wrong)
-            if len(a) == len(b) == len(truth) and self._same(given, _merged(truth, a, b)):
-                return (
+            a, b = numbers_of(first.wrong), numbers_of(second.wrong)
+            if len(a) == len(b) == len(truth) and (both := _merged(truth, a, b)):
+                yield (
+                    both,
                     f"{first.name}, and {second.name}",
                     f"This looks like two mistakes at once: {first.name}, and {second.name}. "
                     f"{first.explanation} {second.explanation}",
                 )
-        return None
 
     @staticmethod
     def _distance(given: float, truth: float) -> str:
@@ -144,6 +156,8 @@ class ValueExercise(Exercise):
 
     def _read(self, answer: Any, count: int) -> tuple[float, ...]:
         if isinstance(answer, str):
+            if not bare(answer):
+                raise NotAttempted
             read = numbers_in(answer, count)
             if read is None:
                 what = "One number is" if count == 1 else f"{count} numbers are"
@@ -159,21 +173,43 @@ class ValueExercise(Exercise):
                 demand_number(answer)
             what = "One number is" if count == 1 else f"{count} numbers are"
             raise not_yet(f"{what} expected, but the answer holds {len(parts)}.")
-        numbers = [numbers_in(part, 1) if isinstance(part, str) else None for part in parts]
-        return tuple(
-            number[0] if number else demand_number(part)
-            for number, part in zip(numbers, parts, strict=True)
-        )
+        open_places = [place for place, part in enumerate(parts, start=1) if _is_open(part)]
+        if len(open_places) == count:
+            raise NotAttempted
+        if isinstance(parts[0], str) and open_places == [*range(2, count + 1)]:
+            # All of them written into the first field.
+            together = numbers_in(parts[0], count)
+            if together is not None:
+                return together
+        if open_places:
+            raise not_yet(f"Still open: number {', '.join(map(str, open_places))}.")
+        return tuple(self._read_one(part, place) for place, part in enumerate(parts, start=1))
 
-    def _same(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    @staticmethod
+    def _read_one(part: Any, place: int) -> float:
+        if not isinstance(part, str):
+            return demand_number(part)
+        number = numbers_in(part, 1)
+        if number is None:
+            raise not_yet(f"{part!r} cannot be read as number {place}.")
+        return number[0]
+
+    def same(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+        """Whether ``a`` is as near to ``b`` as the exercise asks for."""
         pair = [torch.tensor(values, dtype=torch.float64) for values in (a, b)]
         if self.tolerance.same(*pair):
             return True
         return self.digits is not None and Tolerance(0.0, 0.5001 * 10.0**-self.digits).same(*pair)
 
 
-def _numbers(value: Numbers) -> tuple[float, ...]:
+def numbers_of(value: Numbers) -> tuple[float, ...]:
+    """One number or several, as a tuple."""
     return value if isinstance(value, tuple) else (value,)
+
+
+def _is_open(part: Any) -> bool:
+    """Whether a field was left empty."""
+    return part is ... or part is None or (isinstance(part, str) and not bare(part))
 
 
 def _parts(answer: Any) -> tuple[Any, ...]:
@@ -194,15 +230,16 @@ def shown(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _rounded_too_far(given: float, truth: float) -> bool:
-    """Whether ``given`` is the truth, rounded to at least two of its digits."""
-    return truth != 0 and any(given == float(f"{truth:.{digits}g}") for digits in range(2, 16))
+def rounded(truth: float) -> tuple[float, ...]:
+    """The truth, rounded to two of its digits, to three and so on."""
+    forms = [float(f"{truth:.{digits}g}") for digits in range(2, 16)]
+    return tuple(dict.fromkeys(forms)) if truth else ()
 
 
 def _merged(
     truth: tuple[float, ...], a: tuple[float, ...], b: tuple[float, ...]
-) -> tuple[float, ...]:
+) -> tuple[float, ...] | None:
     """The numbers of both mistakes, where they change different ones."""
     if any(x != t and y != t for t, x, y in zip(truth, a, b, strict=True)):
-        return (math.nan,) * len(truth)
+        return None
     return tuple(x if x != t else y for t, x, y in zip(truth, a, b, strict=True))

@@ -25,8 +25,12 @@
     try { localStorage.setItem(KEY, JSON.stringify(state)); } catch { kept = false; }
     dispatchEvent(new Event("attncourse-progress"));
   };
+  // What the first try was; an older entry tells it where nothing else is possible.
+  const firstOf = (entry) => entry.first
+    ?? (entry.attempts === 1 || (entry.attempts && entry.status === "not yet") ? entry.status : undefined);
   const better = (a = {}, b = {}) => {
-    const both = { ...b, ...a };
+    const both = { ...b, ...a }, first = [firstOf(a), firstOf(b)].filter(Boolean);
+    if (first.length) both.first = first.includes("not yet") ? "not yet" : "correct";
     for (const count of ["attempts", "hints"]) if (count in both) both[count] = Math.max(a[count] ?? 0, b[count] ?? 0);
     if (a.status === "correct" || b.status === "correct") both.status = "correct";
     return both;
@@ -43,6 +47,13 @@
     edit(state[part][name] ??= {});
     write(state);
   };
+  const attempt = (part, name, right, answer) => change(part, name, (entry) => {
+    const first = entry.attempts ? firstOf(entry) : right ? "correct" : "not yet";
+    if (first) entry.first = first;
+    entry.attempts = (entry.attempts ?? 0) + 1;
+    if (answer) entry.answer = answer;
+    if (entry.status !== "correct") entry.status = right ? "correct" : "not yet";
+  });
   const make = (tag, parent, attributes = {}, text = "") => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -50,7 +61,14 @@
     parent?.append(node);
     return node;
   };
-  const solved = (part, names) => names.filter((name) => read()[part][name]?.status === "correct").length;
+  const solved = (part, names) => names.filter((name) => read()[part][name]?.status === "correct");
+  const told = (part, names, words = "") => {
+    const right = solved(part, names), firsts = right.map((name) => firstOf(read()[part][name])).filter(Boolean);
+    const atOnce = firsts.filter((first) => first === "correct").length;
+    return `${right.length} of ${names.length}${words}` + (firsts.length ? `, ${atOnce} at the first try` : "");
+  };
+  const when = (entry) => entry?.status !== "correct" ? ""
+    : { "correct": "Right at the first try.", "not yet": "Right at a later try." }[firstOf(entry)] ?? "";
 
   // ---- a chapter: quiz answers, exercises, a line that adds them up
   const questions = [], exercises = [];
@@ -58,17 +76,17 @@
     const stem = quiz.id.slice("quiz-".length).replaceAll("-", "_");
     [...quiz.querySelectorAll("[role=group]")].forEach((group, index) => {
       const name = `${stem}.${index + 1}`, options = [...group.querySelectorAll("details")];
+      const later = make("p", group, { class: "ac-first" });
+      const show = () => { later.textContent = when(read().quizzes[name]); };
+      addEventListener("attncourse-progress", show);
+      show();
       questions.push(name);
       options.forEach((option, place) => {
         const letter = "abcdefgh"[place], right = option.querySelector("strong").textContent.startsWith("Right");
         if (read().quizzes[name]?.answer === letter) option.open = true;
         option.querySelector("summary").addEventListener("click", () => {
           if (option.open) return;
-          change("quizzes", name, (entry) => {
-            entry.attempts = (entry.attempts ?? 0) + 1;
-            entry.answer = letter;
-            if (entry.status !== "correct") entry.status = right ? "correct" : "not yet";
-          });
+          attempt("quizzes", name, right, letter);
         });
       });
     });
@@ -80,8 +98,9 @@
     exercises.push(name);
     const button = make("button", null, { type: "button", class: "ac-done" });
     const show = () => {
-      const done = read().exercises[name]?.status === "correct";
+      const entry = read().exercises[name], done = entry?.status === "correct";
       button.setAttribute("aria-pressed", done);
+      button.title = when(entry);
       button.textContent = done ? "✓ solved" : "mark as solved";
       button.setAttribute("aria-label", `${heading.firstChild.textContent}: ${done ? "solved" : "mark as solved"}`);
     };
@@ -92,13 +111,15 @@
     heading.after(button);
     show();
   }
+  // An exercise that the page itself has judged.
+  addEventListener("attncourse-answer", ({ detail }) => attempt("exercises", detail.name, detail.status === "correct"));
   if (questions.length || exercises.length) {
     const article = document.querySelector("article.bd-article") ?? document.querySelector("article");
     const panel = make("aside", null, { class: "ac-progress", "aria-label": "Your progress in this chapter" });
     const line = make("p", panel, { "aria-live": "polite" });
     const show = () => {
-      line.textContent = `Your progress: ${solved("exercises", exercises)} of ${exercises.length} exercises solved, `
-        + `${solved("quizzes", questions)} of ${questions.length} questions answered right. `
+      line.textContent = `Your progress: ${told("exercises", exercises, " exercises solved")}; `
+        + `${told("quizzes", questions, " questions answered right")}. `
         + (kept ? "It is kept in this browser only. " : "This browser does not keep it beyond this page. ");
       make("a", line, { href: document.documentElement.dataset.content_root + "book/progress.html" }, "All chapters");
     };
@@ -106,6 +127,26 @@
     show();
     const quiz = document.querySelector("section[id^='quiz-']");
     quiz ? quiz.after(panel) : article.append(panel);
+  }
+
+  // ---- a map: each chapter that was begun or done says so, in words
+  const map = document.getElementById("ac-contents");
+  if (map) {
+    const contents = JSON.parse(map.textContent);
+    const show = () => {
+      for (const element of document.querySelectorAll("[data-chapter]")) {
+        const { exercises = [], quizzes = [] } = contents[element.dataset.chapter] ?? {};
+        const state = read(), all = exercises.length + quizzes.length;
+        const begun = exercises.some((name) => state.exercises[name]) || quizzes.some((name) => state.quizzes[name]);
+        const done = solved("exercises", exercises).length + solved("quizzes", quizzes).length;
+        element.querySelector(".ac-begun")?.remove();
+        element.dataset.progress = !begun ? "" : done === all ? "done" : "begun";
+        if (begun) make("span", element.querySelector("a") ?? element, { class: "ac-begun" },
+          done === all ? "✓ done" : `begun: ${done} of ${all} answers right`);
+      }
+    };
+    addEventListener("attncourse-progress", show);
+    show();
   }
 
   // ---- the page of all chapters
@@ -117,7 +158,7 @@
       for (const row of table.querySelectorAll("tr[data-exercises]"))
         for (const part of ["exercises", "quizzes"]) {
           const names = row.dataset[part].split(" ").filter(Boolean);
-          row.querySelector(`.ac-${part}`).textContent = `${solved(part, names)} of ${names.length}`;
+          row.querySelector(`.ac-${part}`).textContent = told(part, names);
         }
     };
     addEventListener("attncourse-progress", show);

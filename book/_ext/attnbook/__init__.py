@@ -14,6 +14,7 @@ from sphinx.config import Config
 
 from attnbook import (
     anchors,
+    answers,
     chapter,
     comparison,
     costs,
@@ -64,6 +65,7 @@ def _connect(app: Sphinx) -> None:
     app.connect("html-page-context", mend.on_page)
     app.connect("html-page-context", social.on_page)
     app.connect("html-page-context", comparison.on_page)
+    app.connect("html-page-context", progress.on_page)
     app.connect("html-page-context", trim.on_page, priority=950)
     app.connect("build-finished", mathjax.copy_files)
     app.connect("build-finished", trim.trim_styles)
@@ -73,6 +75,7 @@ def _connect(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("attnbook_plan", "attncourse/plan.toml", "env")
     app.add_config_value("attnbook_catalog", "book/_data/catalog.json", "env")
+    app.add_config_value("attnbook_exercises", "book/_data/exercises.json", "env")
     app.add_config_value("attnbook_benchmarks", "book/_data/benchmarks.json", "env")
     app.add_config_value("attnbook_constraints", "constraints.txt", "env")
     app.connect("config-inited", _configure, priority=400)
@@ -102,6 +105,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("pinned-versions", timings.PinnedVersions)
     epub.setup(app)
     app.connect("source-read", gpu.on_source)
+    app.connect("doctree-resolved", answers.on_doctree, priority=890)
     app.connect("doctree-resolved", deeper.on_doctree, priority=900)
     app.connect("builder-inited", _connect)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,7 @@
 """``{progress-table}``: every chapter with its exercises and questions, for progress.js to fill.
 
 What the reader has solved is known to the browser alone; this table says what there is to solve.
+So does a block of data on each page that names chapters by ``data-chapter``, such as the map.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ import json
 import re
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook import plan as plans
+from attnbook.plan import BOOK
 
 _CHECK = re.compile(r"""\bcheck\(\s*["']([\w.]+)["']""")
 _QUESTION = re.compile(r'role="group" aria-labelledby="quiz-')
@@ -60,3 +64,25 @@ class ProgressTable(SphinxDirective):
             for chapter, notebook, href in plans.written(self)
         ]
         return [nodes.raw("", table_html(rows), format="html")]
+
+
+def contents_html(chapters: dict[str, tuple[list[str], list[str]]]) -> str:
+    """What each chapter asks, as data: its exercises and its quiz questions."""
+    data = {path: {"exercises": e, "quizzes": q} for path, (e, q) in chapters.items()}
+    text = json.dumps(data, separators=(",", ":"))
+    return f'<script type="application/json" id="ac-contents">{text}</script>'
+
+
+def on_page(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Add to a page that names chapters what they ask, for progress.js to mark them."""
+    named = set(re.findall(r'data-chapter="([\w/]+)"', context.get("body") or ""))
+    notebooks = {path: Path(app.env.doc2path(f"{BOOK}/{path}")) for path in sorted(named)}
+    asked = {
+        path: contents(notebook)
+        for path, notebook in notebooks.items()
+        if notebook.suffix == ".ipynb" and notebook.exists()
+    }
+    if asked:
+        context["body"] += contents_html(asked)

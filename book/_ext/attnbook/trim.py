@@ -24,7 +24,8 @@ _ONLY_WITH = {
     "clipboard": 'class="highlight',
     "mathjax": "math notranslate",
     "references.js": 'class="ac-ref',
-    "progress.js": 'id="quiz-|class="ac-progress-page',
+    "progress.js": 'id="quiz-|class="ac-progress-page|data-chapter="',
+    "answers.js": 'class="ac-answer"',
 }
 #: Scripts of the search page, which the theme loads on every page, and the icon script, which
 #: alone is larger than all else; course.css draws the icons that the theme uses.

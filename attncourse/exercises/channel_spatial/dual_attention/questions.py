@@ -76,6 +76,7 @@ RESOLUTION = ValueExercise(
     explanation="The map of channels stays as small as it was, but it sharpens: its logits grow "
     "fourfold. That is why resolution acts on the channel branch like a temperature.",
     truth=growth,
+    parts=("entries of G", "memory of S", "memory of T", "memory of 256 rows of S"),
     low=0.0,
     high=64.0,
     unit="a factor",

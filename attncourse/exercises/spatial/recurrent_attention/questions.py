@@ -35,6 +35,7 @@ BASELINE = ValueExercise(
     explanation="The best baseline lies below the expected reward: samples far from the mean have "
     "large scores and, here, small rewards, and they weigh more.",
     truth=best_baseline,
+    parts=("expected reward", "best baseline"),
     low=-20.0,
     high=20.0,
     unit="a pair of rewards",

@@ -49,6 +49,7 @@ SLOPES = ValueExercise(
     "the right, 49 - 36 = 13. The slopes on the two sides of the kink are 11 and 13: 13 is a "
     "sub-gradient, and 36, which is not between them, is none.",
     truth=slopes,
+    parts=("slope by the printed rule (6)", "slope of `grid_sample`"),
     low=-100.0,
     high=100.0,
     unit="two slopes",

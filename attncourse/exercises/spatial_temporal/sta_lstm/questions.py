@@ -48,6 +48,7 @@ PENALTY_RANGE = ValueExercise(
     explanation="The penalty moves by less than one in all: from 18.05 to 19. Its target is out of "
     "reach; what is left of it pulls towards even gates.",
     truth=_range,
+    parts=("least value", "largest value"),
     low=-1.0,
     high=1000.0,
     unit="a sum of 20 squares",

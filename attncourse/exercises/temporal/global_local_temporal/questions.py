@@ -48,6 +48,7 @@ LAG_ACCURACY = ValueExercise(
     explanation="Three of six and five of eight lags are seen, and one guess in the rest is right: "
     "4/6 and 6/8.",
     truth=lambda: tuple(lag_accuracy(rates, lags) for rates, lags in _ASKED),
+    parts=("rates (1, 4), lags 1 to 6", "rates (1, 2, 3), lags 1 to 8"),
     low=0.0,
     high=1.0,
     unit="a share (per cent divided by 100)",
