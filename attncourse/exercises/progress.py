@@ -19,6 +19,7 @@ from attncourse.exercises.store import (
     ProgressFile,
     State,
     empty,
+    first_of,
     free_name,
     locked,
     merge,
@@ -42,6 +43,8 @@ class ChapterProgress:
         total: exercises there are.
         answered: quiz questions answered rightly.
         questions: quiz questions there are.
+        first: exercises solved at the first try.
+        answered_first: quiz questions answered rightly at the first try.
     """
 
     chapter: str
@@ -49,6 +52,8 @@ class ChapterProgress:
     total: int
     answered: int
     questions: int
+    first: int = 0
+    answered_first: int = 0
 
 
 def load() -> State:
@@ -60,7 +65,7 @@ def load() -> State:
 
 
 def record(exercise_id: str, status: Status) -> str:
-    """Count one attempt at an exercise; once solved it stays solved.
+    """Count one attempt at an exercise; once solved it stays solved, and the first one is kept.
 
     Returns:
         A notice for the learner where there is something to say, else an empty string.
@@ -174,8 +179,8 @@ def progress_report() -> str:
         entry = _chapter(state, chapter)
         done, total = done + entry.done, total + entry.total
         lines.append(
-            f"{chapter}: {entry.done} of {entry.total} exercises, "
-            f"{entry.answered} of {entry.questions} quiz questions"
+            f"{chapter}: {_count(entry.done, entry.total, 'exercises', entry.first)}, "
+            + _count(entry.answered, entry.questions, "quiz questions", entry.answered_first)
         )
         exercises = register.exercises_of(chapter)
         width = max(len(exercise.id) for exercise in exercises)
@@ -186,6 +191,8 @@ def progress_report() -> str:
 
 
 def _attempt(entry: State, status: Status) -> None:
+    if first := first_of(entry) if entry.get("attempts") else str(status):
+        entry["first"] = first
     entry["attempts"] = entry.get("attempts", 0) + 1
     entry["last"] = now()
     if entry.get("status") != Status.CORRECT:
@@ -198,22 +205,35 @@ def _solved(entries: State, name: str) -> bool:
     return entries.get(name, {}).get("status") == Status.CORRECT
 
 
+def _solved_at_once(entries: State, name: str) -> bool:
+    return _solved(entries, name) and first_of(entries[name]) == Status.CORRECT
+
+
 def _chapter(state: State, chapter: str) -> ChapterProgress:
     exercises, quiz = register.exercises_of(chapter), register.quiz_of(chapter)
-    numbers = range(1, len(quiz.questions) + 1)
+    names = [exercise.id for exercise in exercises]
+    numbers = [f"{quiz.stem}.{number}" for number in range(1, len(quiz.questions) + 1)]
     return ChapterProgress(
         chapter,
-        sum(_solved(state["exercises"], exercise.id) for exercise in exercises),
-        len(exercises),
-        sum(_solved(state["quizzes"], f"{quiz.stem}.{number}") for number in numbers),
-        len(quiz.questions),
+        sum(_solved(state["exercises"], name) for name in names),
+        len(names),
+        sum(_solved(state["quizzes"], number) for number in numbers),
+        len(numbers),
+        sum(_solved_at_once(state["exercises"], name) for name in names),
+        sum(_solved_at_once(state["quizzes"], number) for number in numbers),
     )
+
+
+def _count(done: int, total: int, what: str, first: int) -> str:
+    return f"{done} of {total} {what}" + (f" ({first} at the first try)" if done else "")
 
 
 def _line(exercise: Exercise, state: State, width: int) -> str:
     entry = state["exercises"].get(exercise.id, {})
     mark = "x" if _solved(state["exercises"], exercise.id) else " "
     parts = [entry.get("status", "not attempted")]
+    if parts[0] == Status.CORRECT and (first := first_of(entry)):
+        parts[0] += f" at {'the first' if first == Status.CORRECT else 'a later'} try"
     for field, one, many in (("attempts", "try", "tries"), ("hints", "hint", "hints")):
         if count := entry.get(field, 0):
             parts.append(f"{count} {one if count == 1 else many}")

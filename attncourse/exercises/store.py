@@ -114,8 +114,19 @@ def merge(one: State, other: State) -> State:
     return merged
 
 
+def first_of(entry: State) -> str | None:
+    """What the first try was; an older entry tells it where nothing else is possible."""
+    if "first" in entry:
+        return str(entry["first"])
+    status, attempts = entry.get("status"), entry.get("attempts", 0)
+    known = attempts == 1 or (attempts and status == "not yet")
+    return status if known else None
+
+
 def _merge_entries(one: State, other: State) -> State:
     both = {**other, **one}
+    if firsts := [first for first in map(first_of, (one, other)) if first]:
+        both["first"] = min(firsts, key=lambda s: _ORDER.get(s, -1))
     if "status" in one and "status" in other:
         both["status"] = max(one["status"], other["status"], key=lambda s: _ORDER.get(s, -1))
     for field in ("attempts", "hints"):
@@ -159,7 +170,8 @@ def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict):
         return False
     counts = [entry.get(field, 0) for field in ("attempts", "hints")]
-    return all(type(n) is int for n in counts) and entry.get("status", "correct") in [*_ORDER]
+    words = [entry.get(field, "correct") for field in ("status", "first")]
+    return all(type(n) is int for n in counts) and all(word in [*_ORDER] for word in words)
 
 
 def _load(path: Path, *, set_aside: bool = True) -> tuple[State, str]:

@@ -33,15 +33,21 @@ def test_a_quiz_answers_at_once_with_the_reason_and_keeps_the_answer(visit):
     wrong = answer(page, 1, "a")
     assert "Not this one." in wrong.inner_text()
     assert stored(page)["quizzes"]["squeeze_excitation.1"] == {
-        "attempts": 1, "answer": "a", "status": "not yet",
+        "attempts": 1, "answer": "a", "status": "not yet", "first": "not yet",
     }  # fmt: skip
     right = answer(page, 1, "b")
     assert "Right." in right.inner_text()
-    assert stored(page)["quizzes"]["squeeze_excitation.1"]["status"] == "correct"
+    assert stored(page)["quizzes"]["squeeze_excitation.1"] == {
+        "attempts": 2, "answer": "b", "status": "correct", "first": "not yet",
+    }  # fmt: skip
+    answer(page, 2, "c")
     page.reload(wait_until="load")
     group = page.locator("section[id^='quiz-'] [role=group]").first
     assert group.locator("details").nth(1).get_attribute("open") is not None
-    assert f"1 of {QUESTIONS} questions answered right" in page.locator(".ac-progress").inner_text()
+    line = page.locator(".ac-progress").inner_text()
+    assert f"2 of {QUESTIONS} questions answered right, 1 at the first try." in line
+    said = page.locator(".ac-first").all_inner_texts()
+    assert said[:3] == ["Right at a later try.", "Right at the first try.", ""]
 
 
 def test_an_exercise_is_marked_and_unmarked_with_the_keyboard(visit):
@@ -70,7 +76,7 @@ def test_the_page_of_all_chapters_counts_exports_imports_and_clears(visit, tmp_p
     page.wait_for_load_state("load")
     row = page.locator("tr", has_text="Squeeze-and-Excitation")
     assert row.locator(".ac-exercises").inner_text() == f"1 of {EXERCISES}"
-    assert row.locator(".ac-quizzes").inner_text() == f"1 of {QUESTIONS}"
+    assert row.locator(".ac-quizzes").inner_text() == f"1 of {QUESTIONS}, 1 at the first try"
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Export").click()
@@ -103,7 +109,7 @@ def test_the_package_reads_what_the_page_exports_and_the_other_way_round(visit, 
     file.write_text(json.dumps(stored(page)))
     progress.restore(file)
     mine = {c.chapter: c for c in progress.summary()}["channel/squeeze_excitation"]
-    assert (mine.done, mine.answered) == (1, 1)
+    assert (mine.done, mine.answered, mine.first, mine.answered_first) == (1, 1, 0, 1)
 
     back = progress.export(tmp_path / "package.json")
     page.goto(page.url.replace("channel/squeeze_excitation", "progress"), wait_until="load")
@@ -113,7 +119,45 @@ def test_the_package_reads_what_the_page_exports_and_the_other_way_round(visit, 
     page.wait_for_function("document.body.innerText.includes('Imported')")
     row = page.locator("tr", has_text="Squeeze-and-Excitation")
     assert row.locator(".ac-exercises").inner_text() == f"1 of {EXERCISES}"
-    assert row.locator(".ac-quizzes").inner_text() == f"1 of {QUESTIONS}"
+    assert row.locator(".ac-quizzes").inner_text() == f"1 of {QUESTIONS}, 1 at the first try"
+
+
+def test_older_entries_are_read_and_merged_with_their_first_try(visit, tmp_path):
+    page = visit("book/progress.html", maths=False).page
+    old = {"squeeze_excitation.1": {"attempts": 1, "answer": "b", "status": "correct"},
+           "squeeze_excitation.2": {"attempts": 3, "answer": "c", "status": "correct"}}  # fmt: skip
+    here = {"squeeze_excitation.1": {"attempts": 1, "answer": "a", "status": "not yet"}}
+    page.evaluate(f"s => localStorage.setItem('{KEY}', s)",
+                  json.dumps({"version": 1, "exercises": {}, "quizzes": here}))  # fmt: skip
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps({"version": 1, "exercises": {}, "quizzes": old}))
+    page.locator("input[type=file]").set_input_files(file)
+    page.wait_for_function("document.body.innerText.includes('Imported')")
+    row = page.locator("tr", has_text="Squeeze-and-Excitation")
+    assert row.locator(".ac-quizzes").inner_text() == f"2 of {QUESTIONS}, 0 at the first try"
+    merged = stored(page)["quizzes"]
+    assert merged["squeeze_excitation.1"]["first"] == "not yet"
+    assert "first" not in merged["squeeze_excitation.2"]
+
+
+def test_the_map_says_in_words_what_was_begun_and_done(visit):
+    page = visit("book/intro.html", maths=False).page
+    exercises = {e.id: {"status": "correct"} for e in exercises_of("spatial/non_local")}
+    quizzes = {f"non_local.{n + 1}": {"status": "correct"}
+               for n in range(len(quiz_of("spatial/non_local").questions))}  # fmt: skip
+    quizzes["squeeze_excitation.1"] = {"status": "not yet", "attempts": 1}
+    state = {"version": 1, "exercises": exercises, "quizzes": quizzes}
+    page.evaluate(f"s => localStorage.setItem('{KEY}', s)", json.dumps(state))
+    page.reload(wait_until="load")
+
+    def said(chapter):
+        return page.locator(f"[data-chapter='{chapter}'] .ac-begun").all_inner_texts()
+
+    assert said("spatial/non_local") == ["✓ done"]
+    total = EXERCISES + QUESTIONS
+    assert said("channel/squeeze_excitation") == [f"begun: 0 of {total} answers right"]
+    assert said("temporal/global_local_temporal") == []
+    assert page.locator("[data-chapter]").count() == len(rules.chapters())
 
 
 def test_a_broken_state_is_set_aside_and_never_lost(visit):

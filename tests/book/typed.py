@@ -58,8 +58,8 @@ def _(exercise: ValueExercise) -> Iterator[tuple[Any, Any]]:
         tuple(f(v) for v in truth)
         for f in (
             lambda v: -v, lambda v: 100 * v, lambda v: 1 / v if v else 7.0, lambda v: 1.0004 * v,
-            lambda v: 1.004 * v, lambda v: 0.9995 * v, lambda v: 1.5 * v, lambda v: float(f"{v:.2g}"),
-            lambda v: float(f"{v:.5g}"), lambda v: max(exercise.low, -1e9) - 1,
+            lambda v: 1.004 * v, lambda v: 0.9995 * v, lambda v: 1.5 * v,
+            lambda v: float(f"{v:.2g}"), lambda v: float(f"{v:.5g}"), lambda v: max(exercise.low, -1e9) - 1,
             lambda v: min(exercise.high, 1e9) + 1,
         )
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def _(exercise: TableExercise) -> Iterator[tuple[Any, Any]]:
     every = [(row, label) for row in truth for label in exercise.labels]
     draw = random.Random(0)
     tables = [
-        truth, {}, dict.fromkeys(truth, []), dict.fromkeys(truth, sorted(everything)),
+        truth, {}, {row: [] for row in truth}, dict.fromkeys(truth, sorted(everything)),
         {row: sorted(everything - exercise.truth[row]) for row in truth},
         *({k: v for k, v in truth.items() if k != row} for row in truth),
         *(turned(cell) for cell in every), *(turned(*pair) for pair in itertools.pairwise(cells)),

@@ -84,6 +84,25 @@ def test_numbers_in_any_clothes(answer, words):
     assert words in value_exercise().check(answer).message
 
 
+def test_fields_are_read_one_by_one():
+    pair = value_exercise(truth=lambda: (2.0, 3.0), high=9.0, misconceptions=())
+    assert pair.check(("2", " 6/2 ")).status is Status.CORRECT
+    assert pair.check(("2, 3", "")).status is Status.CORRECT
+    assert pair.check(("2", "")).message == "Still open: number 2."
+    assert pair.check((2, ...)).message == "Still open: number 2."
+    assert pair.check(("", "3")).message == "Still open: number 1."
+    assert pair.check(("2", "few")).message == "'few' cannot be read as number 2."
+    assert details(pair.check(("2", "4,0")))["Read as"] == "2, 4"
+    for untouched in ("", " ", ("", ""), (..., ...), [None, ""]):
+        assert pair.check(untouched).status is Status.NOT_ATTEMPTED
+
+
+@pytest.mark.timeout(60)
+def test_no_text_takes_for_ever_to_read():
+    assert "cannot be read" in value_exercise().check("5" + " " * 500 + "?").message
+    assert "cannot be read" in value_exercise().check("1e999").message
+
+
 def test_several_numbers_are_asked_for_by_count_and_place():
     pair = value_exercise(truth=lambda: (2.0, 3.0), high=9.0, misconceptions=())
     assert all(pair.check(answer).status is Status.CORRECT for answer in pair.right_answers())

@@ -79,13 +79,56 @@ def test_hints_and_quiz_answers_are_kept(home):
 def test_the_summary_counts_by_chapter(home):
     check(SHARE, RIGHT)
     quiz("squeeze_excitation", 1, "b")
+    quiz("squeeze_excitation", 2, "a")
+    quiz("squeeze_excitation", 2, "c")
     (chapter,) = [c for c in progress.summary() if c.chapter == "channel/squeeze_excitation"]
     assert (chapter.done, chapter.total, chapter.answered, chapter.questions) == (
         1,
         EXERCISES,
-        1,
+        2,
         QUESTIONS,
     )
+    assert (chapter.first, chapter.answered_first) == (1, 1)
+
+
+def test_the_first_try_is_kept_apart_from_later_ones(home):
+    check(SHARE, WRONG)
+    check(SHARE, RIGHT)
+    assert (entry()["first"], entry()["status"]) == ("not yet", "correct")
+    check(SHARE, WRONG)
+    assert (entry()["first"], entry()["status"], entry()["attempts"]) == ("not yet", "correct", 3)
+    quiz("squeeze_excitation", 1, "b")
+    quiz("squeeze_excitation", 1, "a")
+    assert stored(home)["quizzes"]["squeeze_excitation.1"]["first"] == "correct"
+
+
+@pytest.mark.parametrize(
+    ("old", "first"),
+    [
+        ({"status": "correct", "attempts": 1}, "correct"),
+        ({"status": "correct", "attempts": 2}, None),
+        ({"status": "not yet", "attempts": 3}, "not yet"),
+        ({"status": "correct"}, None),
+        ({"hints": 2}, None),
+        ({"status": "correct", "attempts": 2, "first": "correct"}, "correct"),
+    ],
+)
+def test_an_older_entry_tells_its_first_try_only_where_it_is_certain(home, old, first):
+    assert store.first_of(old) == first
+    home.mkdir()
+    state = {"version": 1, "exercises": {SHARE: old}, "quizzes": {}}
+    (home / "progress.json").write_text(json.dumps(state))
+    check(SHARE, RIGHT)
+    # Without an attempt on record this one is the first.
+    assert entry().get("first") == (first if "attempts" in old else "correct")
+
+
+def test_of_two_first_tries_the_failed_one_counts():
+    one = {"version": 1, "exercises": {"a.b": {"status": "correct", "attempts": 1}}, "quizzes": {}}
+    two = {"version": 1, "exercises": {"a.b": {"status": "not yet", "attempts": 2}}, "quizzes": {}}
+    for merged in (store.merge(one, two), store.merge(two, one)):
+        kept = {"status": "correct", "attempts": 2, "first": "not yet"}
+        assert merged["exercises"]["a.b"] == kept
 
 
 def test_the_report_shows_every_exercise_and_where_it_is_kept(home):
@@ -93,9 +136,9 @@ def test_the_report_shows_every_exercise_and_where_it_is_kept(home):
     check(SHARE, RIGHT)
     hint(SHARE)
     report = progress_report()
-    wanted = f"1 of {EXERCISES} exercises, 0 of {QUESTIONS} quiz questions"
+    wanted = f"1 of {EXERCISES} exercises (0 at the first try), 0 of {QUESTIONS} quiz questions"
     assert f"channel/squeeze_excitation: {wanted}" in report
-    assert f"[x] {SHARE}  level 2  correct, 2 tries, 1 hint\n" in report
+    assert f"[x] {SHARE}  level 2  correct at a later try, 2 tries, 1 hint\n" in report
     assert "[ ] squeeze_excitation.excite            level 1  not attempted\n" in report
     assert report.endswith(f"Kept in {home / 'progress.json'}")
 

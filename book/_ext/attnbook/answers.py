@@ -89,8 +89,9 @@ def _cells(record: dict[str, Any], name: str) -> str:
         for row in record["truth"]
     )
     return (
-        f'<div class="ac-ticks"><table><caption>Your answer: tick what belongs to each row</caption>'
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<fieldset><legend>Your answer: tick what belongs to each row</legend>"
+        f'<div class="ac-ticks"><table><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></fieldset>"
     )
 
 
