@@ -59,7 +59,8 @@ def _(exercise: ValueExercise) -> Iterator[tuple[Any, Any]]:
         for f in (
             lambda v: -v, lambda v: 100 * v, lambda v: 1 / v if v else 7.0, lambda v: 1.0004 * v,
             lambda v: 1.004 * v, lambda v: 0.9995 * v, lambda v: 1.5 * v,
-            lambda v: float(f"{v:.2g}"), lambda v: float(f"{v:.5g}"), lambda v: max(exercise.low, -1e9) - 1,
+            lambda v: float(f"{v:.2g}"), lambda v: float(f"{v:.5g}"),
+            lambda v: max(exercise.low, -1e9) - 1,
             lambda v: min(exercise.high, 1e9) + 1,
         )
     ]  # fmt: skip
