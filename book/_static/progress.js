@@ -141,7 +141,7 @@
         const done = solved("exercises", exercises).length + solved("quizzes", quizzes).length;
         element.querySelector(".ac-begun")?.remove();
         element.dataset.progress = !begun ? "" : done === all ? "done" : "begun";
-        if (begun) make("span", element.querySelector("a") ?? element, { class: "ac-begun" },
+        if (begun) make("span", element.querySelector("a > span:last-child") ?? element.querySelector("a") ?? element, { class: "ac-begun" },
           done === all ? "✓ done" : `begun: ${done} of ${all} answers right`);
       }
     };

@@ -82,7 +82,7 @@ def _cells(record: dict[str, Any], name: str) -> str:
         f'<tr><th scope="row">{rich(row)}</th>'
         + "".join(
             f'<td><label><input type="checkbox" value="{escape(label)}" data-row="{escape(row)}" '
-            f'aria-label="{escape(row)}: {escape(words)}"></label></td>'
+            f'aria-label="{escape(row)}, {escape(words)}"></label></td>'
             for label, words in columns
         )
         + "</tr>"
