@@ -18,7 +18,7 @@ import numpy as np
 from attncourse.views.figures import heat
 from attncourse.views.fragment import Fragment, _asset, checked_id, data_uri, encode, escape
 from attncourse.views.show import Picture, checked_alt, show
-from attncourse.views.style import MAGNITUDE, WIDTH
+from attncourse.views.style import MAGNITUDE, PALETTE, WIDTH
 
 
 def explore_attention(
@@ -29,8 +29,13 @@ def explore_attention(
     alt: str,
     image: np.ndarray | None = None,
     start: tuple[int, int] | None = None,
+    names: Mapping[tuple[int, int], str] | None = None,
+    place: str = "row {row}, column {column}",
+    weight: str = "weight",
 ) -> Fragment:
     """Point at a position and see where it looks.
+
+    All maps share one scale, from 0 to their largest value; the reader may switch to the map's own.
 
     Args:
         maps: (n, n) weights, row i what position i attends to; n = rows * columns.
@@ -39,9 +44,14 @@ def explore_attention(
         alt: what there is to see, in a sentence.
         image: (h, w) or (h, w, 3), shown under the query ring, values 0 to 1 or uint8.
         start: row and column of the first query.
+        names: row and column, from 0 -> what the chapter calls the position.  A last word of one
+            or two characters, as in ``white A``, stands on the position as well.
+        place: what the others are called, with ``{row}``, ``{column}`` or ``{n}``, from 1.
+        weight: what the maps hold, such as ``sensitivity``.
 
     Raises:
-        ValueError: if the shapes do not fit or a value is not finite.
+        ValueError: if the shapes do not fit, a value is not finite, or a named position is not in
+            the grid.
     """
     maps = _finite(maps, "maps")
     rows, columns = grid
@@ -52,16 +62,22 @@ def explore_attention(
         )
     start = start or (rows // 2, columns // 2)
     query = start[0] * columns + start[1]
-    figure, axes = plt.subplots(figsize=(3.4, 3.4 * rows / columns))
-    axes.imshow(maps[query].reshape(grid), cmap=MAGNITUDE, vmin=0)
-    axes.plot(start[1], start[0], "o", mfc="none", mec="#E69F00", mew=2.5, ms=12)
-    axes.axis("off")
+    named = _names(names or {}, grid)
+    figure, axes = plt.subplots(figsize=(4.2, 3.4 * rows / columns))
+    heat(axes, maps[query].reshape(grid), unit=weight, limit=float(maps.max()) or 1.0)
+    for color, width in (("white", 6), ("#1d232a", 4.5), (PALETTE["attention"], 2.5)):
+        axes.plot(start[1], start[0], "o", mfc="none", mec=color, mew=width, ms=12, clip_on=False)
+    axes.set_xticks([])
+    axes.set_yticks([])
     spec = {
         "kind": "attention",
         "grid": [rows, columns],
         "start": list(start),
         "maps": encode(maps),
         "map": _colours(MAGNITUDE),
+        "names": named,
+        "place": place,
+        "weight": weight,
         "label": "Choose a query position with the arrow keys, the mouse or a finger.",
         "image": None if image is None else data_uri(_png(image)),
     }
@@ -119,6 +135,8 @@ def explore_gates(
         "map": _colours(MAGNITUDE),
         "rows": list(rows),
         "columns": list(columns),
+        "axes": ["image", "channel"],
+        "unit": "gate",
         "bars": "all gates of this image",
         "label": "Choose an image (up, down) and a channel (left, right) with the arrow keys, "
         "the mouse or a finger.",
@@ -190,6 +208,20 @@ def _explorer(identifier: str, alt: str, spec: dict[str, Any], poster: Picture) 
         f"{_asset('explorers/' + spec['kind'] + '.js')})</script></figure>"
     )
     return Fragment(html, f"Explorer: {alt}")
+
+
+def _names(names: Mapping[tuple[int, int], str], grid: tuple[int, int]) -> dict[int, str]:
+    """Number of a position, row by row -> its name."""
+    rows, columns = grid
+    found = {}
+    for (row, column), name in names.items():
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ValueError(
+                f"names has the position {(row, column)} for {name!r}, but the grid has {rows} "
+                f"rows and {columns} columns, counted from 0"
+            )
+        found[row * columns + column] = name
+    return found
 
 
 def _finite(array: np.ndarray, name: str) -> np.ndarray:

@@ -24,6 +24,9 @@ def explore_frames(
     Each picture's own description is read out when it is shown.  Nothing plays by itself, for
     readers whom motion disturbs.
 
+    A film is as wide as its figures, 100 pixels an inch, or as its pictures if they have fewer:
+    ``views.show(figure, dpi=200, ...)`` makes it sharp on a fine screen as well.
+
     Args:
         frames: what ``views.show(figure, alt=...)`` returned, one picture a step.
         id: fixed identifier, unique in its page.
@@ -47,7 +50,13 @@ def explore_frames(
         "settings": [str(name) for name in names],
         "start": start,
         "milliseconds": milliseconds,
+        "width": min(frames[start].width, _pixels(frames[start].png)),
         "frames": [data_uri(frame.png) for frame in frames],
         "captions": [frame.alt for frame in frames],
     }
     return _explorer(id, alt, spec, frames[start])
+
+
+def _pixels(png: bytes) -> int:
+    """Width of a PNG, from its head."""
+    return int.from_bytes(png[16:20], "big")

@@ -285,6 +285,8 @@ def test_identifiers_are_plain(bad):
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"grid of 2 x 2 positions needs \(4, 4\)"):
         views.explore_attention(np.eye(6), (2, 2), id="att", alt=ALT)
+    with pytest.raises(ValueError, match=r"names has the position \(2, 0\) for 'A'"):
+        views.explore_attention(np.eye(6), (2, 3), id="att", alt=ALT, names={(2, 0): "A"})
     with pytest.raises(ValueError, match="there are 1 row descriptions"):
         views.explore_gates(np.eye(2), id="gates", alt=ALT, rows=["a"], columns=["c", "d"])
     with pytest.raises(ValueError, match="pass 2 uint8 thumbnails"):

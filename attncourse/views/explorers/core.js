@@ -27,6 +27,37 @@
   const readout = parent => words = make("p", parent, { class: "ac-read", "aria-live": "polite" });
   const publish = (state, text) => { figure.dataset.state = JSON.stringify(state); words.textContent = tidy(text); };
 
+  // A canvas at the screen's own resolution; its units are those of the page.
+  const sharp = (canvas, aspect) => {
+    const ratio = devicePixelRatio || 1, w = canvas.clientWidth || 320, h = w * aspect, c = canvas.getContext("2d");
+    canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio);
+    c.setTransform(canvas.width / w, 0, 0, canvas.height / h, 0, 0);
+    return { c, w, h, ratio };
+  };
+  // Lines with a bright and a dark rim, so that they are seen on any colour.
+  const outline = (c, path) => {
+    for (const [style, line] of [["#fff", 6.5], ["#1d232a", 5], [css("g"), 2.5]]) { c.strokeStyle = style; c.lineWidth = line; path(); }
+  };
+  // A ring around a point, whole also at the rim.
+  const ring = ({ c, w, h }, x, y, radius) => {
+    const inside = (v, size) => Math.max(radius + 3.5, Math.min(size - radius - 3.5, v));
+    outline(c, () => { c.beginPath(); c.arc(inside(x, w), inside(y, h), radius, 0, 7); c.stroke(); });
+  };
+  const toggle = (parent, text, moved) => {
+    const node = make("button", parent, { type: "button", class: "ac-play", text, "aria-pressed": "false" });
+    node.addEventListener("click", () => {
+      const on = node.getAttribute("aria-pressed") === "false";
+      node.setAttribute("aria-pressed", on); moved(on);
+    });
+  };
+  // The bar of colours, and what its ends mean.
+  const scale = parent => {
+    const line = make("p", parent, { class: "ac-scale" });
+    make("i", line, { style: `background:linear-gradient(90deg,${[0, .25, .5, .75, 1].map(t => colour(t))})` });
+    const said = make("span", line);
+    return text => { said.textContent = text; };
+  };
+
   // A canvas of cells with a cursor that mouse, finger and arrow keys move.
   const grid = (parent, rows, columns, width, height, label, moved) => {
     const canvas = make("canvas", parent, { width, height, tabindex: 0, role: "application", "aria-label": label });
@@ -65,8 +96,10 @@
     return { input, set: value => { input.value = value; say(); moved(+input.value); } };
   };
 
-  const redraw = kind({ figure, spec, live, make, readout, publish, grid, slider, bytes, floats, clamp, css, colour, percent });
+  const redraw = kind({ figure, spec, live, make, readout, publish, grid, slider, bytes, floats, clamp, css, colour, percent, sharp, outline, ring, toggle, scale });
   // Canvases hold colours, so they are drawn anew when the page turns light or dark.
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  let size = live.clientWidth;
+  new ResizeObserver(() => { if (live.clientWidth !== size) { size = live.clientWidth; redraw(); } }).observe(live);
   figure.dataset.ready = "yes";
 })

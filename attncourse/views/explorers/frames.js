@@ -2,7 +2,10 @@
 ({ spec, live, make, readout, publish, slider }) => {
   const count = spec.frames.length;
   live.classList.add("ac-wide");
-  const picture = make("img", live, { class: "ac-frame", alt: "" });
+  // Where there is less room the film keeps a size at which its text can be read, and scrolls.
+  const box = make("div", live, { class: "ac-scroll" });
+  const picture = make("img", box, { class: "ac-frame", alt: "" });
+  if (spec.width) picture.setAttribute("style", `width:${spec.width}px;min-width:${Math.round(.72 * spec.width)}px`);
   const row = make("div", live, { class: "ac-sliders" });
   const button = make("button", row, { type: "button", class: "ac-play" });
   const bar = slider(row, spec.label, spec.settings, spec.start, draw);
@@ -26,5 +29,7 @@
     publish({ frame }, spec.captions[frame]);
   }
   draw(spec.start);
-  return () => {};
+  const reach = () => { if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex"); };
+  picture.addEventListener("load", reach);
+  return reach;
 }

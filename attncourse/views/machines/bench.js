@@ -166,8 +166,5 @@ kind => tools => {
     none: v => v, relu: v => Math.max(0, v), sigmoid: v => 1 / (1 + Math.exp(-v)), tanh: Math.tanh, "1 + tanh": v => 1 + Math.tanh(v),
   };
 
-  const redraw = kind({ ...tools, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine, softmax, act });
-  let size = 0;
-  new ResizeObserver(() => { if (live.clientWidth !== size) { size = live.clientWidth; redraw(); } }).observe(live);
-  return redraw;
+  return kind({ ...tools, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine, softmax, act });
 }
