@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, ClassVar
@@ -102,8 +102,8 @@ class ValueExercise(Exercise):
                 f"{self._distance(a, b)}.",
                 details=rows,
             )
-        places = ", ".join(str(place) for place, _, _ in wrong)
-        return not_yet(f"Of the {len(truth)} numbers, look again at number {places}.", details=rows)
+        places = _named(place for place, _, _ in wrong)
+        return not_yet(f"Of the {len(truth)} numbers, look again at {places}.", details=rows)
 
     def _slip(self, given: tuple[float, ...], truth: tuple[float, ...]) -> tuple[str, str] | None:
         """(name, message) of a slip that any number may show; each is tried before it is named."""
@@ -182,7 +182,7 @@ class ValueExercise(Exercise):
             if together is not None:
                 return together
         if open_places:
-            raise not_yet(f"Still open: number {', '.join(map(str, open_places))}.")
+            raise not_yet(f"Still open: {_named(open_places)}.")
         return tuple(self._read_one(part, place) for place, part in enumerate(parts, start=1))
 
     @staticmethod
@@ -205,6 +205,12 @@ class ValueExercise(Exercise):
 def numbers_of(value: Numbers) -> tuple[float, ...]:
     """One number or several, as a tuple."""
     return value if isinstance(value, tuple) else (value,)
+
+
+def _named(places: Iterable[int]) -> str:
+    """``number 2``, or ``numbers 2, 3 and 4``."""
+    *most, last = map(str, places)
+    return f"numbers {', '.join(most)} and {last}" if most else f"number {last}"
 
 
 def _is_open(part: Any) -> bool:

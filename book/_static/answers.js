@@ -169,6 +169,8 @@
     const gap = truth ? Math.abs(given - truth) / Math.abs(truth) : Infinity;
     return gap < 0.01 ? `close, and too ${way} by less than ${gap < 0.001 ? "0.1" : "1"} %` : `too ${way}`;
   };
+  const places = (numbers) => numbers.length === 1 ? `number ${numbers[0]}`
+    : `numbers ${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
   const read = (texts, count) => {
     const open = texts.flatMap((text, index) => bare(text) ? [] : [index + 1]);
     if (open.length === count) return null;
@@ -177,7 +179,7 @@
       if (together) return together;
       if (count === 1) throw notYet(`One number is expected, and ${quoted(texts[0])} cannot be read as that.`);
     }
-    if (open.length) throw notYet(`Still open: number ${open.join(", ")}.`);
+    if (open.length) throw notYet(`Still open: ${places(open)}.`);
     return texts.map((text, index) => {
       const number = numbersIn(text, 1);
       if (!number) throw notYet(`${quoted(text)} cannot be read as number ${index + 1}.`);
@@ -201,8 +203,8 @@
       const wrong = given.flatMap((value, k) => same([value], [truth[k]]) ? [] : [k]);
       const far = `${shown(given[wrong[0]])} is ${distance(given[wrong[0]], truth[wrong[0]])}.`;
       if (count === 1) return notYet(far, null, rows);
-      const places = wrong.map((k) => k + 1).join(", ");
-      return notYet(`Of the ${count} numbers, look again at number ${places}${wrong.length === 1 ? `: ${far}` : "."}`, null, rows);
+      const again = `Of the ${count} numbers, look again at ${places(wrong.map((k) => k + 1))}`;
+      return notYet(again + (wrong.length === 1 ? `: ${far}` : "."), null, rows);
     },
     choice(data, form) {
       const letter = form.querySelector("input:checked")?.value;

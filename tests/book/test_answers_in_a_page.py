@@ -116,6 +116,7 @@ def test_a_chapter_asks_what_it_can_judge_and_leaves_code_to_the_notebook(name, 
     assert [f.get_attribute("id") for f in forms.all()] == [form_id(e) for e in judged]
     assert all(f.is_visible() for f in forms.all())
     assert page.locator(".ac-notebook").count() == len(code)
+    assert page.locator("section > .ac-answer-here").count() == 1
     links = page.locator(".ac-notebook").first.locator("a")
     addresses = " ".join(a.get_attribute("href") for a in links.all())
     for place in ("colab.research.google.com", "mybinder.org", f"_sources/book/{name}.ipynb"):

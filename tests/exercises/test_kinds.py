@@ -91,6 +91,9 @@ def test_fields_are_read_one_by_one():
     assert pair.check(("2", "")).message == "Still open: number 2."
     assert pair.check((2, ...)).message == "Still open: number 2."
     assert pair.check(("", "3")).message == "Still open: number 1."
+    triple = value_exercise(truth=lambda: (1.0, 2.0, 3.0), high=9.0, misconceptions=())
+    assert triple.check(("1", "", "")).message == "Still open: numbers 2 and 3."
+    assert triple.check(("5", "7", "8")).message.endswith("look again at numbers 1, 2 and 3.")
     assert pair.check(("2", "few")).message == "'few' cannot be read as number 2."
     assert details(pair.check(("2", "4,0")))["Read as"] == "2, 4"
     for untouched in ("", " ", ("", ""), (..., ...), [None, ""]):

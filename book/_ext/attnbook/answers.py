@@ -26,6 +26,13 @@ _TEXT = (
 )
 
 
+#: Above the exercises, whose first words are about the cells of the notebook.
+HERE = (
+    '<p class="ac-answer-here">On this page you answer numbers, choices and tables in a form, '
+    "without a kernel. Code is written in the notebook.</p>"
+)
+
+
 def rich(text: str) -> str:
     """Escaped text in which what stands between backticks is code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
@@ -79,7 +86,7 @@ def _cells(record: dict[str, Any], name: str) -> str:
     head = "".join(f'<th scope="col">{rich(words)}</th>' for _, words in columns)
     head = head.replace("none</th>", "none <code>()</code></th>")
     rows = "".join(
-        f'<tr><th scope="row">{rich(row)}</th>'
+        f'<tr><th scope="row">{rich(row).replace("_", "_<wbr>")}</th>'
         + "".join(
             f'<td><label><input type="checkbox" value="{escape(label)}" data-row="{escape(row)}" '
             f'aria-label="{escape(row)}, {escape(words)}"></label></td>'
@@ -160,7 +167,9 @@ def on_doctree(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     links = chapter.launch_links(
         app.config.html_theme_options, notebook.relative_to(root).as_posix()
     )
-    for cell in [n for n in doctree.findall(nodes.container) if "cell" in n["classes"]]:
-        name = exercise_of(cell)
-        if name is not None:
-            offer(cell, known.get(name), notebook_html(links, download))
+    cells = [n for n in doctree.findall(nodes.container) if "cell" in n["classes"]]
+    asked = [(cell, name) for cell in cells if (name := exercise_of(cell))]
+    for cell, name in asked:
+        offer(cell, known.get(name), notebook_html(links, download))
+    if asked and isinstance(first := asked[0][0].parent, nodes.section):
+        _replace(first, [nodes.raw("", HERE, format="html"), first])
