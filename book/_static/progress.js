@@ -68,7 +68,7 @@
     return `${right.length} of ${names.length}${words}` + (firsts.length ? `, ${atOnce} at the first try` : "");
   };
   const when = (entry) => entry?.status !== "correct" ? ""
-    : { "correct": "Right at the first try.", "not yet": "Right at a later try." }[firstOf(entry)] ?? "";
+    : { "correct": " at the first try", "not yet": " at a later try" }[firstOf(entry)] ?? "";
 
   // ---- a chapter: quiz answers, exercises, a line that adds them up
   const questions = [], exercises = [];
@@ -77,7 +77,7 @@
     [...quiz.querySelectorAll("[role=group]")].forEach((group, index) => {
       const name = `${stem}.${index + 1}`, options = [...group.querySelectorAll("details")];
       const later = make("p", group, { class: "ac-first" });
-      const show = () => { later.textContent = when(read().quizzes[name]); };
+      const show = () => { later.textContent = when(read().quizzes[name]).replace(/^.+/, "Right$&."); };
       addEventListener("attncourse-progress", show);
       show();
       questions.push(name);
@@ -100,9 +100,9 @@
     const show = () => {
       const entry = read().exercises[name], done = entry?.status === "correct";
       button.setAttribute("aria-pressed", done);
-      button.title = when(entry);
-      button.textContent = done ? "✓ solved" : "mark as solved";
-      button.setAttribute("aria-label", `${heading.firstChild.textContent}: ${done ? "solved" : "mark as solved"}`);
+      const words = done ? `solved${when(entry)}` : "mark as solved";
+      button.textContent = done ? `✓ ${words}` : words;
+      button.setAttribute("aria-label", `${heading.firstChild.textContent}: ${words}`);
     };
     button.addEventListener("click", () => change("exercises", name, (entry) => {
       entry.status = entry.status === "correct" ? "not yet" : "correct";

@@ -161,6 +161,7 @@ def test_the_keyboard_alone_answers_and_tries_again(visit):
         "first": "not yet", "attempts": 2, "status": "correct",
     }  # fmt: skip
     exercises = len(exercises_of("channel/squeeze_excitation"))
+    assert "✓ solved at a later try" in page.locator("button.ac-done").all_inner_texts()
     line = page.locator(".ac-progress").inner_text()
     assert f"1 of {exercises} exercises solved, 0 at the first try" in line
 
