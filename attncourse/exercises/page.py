@@ -35,7 +35,8 @@ def record(exercise: Exercise) -> Record | None:
         ValueError: if several numbers are asked for and not named one by one.
     """
     own = _of_its_kind(exercise)
-    return None if own is None else {"id": exercise.id, "task": exercise.task} | own
+    common = {"id": exercise.id, "title": exercise.title, "task": exercise.task}
+    return None if own is None else common | own
 
 
 @singledispatch

@@ -44,8 +44,8 @@ def form_html(record: dict[str, Any]) -> str:
     fields = {"value": _numbers, "choice": _options, "table": _cells}[record["kind"]]
     data = json.dumps(record, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     return (
-        f'<form class="ac-answer" id="{name}" aria-label="Your answer" autocomplete="off" '
-        f"novalidate hidden>{fields(record, name)}"
+        f'<form class="ac-answer" id="{name}" aria-label="Answer: {escape(record["title"])}" '
+        f'autocomplete="off" novalidate hidden>{fields(record, name)}'
         '<p class="ac-answer-buttons"><button type="submit">Check</button> '
         '<button type="reset" hidden>Try again</button></p>'
         '<div class="ac-verdict" role="status" aria-live="polite"></div>'
