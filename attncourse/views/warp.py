@@ -44,6 +44,8 @@ def explore_warp(
         ValueError: if the image is not (h, w) and finite, or a setting is not six such numbers.
     """
     image = grey_image(image)
+    if len(theta) != 6:
+        raise ValueError(f"theta={tuple(theta)} must be 6 multiples of 0.02 from -2 to 2")
     buttons = {"identity": _IDENTITY, **(presets or {})}
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2), width_ratios=(1.3, 1))
     edges = (-1, 1, 1, -1)

@@ -43,7 +43,7 @@ def test_it_repeats_byte_for_byte_and_asks_no_other_host():
     assert "http" not in html()
     assert "//" not in re.sub(r"base64,[^\"]*", "", html().split("<script>(")[1])
     spec = json.loads(re.search(r'application/json">(.*?)</script>', html())[1])
-    assert spec["kind"] == "warp"
+    assert spec["kind"] == "machine:sampler"
     assert [name for name, _ in spec["presets"]] == ["identity", "half"]
     assert spec["image_shape"] == [9, 7]
 
@@ -53,8 +53,8 @@ def test_it_repeats_byte_for_byte_and_asks_no_other_host():
     [
         ({"image": np.zeros((1, 4, 4))}, "pass one grey image"),
         ({"image": np.full((4, 4), np.nan)}, "NaN"),
-        ({"theta": (1, 0, 0)}, "six multiples"),
-        ({"theta": (1, 0, 0.015, 0, 1, 0)}, "six multiples"),
+        ({"theta": (1, 0, 0)}, "6 multiples of 0.02"),
+        ({"theta": (1, 0, 0.015, 0, 1, 0)}, "6 multiples of 0.02"),
         ({"presets": {"far": (1, 0, 3, 0, 1, 0)}}, "far="),
     ],
 )
