@@ -137,7 +137,7 @@ def _figure(
 
 
 def _picture(rows: np.ndarray, series: Any, x: Any, y: Any, alt: str) -> Picture:
-    return show(_figure(rows, series, x, y), alt=alt)
+    return show(_figure(rows, series, x, y), alt=alt, dpi=144)
 
 
 def _live(

@@ -81,7 +81,7 @@ def explore_attention(
         "label": "Choose a query position with the arrow keys, the mouse or a finger.",
         "image": None if image is None else data_uri(_png(image)),
     }
-    return _explorer(id, alt, spec, show(figure, alt=alt))
+    return _explorer(id, alt, spec, show(figure, alt=alt, dpi=144))
 
 
 def explore_gates(
@@ -143,7 +143,7 @@ def explore_gates(
     }
     if images is not None:
         spec |= {"images": encode(images), "image_shape": list(images.shape[1:])}
-    return _explorer(id, alt, spec, show(figure, alt=alt))
+    return _explorer(id, alt, spec, show(figure, alt=alt, dpi=144))
 
 
 def explore_curves(

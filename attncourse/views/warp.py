@@ -57,7 +57,8 @@ def explore_warp(
     for axes in (left, right):
         axes.axis("off")
     return sampler(
-        image, "affine", theta, buttons, id=id, alt=alt, limit=2.0, poster=show(figure, alt=alt),
+        image, "affine", theta, buttons, id=id, alt=alt, limit=2.0,
+        poster=show(figure, alt=alt, dpi=144),
         label="Drag the centre (+), the x end or the y end of the grid; or move the grid with "
         "the arrow keys, and each number with its slider below.",
         goals=goals, out=list(out_size),

@@ -267,9 +267,12 @@ def test_pictures_from_files_have_a_size_and_wait() -> None:
 
 
 def test_figures_stand_in_boxes_that_know_their_width() -> None:
-    html = '<div class="cell_output docutils">\n<img alt="a" src="x.png"></div><img src="x.png">'
+    html = (
+        '<div class="cell_output docutils">\n<img alt="a" src="x.png" style="width: 720px;"></div>'
+        '<img src="x.png">'
+    )
     done = images.complete(html, {"x.png": (1036, 20)}.get)
-    assert done.count('<div class="ac-figure" style="--ac-wide:1036px"><img loading="lazy"') == 1
+    assert done.count('<div class="ac-figure" style="--ac-wide:720px"><img loading="lazy"') == 1
     assert images.complete(done, {"x.png": (1036, 20)}.get) == done, "once is enough"
 
 

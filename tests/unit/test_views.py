@@ -77,8 +77,20 @@ def test_a_shown_figure_is_closed_transparent_and_described():
     assert metadata["image/png"]["alt"] == ALT
     assert data["text/plain"] == f"Figure: {ALT}"
     with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as image:
-        assert abs(image.width - 7.2 * 144) <= 1
+        assert abs(image.width - 7.2 * 200) <= 1, "two pixels for each of the page"
         assert image.convert("RGBA").getpixel((2, 2))[3] == 0
+
+
+def test_a_heavy_picture_is_coarser_unless_the_author_says_how_fine():
+    def noise():
+        figure, axes = plt.subplots(layout="none")
+        axes.imshow(np.random.default_rng(0).random((300, 400, 3)))
+        return figure
+
+    coarse, fine = views.show(noise(), alt=ALT), views.show(noise(), alt=ALT, dpi=200)
+    widths = [Image.open(io.BytesIO(p.png)).width for p in (coarse, fine)]
+    assert widths == pytest.approx([7.2 * 144, 7.2 * 200], abs=1)
+    assert coarse.width == fine.width == 720
 
 
 def test_the_palette_has_one_colour_a_meaning():

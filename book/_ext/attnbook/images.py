@@ -16,6 +16,8 @@ from sphinx.application import Sphinx
 
 _IMAGE = re.compile(r'<img (?![^>]*\bloading=)(?=[^>]*\bsrc="([^"]+)")')
 _FIGURE = re.compile(r'(<div class="cell_output[^>]*>\s*)(<img [^>]*\bwidth="(\d+)"[^>]*>)')
+#: The width that a figure has in the page, 100 pixels an inch, however many it has itself.
+_WIDTH = re.compile(r'style="width: (\d+)px')
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -48,9 +50,13 @@ def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
         return f'<img loading="lazy" decoding="async" {dimensions}'
 
     # On a phone a figure is as wide as its text needs, and moves sideways in a box of its own.
-    return _FIGURE.sub(
-        r'\1<div class="ac-figure" style="--ac-wide:\3px">\2</div>', _IMAGE.sub(with_size, html)
-    )
+    def in_box(match: re.Match[str]) -> str:
+        before, image, pixels = match.groups()
+        told = _WIDTH.search(image)
+        wide = told[1] if told else pixels
+        return f'{before}<div class="ac-figure" style="--ac-wide:{wide}px">{image}</div>'
+
+    return _FIGURE.sub(in_box, _IMAGE.sub(with_size, html))
 
 
 def complete_pages(app: Sphinx, error: Exception | None) -> None:
