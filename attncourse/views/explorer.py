@@ -32,6 +32,7 @@ def explore_attention(
     names: Mapping[tuple[int, int], str] | None = None,
     place: str = "row {row}, column {column}",
     weight: str = "weight",
+    relative: bool = False,
 ) -> Fragment:
     """Point at a position and see where it looks.
 
@@ -48,6 +49,7 @@ def explore_attention(
             or two characters, as in ``white A``, stands on the position as well.
         place: what the others are called, with ``{row}``, ``{column}`` or ``{n}``, from 1.
         weight: what the maps hold, such as ``sensitivity``.
+        relative: begin with each map on its own scale, where few maps have the largest values.
 
     Raises:
         ValueError: if the shapes do not fit, a value is not finite, or a named position is not in
@@ -64,7 +66,8 @@ def explore_attention(
     query = start[0] * columns + start[1]
     named = _names(names or {}, grid)
     figure, axes = plt.subplots(figsize=(4.2, 3.4 * rows / columns))
-    heat(axes, maps[query].reshape(grid), unit=weight, limit=float(maps.max()) or 1.0)
+    top = float((maps[query] if relative else maps).max()) or 1.0
+    heat(axes, maps[query].reshape(grid), unit=weight, limit=top)
     for color, width in (("white", 6), ("#1d232a", 4.5), (PALETTE["attention"], 2.5)):
         axes.plot(start[1], start[0], "o", mfc="none", mec=color, mew=width, ms=12, clip_on=False)
     axes.set_xticks([])
@@ -78,6 +81,7 @@ def explore_attention(
         "names": named,
         "place": place,
         "weight": weight,
+        "relative": relative,
         "label": "Choose a query position with the arrow keys, the mouse or a finger.",
         "image": None if image is None else data_uri(_png(image)),
     }

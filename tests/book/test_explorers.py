@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 ALT = "Small arrays of random numbers, as a mechanism could give them, to point at."
 RNG = np.random.default_rng(2)
 MAPS = RNG.random((12, 12)) * np.linspace(0.1, 1, 12)[:, None]
+FINE = RNG.random((64, 64)) * np.linspace(0.1, 1, 64)[:, None]
 
 
 def film_picture():
@@ -29,6 +30,7 @@ def every_explorer():
             names={(0, 0): "white A", (2, 3): "the cue"}, place="frame {n}", weight="sensitivity",
         ),
         views.explore_attention(MAPS, (3, 4), id="plain", alt=ALT),
+        views.explore_attention(FINE, (8, 8), id="fine", alt=ALT, relative=True),
         views.explore_gates(
             RNG.random((6, 8)), id="gates", alt=ALT, rows=list("abcdef"), columns=list("abcdefgh"),
             images=RNG.integers(0, 256, (6, 5, 7), dtype=np.uint8),
@@ -134,9 +136,9 @@ def test_weights_lie_over_the_image(page):
 @pytest.mark.parametrize("key", ["Home", "End"])
 def test_the_ring_is_whole_in_the_corners(page, key):
     """Its dark rim, which nothing else in the picture has, keeps off the edges of the canvas."""
-    page.locator("#plain canvas[tabindex]").focus()
+    page.locator("#fine canvas[tabindex]").focus()
     page.keyboard.press(key)
-    image = pixels(page, "plain", 0).astype(int)
+    image = pixels(page, "fine", 0).astype(int)
     rim = np.argwhere(np.abs(image - [29, 35, 42]).max(axis=2) < 3)
     assert len(rim) > 50
     (top, left), (bottom, right) = rim.min(axis=0), rim.max(axis=0)
@@ -145,6 +147,23 @@ def test_the_ring_is_whole_in_the_corners(page, key):
     assert bottom < len(image) - 1
     assert right < image.shape[1] - 1
     assert abs((bottom - top) - (right - left)) <= 2, "it is a circle"
+
+
+def test_a_chapter_may_begin_with_each_map_on_its_own_scale(page):
+    page.locator("#fine canvas[tabindex]").focus()
+    page.keyboard.press("Home")
+    assert state(page, "fine")["limit"] == pytest.approx(FINE[0].max(), abs=1e-6)
+    own = page.locator("#fine").get_by_role("button", name="scale to this map")
+    assert own.get_attribute("aria-pressed") == "true"
+
+
+def test_cells_join_without_seams(page):
+    """Far from the chosen cell a column of the map has no colours but those of its cells."""
+    for name, rows in (("plain", 3), ("fine", 8)):
+        page.locator(f"#{name} canvas[tabindex]").focus()
+        page.keyboard.press("Home")
+        side = pixels(page, name, 1)[:, -3]
+        assert len(np.unique(side, axis=0)) <= rows
 
 
 def test_canvases_have_the_screen_s_own_resolution(page):

@@ -2,23 +2,23 @@
 ({ spec, live, make, readout, publish, grid, floats, css, colour, percent, sharp, outline, ring, toggle, scale }) => {
   const [rows, columns] = spec.grid, count = rows * columns, maps = floats(spec.maps), high = maps.reduce((a, v) => Math.max(a, v), 0);
   const name = n => spec.names[n] || spec.place.replace("{row}", Math.floor(n / columns) + 1).replace("{column}", n % columns + 1).replace("{n}", n + 1);
-  let relative = false, over = false;
+  let relative = spec.relative, over = false;
   live.classList.add("ac-pair");
   const [canvas, at] = grid(make("div", live), rows, columns, 320, Math.round(320 * rows / columns), spec.label, draw);
   const looked = make("canvas", make("div", live), { role: "img", "aria-label": `The ${spec.weight}s of the chosen position` });
   const row = make("div", live, { class: "ac-below" });
   const bar = scale(row);
   const picture = spec.image && new Image();
-  toggle(row, "scale to this map", on => { relative = on; draw(); });
+  toggle(row, "scale to this map", relative, on => { relative = on; draw(); });
   if (picture) {
-    toggle(row, "lay over the image", on => { over = on; draw(); });
+    toggle(row, "lay over the image", false, on => { over = on; draw(); });
     picture.onload = draw; picture.src = spec.image;
   }
   readout(make("div", live, { class: "ac-below" }));
   const paint = c => { c.c.imageSmoothingEnabled = picture.width >= 96; c.c.drawImage(picture, 0, 0, c.w, c.h); };
   // Short names stand on their positions; in large cells they leave the middle free.
   const letters = ({ c, w, h }) => {
-    const cell = w / columns, large = cell > 60, size = Math.max(11, Math.min(16, .5 * cell));
+    const cell = w / columns, large = cell > 30, size = Math.max(11, Math.min(16, .5 * cell));
     c.font = `600 ${size}px system-ui`; c.textAlign = "center"; c.textBaseline = "middle"; c.lineJoin = "round";
     for (const [n, text] of Object.entries(spec.names)) {
       const short = text.split(" ").pop();
@@ -44,7 +44,7 @@
     b.c.globalAlpha = 1;
     [a, b].forEach(view => {
       letters(view);
-      if (Math.min(w, h) > 60) outline(view.c, () => view.c.strokeRect(at.column * w + 3.5, at.row * h + 3.5, w - 7, h - 7));
+      if (Math.min(w, h) > 30) outline(view.c, () => view.c.strokeRect(at.column * w + 3.5, at.row * h + 3.5, w - 7, h - 7));
       else ring(view, (at.column + .5) * w, (at.row + .5) * h, Math.max(6, .48 * Math.min(w, h)));
     });
     bar(`${spec.weight}, 0 to ${percent(limit)}${relative ? " in this map" : " in all maps"}`);

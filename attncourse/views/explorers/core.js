@@ -29,10 +29,10 @@
 
   // A canvas at the screen's own resolution; its units are those of the page.
   const sharp = (canvas, aspect) => {
-    const ratio = devicePixelRatio || 1, w = canvas.clientWidth || 320, h = w * aspect, c = canvas.getContext("2d");
-    canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio);
-    c.setTransform(canvas.width / w, 0, 0, canvas.height / h, 0, 0);
-    return { c, w, h, ratio };
+    const ratio = devicePixelRatio || 1, c = canvas.getContext("2d");
+    canvas.width = Math.round((canvas.clientWidth || 320) * ratio); canvas.height = Math.round(canvas.width * aspect);
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    return { c, w: canvas.width / ratio, h: canvas.height / ratio, ratio };
   };
   // Lines with a bright and a dark rim, so that they are seen on any colour.
   const outline = (c, path) => {
@@ -43,8 +43,8 @@
     const inside = (v, size) => Math.max(radius + 3.5, Math.min(size - radius - 3.5, v));
     outline(c, () => { c.beginPath(); c.arc(inside(x, w), inside(y, h), radius, 0, 7); c.stroke(); });
   };
-  const toggle = (parent, text, moved) => {
-    const node = make("button", parent, { type: "button", class: "ac-play", text, "aria-pressed": "false" });
+  const toggle = (parent, text, pressed, moved) => {
+    const node = make("button", parent, { type: "button", class: "ac-play", text, "aria-pressed": pressed });
     node.addEventListener("click", () => {
       const on = node.getAttribute("aria-pressed") === "false";
       node.setAttribute("aria-pressed", on); moved(on);
