@@ -12,6 +12,7 @@ from attncourse.experiments.spatial_temporal.sta_lstm.nets import (
     TURNS,
     Exchanged,
     InTurns,
+    LastFrame,
     Louder,
     Penalised,
     StaticFrames,
@@ -82,6 +83,21 @@ def test_louder_scores_are_the_same_scores():
     plain.load_state_dict(model.state_dict())
     torch.testing.assert_close(model(X), 10 * plain(X))
     assert torch.equal(Louder(4, 3, where=False).g(X)[0], torch.full((6, 5, 4), 0.25))
+
+
+def test_louder_lists_are_the_same_lists():
+    sizes = {"hidden": 8, "gate_hidden": 4}
+    louder, list_ = (StaticFrames(4, 3, 5, gain=g, **sizes) for g in (10.0, 1.0))
+    list_.load_state_dict(louder.state_dict())
+    torch.testing.assert_close(louder(X), 10 * list_(X))
+
+
+def test_the_last_frame_alone_is_read():
+    model = LastFrame(4, 3, hidden=8, gate_hidden=4)
+    alpha, beta = model.g(X)
+    assert beta.tolist() == [[0, 0, 0, 0, 1]] * 6
+    states = model.memory((4 * alpha[..., None] * X).flatten(2))
+    torch.testing.assert_close(model(X), model.readout(states[:, -1]))
 
 
 def test_the_sum_is_the_mean_times_the_frames():

@@ -88,14 +88,18 @@ MORE_CLIPS = Experiment(
     task=lambda: CuedJoint(clips=2_000),
     variants=tuple(
         CUED_JOINT.variant(name)
-        for name in ("plain", "static weights", "S + T", "plain, sum", "S, sum")
+        for name in (
+            "plain", "plain, scores × 10", "wider, scores × 10", "static weights", "T", "S",
+            "S, scores × 10", "S + T", "plain, sum", "S, sum", "wider, last frame",
+            "S, last frame",
+        )
     ),
     quick=_CUED_BUDGET,
     full=_CUED_BUDGET,
     data="cued joint, 2,000 clips for training, 2,000 for testing",
     matters=0.01,
     loss=loss,
-)
+)  # fmt: skip
 
 
 _MSR_FRAMES, _UTKINECT_FRAMES, _UTKINECT_STEPS = 24, 20, 250
@@ -110,9 +114,9 @@ MSR_ACTION3D = Experiment(
     task=lambda: msr_action3d_task(_MSR_FRAMES),
     variants=real_variants(
         20, 20, _MSR_FRAMES, _STEPS,
-        "plain", "wider", "plain, scores × 10", "static weights", "T", "S", "S + T",
-        "joint gates exchanged", "frame gates exchanged", "S + static frames", "S, scores × 10",
-        "in turns",
+        "plain", "wider", "plain, scores × 10", "wider, scores × 10", "static weights",
+        "T", "S", "S + T", "joint gates exchanged", "frame gates exchanged",
+        "S + static frames", "S, scores × 10", "in turns",
     ),
     quick=_MSR_BUDGET,
     full=_MSR_BUDGET,
@@ -127,7 +131,8 @@ UTKINECT = FoldedExperiment(
     task=lambda: utkinect_folds(_UTKINECT_FRAMES),
     variants=real_variants(
         20, 10, _UTKINECT_FRAMES, _UTKINECT_STEPS,
-        "plain", "wider", "plain, scores × 10", "static weights", "T", "S", "S + T",
+        "plain", "wider", "plain, scores × 10", "wider, scores × 10", "static weights",
+        "T", "S", "S + T",
         "joint gates exchanged", "S, scores × 10",
     ),
     quick=_UTKINECT_BUDGET,

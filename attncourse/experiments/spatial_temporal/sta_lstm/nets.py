@@ -43,16 +43,20 @@ class StaticFrames(SpatioTemporalLSTM):
         joints: number of joints.
         classes: number of classes.
         frames: frames of a clip; the weights of frames are tied to their number.
+        gain: what each weight is multiplied by; a step of training moves it by as much more.
         sizes: of the network.
     """
 
-    def __init__(self, joints: int, classes: int, frames: int, **sizes: Any) -> None:
+    def __init__(
+        self, joints: int, classes: int, frames: int, gain: float = 1.0, **sizes: Any
+    ) -> None:
         super().__init__(joints, classes, when=False, **sizes)
+        self.gain = gain
         self.frame_weights = nn.Parameter(torch.ones(frames))
 
     def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The joint gates of ``x``, and frame gates that are the same whatever it shows."""
-        return super().g(x)[0], self.frame_weights.relu().expand(x.shape[:2])
+        return super().g(x)[0], (self.gain * self.frame_weights.relu()).expand(x.shape[:2])
 
 
 class Louder(SpatioTemporalLSTM):
@@ -72,6 +76,25 @@ class Louder(SpatioTemporalLSTM):
     def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The joint gates of ``x``, and the gain for every frame."""
         return super().g(x)[0], x.new_full(x.shape[:2], self.gain)
+
+
+class LastFrame(SpatioTemporalLSTM):
+    """Read at its last frame alone, as an LSTM is commonly read; the scores are that frame's own.
+
+    Args:
+        joints: number of joints.
+        classes: number of classes.
+        options: of the network, such as ``where`` and its sizes.
+    """
+
+    def __init__(self, joints: int, classes: int, **options: Any) -> None:
+        super().__init__(joints, classes, when=False, average=False, **options)
+
+    def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The joint gates of ``x``, and 1 for the last frame."""
+        last = torch.zeros_like(x[:, :, 0, 0])
+        last[:, -1] = 1
+        return super().g(x)[0], last
 
 
 def exchanged(gates: Tensor, how: str | None) -> Tensor:

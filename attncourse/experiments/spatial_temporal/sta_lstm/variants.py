@@ -9,6 +9,7 @@ from attncourse.experiments.base import Variant
 from attncourse.experiments.spatial_temporal.sta_lstm.nets import (
     Exchanged,
     InTurns,
+    LastFrame,
     Louder,
     Penalised,
     StaticFrames,
@@ -51,6 +52,12 @@ def cued_variants(steps: int) -> tuple[Variant, ...]:
             "no gate, and scores as large as the frame gate makes them",
         ),
         Variant(
+            "wider, scores × 10",
+            "plain",
+            lambda: Louder(len(JOINTS), 2, hidden=69, where=False),
+            "S + T's parameters, no gate, and scores as large as the frame gate makes them",
+        ),
+        Variant(
             "static weights",
             "ablation",
             lambda: StaticWeights(len(JOINTS), 2, CuedJoint().frames, hidden=32),
@@ -78,10 +85,30 @@ def cued_variants(steps: int) -> tuple[Variant, ...]:
             "the joint gate, and one weight for each frame that does not look at the clip",
         ),
         Variant(
+            "S + static frames, scores × 10",
+            "ablation",
+            lambda: StaticFrames(
+                len(JOINTS), 2, CuedJoint().frames, gain=10.0, hidden=32, gate_hidden=32
+            ),
+            "the same with ten times each weight, so that few steps can make them large",
+        ),
+        Variant(
             "S, scores × 10",
             "ablation",
             lambda: Louder(len(JOINTS), 2, hidden=32, gate_hidden=32),
             "the joint gate, and scores as large as the frame gate makes them",
+        ),
+        Variant(
+            "wider, last frame",
+            "plain",
+            lambda: LastFrame(len(JOINTS), 2, hidden=69, where=False),
+            "S + T's parameters, no gate, read at the last frame alone",
+        ),
+        Variant(
+            "S, last frame",
+            "ablation",
+            lambda: LastFrame(len(JOINTS), 2, hidden=32, gate_hidden=32),
+            "the joint gate, read at the last frame alone",
         ),
         Variant("without K", "ablation", _cued(rescale=False), "the input shrinks to 1/K"),
         Variant(
@@ -161,6 +188,12 @@ def real_variants(
             "plain",
             lambda: Louder(joints, classes, hidden=64, where=False),
             "no gate, and scores as large as the frame gate makes them",
+        ),
+        Variant(
+            "wider, scores × 10",
+            "plain",
+            lambda: Louder(joints, classes, hidden=96, where=False),
+            "S + T's parameters, no gate, and scores as large as the frame gate makes them",
         ),
         Variant(
             "static weights",
