@@ -151,7 +151,7 @@ def labels_in(value: Any, labels: Iterable[str]) -> list[Any] | None:
             return [known(value, labels)]
         inner = literal(value)
         if not isinstance(inner, str):
-            return labels_in(inner, labels)
+            return [] if inner is None else labels_in(inner, labels)
         text = unbracketed(value)
         if text.lower() in _NOTHING:
             return []

@@ -223,6 +223,7 @@ def table_exercise():
         ({"mean": {"mean": True, "max": True}, "dct": [], "std": {"max"}}, "Every row is right."),
         ("{'mean': 'max, mean', 'dct': '()', 'std': ['max']}", "Every row is right."),
         ([("mean", "mean max"), ("dct", "-"), ("std", "max")], "Every row is right."),
+        ({"mean": "mean, max", "dct": "None", "std": "max"}, "Every row is right."),
         ({"mean": (), "dct": "mean, max", "std": "mean"}, "Every cell is turned round"),
         ({"mean": "max, nim", "dct": (), "std": ()}, "'nim' is not a label"),
         (["mean"], "A dictionary is expected"),

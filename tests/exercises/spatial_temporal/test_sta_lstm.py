@@ -68,6 +68,16 @@ TRIED = {
             "negative": (lambda s, x: -gate_plain(s, x), "exactly the negative"),
             "first": (lambda s, x: gate_plain(s[:1].expand_as(s), x), "only the first item"),
             "flat": (lambda s, x: gate_plain(s, x).flatten(2), "shape is not the expected one"),
+            "coordinates": (
+                lambda s, x: x.shape[-1] * s.softmax(-1)[..., None] * x, "Your factor is 3"
+            ),
+            "of one clip": (
+                lambda s, x: (s.shape[2] * s.flatten(1).softmax(1).view_as(s))[..., None] * x,
+                "Each frame has 1 of its own",
+            ),
+            "root": (
+                lambda s, x: s.shape[2] ** 0.5 * s.softmax(2)[..., None] * x, "square root"
+            ),
         },
     ),
     "before": Tried(
@@ -76,13 +86,19 @@ TRIED = {
             "transposed": (lambda h: before_pad(h).mT, "order: `.mT`"),
             "detached": (lambda h: before_pad(h.detach()), "`.detach()`"),
             "one frame": (lambda h: F.pad(h, (0, 0, 1, 0)), "shape is not the expected one"),
+            "clips": (lambda h: F.pad(h, (0, 0, 0, 0, 1, 0))[:-1], "a shift of the clips"),
+            "no dims": (lambda h: h.roll(1), "takes the tensor as one long row"),
+            "rolled back": (lambda h: h.roll(-1, 1), "the last frame gets the first state"),
+            "two": (lambda h: before_pad(before_pad(h)), "Yours is h_{t-2}"),
             "backwards": (lambda h: before_pad(h).flip(1), "mirrored along axis 1"),
         },
     ),
     "penalty_range": Tried(
         right={"text": "18.05, 19", "fraction": "361/20 and 19"},
         wrong={"turned": ((19, 18.05), "even gates and one joint changed places"),
-               "one": ((18.05, 20), "look again at number 2: 20 is too large")},
+               "one": ((18.05, 20), "look again at number 2: 20 is too large"),
+               "squares": ("1/20 and 1", "the penalty is K - 2 more"),
+               "free": ((18, 20), "aₖ that add up to 1")},
     ),
     "frame_gradient": Tried(
         right={"steps": gradient_steps, "autograd": gradient_autograd},
@@ -94,6 +110,14 @@ TRIED = {
             "mean over the batch": (
                 lambda z, beta, y: gradient_steps(z, beta, y) / len(z), "the length of axis 0"
             ),
+            "sum": (
+                lambda z, beta, y: gradient_steps(z * z.shape[1], beta, y) / z.shape[1],
+                "a prediction from the sum",
+            ),
+            "shares": (
+                lambda z, beta, y: gradient_steps(z, beta / beta.mean(1, keepdim=True), y),
+                "Nothing normalises them",
+            ),
             "no classes": (
                 lambda z, beta, y: (beta[..., None] * z).mean(1).softmax(-1), "shape is not"
             ),
@@ -104,7 +128,7 @@ TRIED = {
                         "adds up to 1 over the clip": "softmax",
                         "gets a gradient at every frame": "'softmax'",
                         "can scale all scores of a clip up": ["relu"],
-                        "sees what the main LSTM remembers": "neither"}},
+                        "sees what the main LSTM remembers": "None"}},
         wrong={"open": ({"can be exactly zero": "relu"}, "Still open")},
     ),
 }  # fmt: skip

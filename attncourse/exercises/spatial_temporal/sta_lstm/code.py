@@ -1,4 +1,4 @@
-"""Exercises on STA-LSTM that ask for a function: gated joints, the shift by one, a gradient."""
+"""Exercises on STA-LSTM that ask for a function: gated joints, and the shift by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
-from attncourse.exercises.recipe import recipe
 from attncourse.exercises.shelf import overflow, wrong_axes
 from attncourse.spatial_temporal.sta_lstm import before, gated
 
@@ -99,6 +98,23 @@ GATE_JOINTS = FunctionExercise(
             _by(lambda s: s.shape[1] * s.softmax(dim=2)),
         ),
         Misconception(
+            "the coordinates counted in place of the joints",
+            "Your factor is 3, the coordinates of a joint, `x.shape[-1]`. The gates share 1 among "
+            "the K joints: `x.shape[2]`.",
+            _by(lambda s: 3 * s.softmax(dim=2)),
+        ),
+        Misconception(
+            "a softmax over joints and frames together",
+            "All joints of all frames share 1 in yours, so that a joint competes with itself at "
+            "other moments. Each frame has 1 of its own: normalise along axis 2 alone.",
+            _by(lambda s: s.shape[2] * s.flatten(1).softmax(dim=1).view_as(s)),
+        ),
+        Misconception(
+            "scores with a turned sign",
+            "Your largest score gets the smallest gate.",
+            _by(lambda s: s.shape[2] * (-s).softmax(dim=2)),
+        ),
+        Misconception(
             "a sigmoid in place of the softmax",
             "Each of your joints is gated by itself. In equation (2) a joint gains what others "
             "lose.",
@@ -183,118 +199,32 @@ BEFORE = FunctionExercise(
             lambda h: F.pad(h, (1, 0))[..., :-1],
         ),
         Misconception(
+            "a shift of the clips",
+            "You moved the clips of the batch: each would remember another one. The axis of time "
+            "is 1.",
+            lambda h: F.pad(h, (0, 0, 0, 0, 1, 0))[:-1],
+        ),
+        Misconception(
+            "a roll of all numbers in a row",
+            "`torch.roll` without `dims` takes the tensor as one long row. The axis of time is 1, "
+            "and what comes round must be zero.",
+            lambda h: h.roll(1),
+        ),
+        Misconception(
+            "a roll the other way",
+            "Yours is h_{t+1}, and the last frame gets the first state. Shift towards later "
+            "frames, and put zeros in front.",
+            lambda h: h.roll(-1, dims=1),
+        ),
+        Misconception(
+            "a shift by two frames",
+            "Yours is h_{t-2}. The frame just before this one is remembered too.",
+            lambda h: F.pad(h, (0, 0, 2, 0))[:, :-2],
+        ),
+        Misconception(
             "the first state twice",
             "You repeat h₁ where h₀ belongs. Before the first frame nothing is remembered: zeros.",
             lambda h: torch.cat([h[:, :1], h[:, :-1]], dim=1),
-        ),
-    ),
-)
-
-# 3. The gradient at a frame gate ---------------------------------------------------------
-
-
-def _scored(b: int, t: int, n: int) -> Draw:
-    def draw(generator: torch.Generator) -> dict[str, Tensor]:
-        z = torch.randn(b, t, n, generator=generator, dtype=torch.float64)
-        beta = 2 * torch.rand(b, t, generator=generator, dtype=torch.float64) + 0.2
-        return {"z": z, "beta": beta, "y": torch.randint(n, (b,), generator=generator)}
-
-    return draw
-
-
-def _by_autograd(z: Tensor, beta: Tensor, y: Tensor) -> Tensor:
-    beta = beta.clone().requires_grad_()
-    loss = F.cross_entropy((beta[..., None] * z).mean(dim=1), y, reduction="sum")
-    return torch.autograd.grad(loss, beta)[0]
-
-
-@recipe
-def _frame_gradient(
-    *,
-    mean: bool = True,
-    sign: float = 1,
-    weighted: bool = True,
-    target: bool = True,
-    squashed: bool = True,
-    by_frame: bool = False,
-    times_beta: bool = False,
-) -> Callable[..., Tensor]:
-    """The derived formula, with one step changed or left out by each argument."""
-
-    def gradient(z: Tensor, beta: Tensor, y: Tensor) -> Tensor:
-        frames = beta[..., None] * z if weighted else z
-        o = frames if by_frame else frames.mean(dim=1, keepdim=True)
-        error = o.softmax(dim=2) if squashed else o
-        if target:
-            error = error - F.one_hot(y, z.shape[2]).to(z.dtype)[:, None]
-        found = sign * (error * z).sum(dim=2) / (z.shape[1] if mean else 1)
-        return beta * found if times_beta else found
-
-    return gradient
-
-
-FRAME_GRADIENT = FunctionExercise(
-    chapter=CHAPTER,
-    name="frame_gradient",
-    title="Derive what turns a frame up",
-    level=3,
-    task="Write `frame_gradient(z, beta, y)`: from the scores of the frames, (b, t, n), their "
-    "gates, (b, t), and the classes, (b,), to ∂L/∂β, (b, t), where L is the cross-entropy of each "
-    "clip, added up over the clips.",
-    hints=(
-        "First o: the mean over the frames of βₜ zₜ. How does one βₜ move o?",
-        "∂o/∂βₜ = zₜ / T, a vector of n numbers. It meets ∂L/∂o by a scalar product.",
-        "For cross-entropy ∂L/∂o is softmax(o) minus the one-hot target: "
-        "`o.softmax(dim=1) - F.one_hot(y, n)`.",
-        "`torch.einsum('bn,btn->bt', error, z) / t`, with `error` in z's type.",
-    ),
-    explanation="A frame whose scores point away from the error is turned up. The gate of a "
-    "frame that is shut gets nothing of it: the ReLU passes no gradient there.",
-    reference=_by_autograd,
-    alternatives=(_frame_gradient(),),
-    cases=(
-        Case("plain", _scored(3, 4, 5)),
-        Case("one clip, two classes", _scored(1, 6, 2)),
-        Case("many frames", _scored(2, 20, 4)),
-    ),
-    tolerance=Tolerance(relative=1e-6, absolute=1e-9),
-    misconceptions=(
-        Misconception(
-            "a missing 1/T",
-            "o is the mean over T frames, so one gate moves it by zₜ/T.",
-            _frame_gradient(mean=False),
-        ),
-        Misconception(
-            "a turned sign",
-            "Yours is y minus ŷ, the direction in which the loss falls. The gradient is the other "
-            "way.",
-            _frame_gradient(sign=-1),
-        ),
-        Misconception(
-            "scores without their gates",
-            "You compute ŷ from the plain mean of zₜ. The prediction is made with the gates that "
-            "there are.",
-            _frame_gradient(weighted=False),
-        ),
-        Misconception(
-            "a missing target",
-            "You left out y: the gradient would turn every confident frame down, right or wrong.",
-            _frame_gradient(target=False),
-        ),
-        Misconception(
-            "a missing softmax",
-            "o holds scores, not probabilities: take `o.softmax(dim=1)` before y is subtracted.",
-            _frame_gradient(squashed=False),
-        ),
-        Misconception(
-            "a prediction for each frame",
-            "There is one prediction a clip, from the sum over its frames, and one error.",
-            _frame_gradient(by_frame=True),
-        ),
-        Misconception(
-            "a gradient multiplied by the gate",
-            "βₜ zₜ has the derivative zₜ by βₜ: no βₜ is left.",
-            _frame_gradient(times_beta=True),
         ),
     ),
 )

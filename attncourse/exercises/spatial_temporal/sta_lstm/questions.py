@@ -1,6 +1,6 @@
 """Exercises and quiz of the chapter on STA-LSTM.
 
-The exercises that ask for code are in ``code.py`` beside this file.
+The exercises that ask for code are in ``code.py`` and ``gradient.py`` beside this file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from attncourse.exercises.questions import Question, Quiz
 from attncourse.exercises.spatial_temporal.sta_lstm.code import (
     BEFORE,
     CHAPTER,
-    FRAME_GRADIENT,
     GATE_JOINTS,
 )
+from attncourse.exercises.spatial_temporal.sta_lstm.gradient import FRAME_GRADIENT
 from attncourse.exercises.value import ValueExercise
 from attncourse.spatial_temporal.sta_lstm.loss import joint_penalty
 
@@ -76,6 +76,16 @@ PENALTY_RANGE = ValueExercise(
             "a sum of squares of zero",
             "K - 2 is 18, but Σ aₖ² cannot be zero when the aₖ add up to 1. What is the least?",
             (18.0, 19.0),
+        ),
+        Misconception(
+            "the sum of squares alone",
+            "These are the ends of Σ aₖ². By (12) the penalty is K - 2 more.",
+            (0.05, 1.0),
+        ),
+        Misconception(
+            "mean gates that need not add up to 1",
+            "K - 2 + Σ aₖ² with sums of squares of 0 and 2: can aₖ that add up to 1 have these?",
+            (18.0, 20.0),
         ),
         Misconception(
             "the range of the penalty on K times the gates",
@@ -191,19 +201,18 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "In training, all frame gates grow by the same factor, and the training loss falls. "
-            "What has the frame gate learned?",
+            "All frame gates of a trained network are made larger by the same factor, and the "
+            "training loss falls. What does the factor do?",
             (
-                Option("Which frames matter.",
+                Option("It chooses the frames that matter.",
                        "A common factor prefers no frame."),
-                Option("To sharpen the prediction: it scales all class scores of the clip.",
+                Option("It sharpens the prediction: it scales all class scores of the clip.",
                        "β multiplies the scores, so its size works like an inverse temperature of "
                        "the softmax. This is not selection.", right=True),
-                Option("To ignore the penalty on β.",
-                       "The penalty makes it dearer. It does not say what the growth is good for."),
-                Option("To keep gradients alive.",
-                       "They were alive before; a gate that is open passes its gradient at any "
-                       "size."),
+                Option("It takes the penalty on β away.",
+                       "The penalty grows with it. It does not say what the growth is good for."),
+                Option("It opens gates that were shut.",
+                       "A shut gate is 0, and 0 times any factor is 0."),
             ),
         ),
         Question(
@@ -214,7 +223,8 @@ QUIZ = Quiz(
                        "It may have helped as one fixed profile of weights, or in training. The "
                        "test says only that it does not depend on the clip."),
                 Option("What it does for the accuracy does not depend on the clip it looks at.",
-                       "A fixed profile over time would do as well. Compare with one.", right=True),
+                       "In testing, a fixed profile over time would do as well. Whether a network "
+                       "trained with one ends as high is another question.", right=True),
                 Option("All its gates are equal.",
                        "They may differ much between frames, as long as they do so in the same way "
                        "in every clip."),
@@ -224,11 +234,11 @@ QUIZ = Quiz(
         ),
         Question(
             "Averaged over the frames, the frame gate alone beats a plain LSTM. Added up over the "
-            "frames, the two do about as well as each other. What did the frame gate add to the "
-            "average?",
+            "frames, the two do about as well as each other. What may the frame gate have added "
+            "to the average, if one account is to fit both results?",
             (
                 Option("A choice of the frame in which the hand moves.",
-                       "It would then help with the sum too. And in this chapter it does not rise "
+                       "It should then help with the sum too. And in this chapter it does not rise "
                        "at the move."),
                 Option("Louder scores: it gave part of the divisor T back.",
                        "A gate that grows in all frames does what the sum does by itself.",
@@ -249,8 +259,8 @@ QUIZ = Quiz(
                 Option("It asks for a sum of 1, which a softmax has anyway, so it is constant.",
                        "It asks a mean gate of 1 of every joint, and goes from (K-1)²/K to K - 1."),
                 Option("Its gradient is zero wherever the target is out of reach.",
-                       "The gradient is that of the sum of squares, which is zero only at even "
-                       "gates and at the ends."),
+                       "The gradient is that of the sum of squares, and with scores that are "
+                       "finite it is zero at even mean gates alone."),
             ),
         ),
     ),
