@@ -41,7 +41,7 @@
     input.draw(); where?.draw(); scores(s); weights(w); read(sum);
     const top = w.indexOf(Math.max(...w));
     say({ x: Array.from(x), cell, query, temperature, ...result },
-      `${spec.temperatures ? `Scores times ${temperature}. ` : ""}${name(cell % frames)}, ${spec.features[Math.floor(cell / frames)]}: ${number(x[at(cell)])}. ${attention ? `Query: ${name(query)}. ` : ""}Most weight, ${number(w[top], 3)}, has ${name(top)}`
+      `${spec.temperatures ? `Scores times ${temperature}. ` : ""}${name(cell % frames)}, ${spec.features[Math.floor(cell / frames)]}: ${number(x[at(cell)])}${joints ? `, ${number(100 * alpha[cell % frames][Math.floor(cell / frames)], 0)} % of its frame` : ""}. ${attention ? `Query: ${name(query)}. ` : ""}Most weight, ${number(w[top], 3)}, has ${name(top)}`
       + (joints ? `, and in it ${spec.features[alpha[top].indexOf(Math.max(...alpha[top]))]} with ${number(100 * Math.max(...alpha[top]), 0)} %` : "")
       + `. Read: ${spec.outputs.map((text, k) => `${text} ${number(sum[k])}`).join(", ")}.`);
   }
