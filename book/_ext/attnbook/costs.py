@@ -147,7 +147,7 @@ def distances_html(rows: Sequence[tuple[dict[str, Any], str]]) -> str:
         body += (
             f'<tr><th scope="row"><a href="{escape(href)}">{escape(row["name"])}</a>, '
             f"{escape(row['sizes'][-1]['label'])}</th>"
-            f'<td>{times:.1f}<span class="ac-bar" style="--ac-wide:{wide:.0f}%"></span></td>'
+            f'<td>{times:.1f}<span class="ac-cost-bar" style="--ac-wide:{wide:.0f}%"></span></td>'
             f"<td>{bound}</td><td>{milliseconds(least)}</td><td>{milliseconds(ours)}</td></tr>"
         )
     return (
