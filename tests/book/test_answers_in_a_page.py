@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from attnbook import answers  # noqa: E402
+from docutils import nodes  # noqa: E402
 
 BASE = {"chapter": "channel/gating", "level": 1, "task": "Do it.", "title": "T",
         "hints": ("Think.", "Do.")}  # fmt: skip
@@ -184,6 +185,41 @@ def test_without_scripts_the_cell_stays_and_no_form_pretends(visit):
     fold = page.locator("details.ac-code").first
     fold.locator("summary").click()
     assert "squeeze_excitation.last_stage_share" in fold.inner_text()
+
+
+def cell_of(code, *outputs):
+    """A code cell as MyST-NB leaves it, in a section."""
+    shown = nodes.container("", *(nodes.raw("", html, format="html") for html in outputs),
+                            classes=["cell_output"])  # fmt: skip
+    cell = nodes.container("", nodes.literal_block(text=code), shown, classes=["cell"])
+    nodes.section("", cell)
+    return cell
+
+
+VERDICT = "<div><strong>Not attempted yet</strong>: a.b</div>"
+
+
+def test_a_cell_loses_the_verdict_on_its_stub_and_nothing_else():
+    cell = cell_of('x = ...\ncheck("a.b", x)', "<p>Kept</p>", VERDICT)
+    assert answers.exercise_of(cell) == "a.b"
+    answers.silence(cell)
+    assert [raw.astext() for raw in cell.findall(nodes.raw)] == ["<p>Kept</p>"]
+    lone = cell_of('check("a.b", x)', VERDICT)
+    answers.silence(lone)
+    assert len(lone.children) == 1
+    solved = cell_of('check("a.b", x)', "<div><strong>Correct</strong>: a.b</div>")
+    assert answers.exercise_of(solved) is None
+
+
+@pytest.mark.parametrize(("given", "folded"), [(record(ODD[0]), True), (None, False)])
+def test_a_cell_is_folded_only_behind_a_form(given, folded):
+    cell = cell_of('check("a.b", x)', VERDICT)
+    section = cell.parent
+    answers.offer(cell, given, answers.notebook_html((("Colab", "https://c.example"),), "a.ipynb"))
+    before, kept, *after = section.children
+    assert kept is cell
+    assert ("<form" in before.astext()) == bool(after) == folded
+    assert ('open it in <a href="https://c.example">Colab</a>' in before.astext()) != folded
 
 
 def test_a_form_escapes_what_it_is_given():

@@ -126,13 +126,17 @@ def exercise_of(cell: nodes.Element) -> str | None:
     return asked[1] if asked and untouched else None
 
 
-def offer(cell: nodes.Element, record: dict[str, Any] | None, notebook: str) -> None:
-    """Take the verdict on the stub out of ``cell``, and say before it how to answer."""
+def silence(cell: nodes.Element) -> None:
+    """Take the verdict on the stub out of ``cell``."""
     for raw in [raw for raw in cell.findall(nodes.raw) if _UNTOUCHED in raw.astext()]:
         leaf: nodes.Element = raw
         while leaf.parent is not cell and len(leaf.parent.children) == 1:
             leaf = leaf.parent
         leaf.parent.remove(leaf)
+
+
+def offer(cell: nodes.Element, record: dict[str, Any] | None, notebook: str) -> None:
+    """Say before ``cell`` how to answer: in a form, with the cell folded, or in the notebook."""
     if record is None:
         _replace(cell, [nodes.raw("", notebook, format="html"), cell])
         return
@@ -156,7 +160,13 @@ def _replace(cell: nodes.Element, by: list[nodes.Node]) -> None:
 
 
 def on_doctree(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Let the page of a chapter ask its exercises itself."""
+    """Let the page of a chapter ask its exercises itself; an EPUB only loses the verdicts."""
+    if app.builder.format != "html":
+        return
+    cells = [n for n in doctree.findall(nodes.container) if "cell" in n["classes"]]
+    asked = [(cell, name) for cell in cells if (name := exercise_of(cell))]
+    for cell, _ in asked:
+        silence(cell)
     if app.builder.name != "html":
         return
     root = Path(app.srcdir)
@@ -167,8 +177,6 @@ def on_doctree(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     links = chapter.launch_links(
         app.config.html_theme_options, notebook.relative_to(root).as_posix()
     )
-    cells = [n for n in doctree.findall(nodes.container) if "cell" in n["classes"]]
-    asked = [(cell, name) for cell in cells if (name := exercise_of(cell))]
     for cell, name in asked:
         offer(cell, known.get(name), notebook_html(links, download))
     if asked and isinstance(first := asked[0][0].parent, nodes.section):
