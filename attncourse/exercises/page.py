@@ -32,7 +32,8 @@ def record(exercise: Exercise) -> Record | None:
     """The data of one exercise; ``None`` where code is asked for.
 
     Raises:
-        ValueError: if several numbers are asked for and not named one by one.
+        ValueError: if several numbers are asked for and not named one by one, or if a known
+            mistake has another count of them.
     """
     own = _of_its_kind(exercise)
     common = {"id": exercise.id, "title": exercise.title, "task": exercise.task}
@@ -51,13 +52,8 @@ def _(exercise: ValueExercise) -> Record:
         raise ValueError(
             f"{exercise.id}: name each of {len(truth)} numbers in parts, got {exercise.parts}"
         )
-    named = [
-        ([numbers_of(form) for form in mistake.forms], mistake.name, mistake.message)
-        for mistake in exercise.misconceptions
-    ]
-    doubles = [
-        ([numbers], name, message) for numbers, name, message in exercise.double_mistakes(truth)
-    ]
+    if any(len(numbers_of(mistake.wrong)) != len(truth) for mistake in exercise.misconceptions):
+        raise ValueError(f"{exercise.id}: a misconception has not {len(truth)} numbers")
     low, high = exercise.low, exercise.high
     return {
         "kind": "value",
@@ -71,13 +67,15 @@ def _(exercise: ValueExercise) -> Record:
         "high": high if math.isfinite(high) else None,
         "range": f"the answer is {exercise.unit}, from {shown(low)} to {shown(high)}.",
         "rounded": rounded(truth[0]) if len(truth) == 1 else (),
-        "mistakes": [_numbers_record(*one) for one in named],
-        "doubles": [_numbers_record(*one) for one in doubles],
+        "mistakes": [
+            {
+                "forms": [numbers_of(form) for form in mistake.forms],
+                "name": mistake.name,
+                "explanation": mistake.explanation,
+            }
+            for mistake in exercise.misconceptions
+        ],
     }
-
-
-def _numbers_record(forms: list[tuple[float, ...]], name: str, message: str) -> Record:
-    return {"forms": forms, "name": name, "message": message}
 
 
 @_of_its_kind.register
@@ -121,7 +119,6 @@ def _(exercise: TableExercise) -> Record:
                 "label": mistake.wrong[1],
                 "name": mistake.name,
                 "explanation": mistake.explanation,
-                "message": mistake.message,
             }
             for mistake in exercise.misconceptions
         ],

@@ -1,6 +1,6 @@
 // Answers to exercises, judged in the page as `check` judges them in a notebook: the same numbers
-// read from the same words, the same messages.  What had to be computed stands beside each form as
-// data, made by attncourse/exercises/page.py; a test holds both to the same answers.
+// read from the same words, the same messages.  What had to be computed stands in each form as data,
+// made by attncourse/exercises/page.py; a test holds both to the same answers.
 (() => {
   "use strict";
 
@@ -104,12 +104,9 @@
     if (/^[-+]?[1-9][0-9]{0,2}(?:[,' \u2009\u00a0_][0-9]{3})+(?:\.[0-9]+)?$/.test(text))
       text = text.replace(/[,' \u2009\u00a0_]/g, "");
     else if (/^[-+]?[0-9]+,[0-9]+$/.test(text)) text = text.replace(",", ".");
-    try {
-      const value = evaluate(text);
-      return Number.isFinite(value) ? value : null;
-    } catch {
-      return null;
-    }
+    let value;
+    try { value = evaluate(text); } catch { return null; }
+    return Number.isFinite(value) ? value : null;
   };
   const numbersIn = (text, count) => {
     text = unbracketed(text);
@@ -143,6 +140,7 @@
     table: "Tick what belongs to each row and press Check.",
   };
 
+  const looksLike = (mistake) => `This looks like ${mistake.name}. ${mistake.explanation}`;
   const near = (data) => (given, truth) => given.length === truth.length && given.every((value, place) => {
     const gap = Math.abs(value - truth[place]);
     return gap <= data.absolute + data.relative * Math.abs(truth[place])
@@ -161,8 +159,15 @@
         ? ["rounded too far", `${shown(given[0])} is rounded too far: give more digits.`] : null;
     if (same([...given].sort(ascending), [...truth].sort(ascending)))
       return ["another order", "The numbers are right, and stand in another order than the task names them in."];
-    const both = data.doubles.find((mistake) => same(given, mistake.forms[0]));
-    return both ? [both.name, both.message] : null;
+    for (const [index, first] of data.mistakes.entries())
+      for (const second of data.mistakes.slice(index + 1)) {
+        const [a, b] = [first.forms[0], second.forms[0]];
+        if (truth.some((v, k) => a[k] !== v && b[k] !== v)) continue;  // both change one number
+        if (!same(given, truth.map((v, k) => a[k] !== v ? a[k] : b[k]))) continue;
+        const name = `${first.name}, and ${second.name}`;
+        return [name, `This looks like two mistakes at once: ${name}. ${first.explanation} ${second.explanation}`];
+      }
+    return null;
   };
   const distance = (given, truth) => {
     const way = given < truth ? "small" : "large";
@@ -194,7 +199,7 @@
       if (same(given, truth)) return correct(data.correct);
       const rows = [["Read as", given.map(shown).join(", ")]];
       const known = data.mistakes.find((mistake) => mistake.forms.some((wrong) => same(given, wrong)));
-      if (known) return notYet(known.message, known.name, rows);
+      if (known) return notYet(looksLike(known), known.name, rows);
       const found = slip(data, given, same);
       if (found) return notYet(found[1], found[0], rows);
       for (const value of given)
@@ -230,7 +235,7 @@
       const made = data.mistakes.filter((mistake) => off(mistake.row, mistake.label)).slice(0, 2);
       if (!made.length) return notYet(`${score} Look again at the row ${quoted(bad[0])}.`);
       const more = made.length > 1 ? ` And ${made[1].name}: ${made[1].explanation}` : "";
-      return notYet(`${score} ${made[0].message}${more}`, made.map((mistake) => mistake.name).join(", and "));
+      return notYet(`${score} ${looksLike(made[0])}${more}`, made.map((mistake) => mistake.name).join(", and "));
     },
   };
 

@@ -232,6 +232,10 @@ def test_numbers_without_a_name_are_refused():
     nameless = ValueExercise(**BASE, name="two", truth=lambda: (1.0, 2.0), misconceptions=())
     with pytest.raises(ValueError, match="name each of 2 numbers"):
         record(nameless)
+    odd = ValueExercise(**BASE, name="two", truth=lambda: (1.0, 2.0), parts=("a", "b"),
+                        misconceptions=(Misconception("one", "No.", 1.0),))  # fmt: skip
+    with pytest.raises(ValueError, match="a misconception has not 2 numbers"):
+        record(odd)
 
 
 def test_the_data_of_the_pages_are_fresh(repository):
