@@ -41,13 +41,16 @@ def test_numbers_are_python_s_at_every_setting(cover, word):
     assert_python_s(X, seen[0])
     panel = cover.locator("#cover .ac-cover-panel")
     for control in panel.locator(".ac-choice input:visible").all():
+        chosen = control.is_checked()
         control.check()
         seen.append(state(cover))
+        assert chosen or seen[-1] != seen[-2], "a choice does nothing"
         assert_python_s(X, seen[-1])
     for slider in panel.locator("input[type=range]:visible").all():
         slider.focus()
         cover.keyboard.press("Home")
         seen.append(state(cover))
+        assert seen[-1] != seen[-2], "a slider does nothing"
         assert_python_s(X, seen[-1])
     for canvas in panel.locator("canvas[tabindex]:visible").all():
         canvas.focus()
