@@ -106,7 +106,8 @@ def figures_have_alt_text(name: str, notebook: Notebook) -> list[str]:
     """Every picture says what is seen, and every cell shows one at the most."""
     found = []
     for cell in code_cells(notebook):
-        pictures = [o for o in cell["outputs"] if "image/png" in o.get("data", {})]
+        kinds = {"image/png", "image/svg+xml"}
+        pictures = [o for o in cell["outputs"] if kinds & set(o.get("data", {}))]
         alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
         if len(pictures) > 1:
             found.append(f"cell {cell['id']} shows {len(pictures)} pictures: one a cell")

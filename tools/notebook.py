@@ -35,6 +35,8 @@ from chapter_rules import BOOK, ROOT, chapters, notebook_path, source_hash
 from teaching_rules import COLLAPSED, DEEPER
 
 TEXT = ROOT / "build" / "text"
+#: What a figure is stored as.
+PICTURES = ("image/svg+xml", "image/png")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _TIMEOUT = 600
 
@@ -210,7 +212,8 @@ def normalise(notebook: NotebookNode) -> None:
             data.pop(WIDGET, None)
             if isinstance(data.get("text/plain"), str):
                 data["text/plain"] = _mask(data["text/plain"])
-            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
+            shown = output.get("metadata", {})
+            alt = next((shown[kind].get("alt") for kind in PICTURES if kind in shown), None)
             if alt:
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
         cell.outputs = [o for o in cell.outputs if o.output_type == "stream" or o.get("data", True)]

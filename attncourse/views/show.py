@@ -9,20 +9,21 @@ import re
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-#: Pixels an inch: two for each pixel of the page, or fewer where that takes too many bytes.  A
-#: palette of pixels weighs less than SVG for dots and maps, and no more for lines.
+from attncourse.views.drawing import drawing
+
+#: Pixels an inch: two for each pixel of the page, or fewer where that takes too many bytes.
 _FINE, _COARSE, _HEAVY = 200, 144, 24_000
 _SHORTEST_ALT = 30
 
 
 class Picture:
-    """A finished figure as PNG with its alternative text.
+    """A finished figure with its alternative text: as PNG, and as SVG where it is lines and text.
 
     The notebook tool copies the text into the cell's metadata, from where the book takes it.
     """
 
-    def __init__(self, png: bytes, alt: str, width: int) -> None:
-        self.png, self.alt, self.width = png, alt, width
+    def __init__(self, png: bytes, alt: str, width: int, svg: str | None = None) -> None:
+        self.png, self.alt, self.width, self.svg = png, alt, width, svg
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -30,9 +31,10 @@ class Picture:
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict, dict]:
-        coded = base64.b64encode(self.png).decode("ascii")
-        data = {"image/png": coded, "text/plain": repr(self)}
-        return data, {"image/png": {"width": self.width, "alt": self.alt}}
+        kind = "image/svg+xml" if self.svg else "image/png"
+        shown = self.svg or base64.b64encode(self.png).decode("ascii")
+        data = {kind: shown, "text/plain": repr(self)}
+        return data, {kind: {"width": self.width, "alt": self.alt}}
 
 
 def show(figure: Figure, *, alt: str, dpi: int | None = None) -> Picture:
@@ -50,9 +52,10 @@ def show(figure: Figure, *, alt: str, dpi: int | None = None) -> Picture:
     png = _png(figure, dpi or _FINE)
     if dpi is None and len(png) > _HEAVY:
         png = _png(figure, _COARSE)
+    svg = drawing(figure) if dpi is None else None
     width = round(figure.get_figwidth() * 100)
     plt.close(figure)
-    return Picture(png, alt, width)
+    return Picture(png, alt, width, svg)
 
 
 def _png(figure: Figure, dpi: int) -> bytes:

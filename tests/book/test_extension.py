@@ -249,10 +249,12 @@ def png(width: int, height: int) -> bytes:
 def test_a_picture_s_size_is_read_from_its_head(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(png(1036, 374))
-    assert images.png_size(file) == (1036, 374)
+    assert images.size_of(file) == (1036, 374)
+    file.write_bytes(b'<svg xmlns="x" width="518.4pt" height="187.2pt" viewBox="0 0 518.4 187.2">')
+    assert images.size_of(file) == (720, 260)
     file.write_bytes(b"GIF89a" + b"0" * 40)
-    assert images.png_size(file) is None
-    assert images.png_size(tmp_path / "gone.png") is None
+    assert images.size_of(file) is None
+    assert images.size_of(tmp_path / "gone.png") is None
 
 
 def test_pictures_from_files_have_a_size_and_wait() -> None:
@@ -268,7 +270,8 @@ def test_pictures_from_files_have_a_size_and_wait() -> None:
 
 def test_figures_stand_in_boxes_that_know_their_width() -> None:
     html = (
-        '<div class="cell_output docutils">\n<img alt="a" src="x.png" style="width: 720px;"></div>'
+        '<div id="fig-1" class="cell_output docutils">\n'
+        '<img alt="a" src="x.png" style="width: 720px;"></div>'
         '<img src="x.png">'
     )
     done = images.complete(html, {"x.png": (1036, 20)}.get)

@@ -70,7 +70,7 @@ def test_line_breaks_of_the_source_do_not_reach_the_reader():
 
 def test_a_shown_figure_is_closed_transparent_and_described():
     figure, axes = plt.subplots()
-    axes.plot([0, 1], [0, 1])
+    axes.imshow([[0, 1]])
     picture = views.show(figure, alt=ALT)
     assert not plt.get_fignums()
     data, metadata = picture._repr_mimebundle_()
@@ -91,6 +91,40 @@ def test_a_heavy_picture_is_coarser_unless_the_author_says_how_fine():
     widths = [Image.open(io.BytesIO(p.png)).width for p in (coarse, fine)]
     assert widths == pytest.approx([7.2 * 144, 7.2 * 200], abs=1)
     assert coarse.width == fine.width == 720
+
+
+def line_figure(colour="ink", title="", dots=3):
+    figure, axes = plt.subplots()
+    axes.plot(np.arange(dots), np.sin(np.arange(dots)), "o")
+    views.label_line(axes, 1, 1, "SE", views.PALETTE[colour])
+    axes.set_title(title)
+    return views.show(figure, alt=ALT)
+
+
+def test_lines_and_text_are_a_drawing():
+    data, metadata = line_figure()._repr_mimebundle_()
+    assert metadata["image/svg+xml"]["alt"] == ALT
+    assert "image/png" not in data
+    assert data["image/svg+xml"].startswith("<svg")
+    assert line_figure().png.startswith(b"\x89PNG"), "posters are pixels"
+    assert data == line_figure()._repr_mimebundle_()[0], "it repeats byte for byte"
+    assert "<text" not in line_figure(title="$x^2$").svg, "formulas are outlines"
+    assert line_figure(dots=3000).svg is None, "a cloud is lighter as pixels"
+
+
+@pytest.mark.parametrize("title", ["plain", "$x^2$"])
+def test_a_drawing_s_text_turns_with_the_theme(title):
+    from attncourse.views.drawing import TEXT_TONES
+
+    svg = line_figure("attention", title).svg
+    place = list(TEXT_TONES).index(views.PALETTE["attention"])
+    assert f"fill: var(--t{place})" in svg
+    light, dark = TEXT_TONES[views.PALETTE["attention"]]
+    assert f"--t{place}:{light}" in svg.split("prefers-color-scheme")[0]
+    assert f"--t{place}:{dark}" in svg.split("prefers-color-scheme")[1]
+    for tones in TEXT_TONES.values():
+        for tone, background in zip(tones, ("#ffffff", "#14181e"), strict=True):
+            assert contrast(tone, background) >= 4.5
 
 
 def test_the_palette_has_one_colour_a_meaning():

@@ -15,23 +15,25 @@ from urllib.parse import unquote
 from sphinx.application import Sphinx
 
 _IMAGE = re.compile(r'<img (?![^>]*\bloading=)(?=[^>]*\bsrc="([^"]+)")')
-_FIGURE = re.compile(r'(<div class="cell_output[^>]*>\s*)(<img [^>]*\bwidth="(\d+)"[^>]*>)')
+_FIGURE = re.compile(r'(<div [^>]*class="cell_output[^>]*>\s*)(<img [^>]*\bwidth="(\d+)"[^>]*>)')
 #: The width that a figure has in the page, 100 pixels an inch, however many it has itself.
 _WIDTH = re.compile(r'style="width: (\d+)px')
+_POINTS = re.compile(rb'<svg\b[^>]*\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def png_size(path: Path) -> tuple[int, int] | None:
-    """Width and height in pixels, or nothing if ``path`` is no PNG."""
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Width and height in pixels of a PNG, or of a drawing in SVG at 100 an inch, if known."""
     try:
         with path.open("rb") as file:
-            head = file.read(24)
+            head = file.read(400)
     except OSError:
         return None
-    if len(head) < 24 or not head.startswith(_SIGNATURE):
-        return None
-    width, height = struct.unpack(">II", head[16:24])
-    return width, height
+    if len(head) >= 24 and head.startswith(_SIGNATURE):
+        width, height = struct.unpack(">II", head[16:24])
+        return width, height
+    points = _POINTS.search(head)
+    return (round(float(points[1]) / 0.72), round(float(points[2]) / 0.72)) if points else None
 
 
 def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
@@ -66,6 +68,6 @@ def complete_pages(app: Sphinx, error: Exception | None) -> None:
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         folder = page.parent
-        done = complete(html, lambda src, folder=folder: png_size(folder / unquote(src)))  # type: ignore[misc]
+        done = complete(html, lambda src, folder=folder: size_of(folder / unquote(src)))  # type: ignore[misc]
         if done != html:
             page.write_text(done, encoding="utf-8")
