@@ -96,7 +96,7 @@ def test_a_heavy_picture_is_coarser_unless_the_author_says_how_fine():
 def line_figure(colour="ink", title="", dots=3):
     figure, axes = plt.subplots()
     axes.plot(np.arange(dots), np.sin(np.arange(dots)), "o")
-    views.label_line(axes, 1, 1, "SE", views.PALETTE[colour])
+    views.label_line(axes, 1, 0.5, "SE", views.PALETTE[colour])
     axes.set_title(title)
     return views.show(figure, alt=ALT)
 
