@@ -55,7 +55,7 @@ def test_the_recorded_runs_in_clutter_say_what_the_chapter_says():
         assert maximum[name].gain.verdict == "no clear effect"
     assert moments["flattened, equal size"].gain.verdict == "no clear effect"
     still = recorded.values("clutter", "one warp for all")
-    assert all(value - still[seed] > 0.13 for seed, value in moments["STN"].scores.items())
+    assert all(value - still[seed] > 0.11 for seed, value in moments["STN"].scores.items())
 
 
 def test_the_recorded_runs_of_any_pose_say_what_the_chapter_says():
@@ -126,5 +126,5 @@ def test_the_recorded_runs_of_turned_digits_say_what_the_chapter_says():
     recorded = published(CHAPTER)
     plain = recorded.values("rotation_only", "MLP")
     gains = [v - plain[seed] for seed, v in recorded.values("rotation_only", "STN").items()]
-    assert (round(100 * min(gains), 1), round(100 * max(gains), 1)) == (0.7, 2.1)
+    assert (round(100 * min(gains), 1), round(100 * max(gains), 1)) == (0.9, 1.9)
     assert recorded.compare("rotation_only", "CNN")["STN"].gain.high < 0

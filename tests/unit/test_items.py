@@ -269,6 +269,7 @@ def test_published_items_aggregate_to_the_published_scores():
                 if "levels" in stored:
                     raw = items - (items.max() - (stored["low"] + stored["step"] * LEVELS))
                     drift = abs(raw.mean() - score)
-                    assert drift <= stored["step"] / stored["count"], (chapter, name)
+                    # The score is a sum in float32: a constant's items are finer than that.
+                    assert drift <= stored["step"] / stored["count"] + 1e-8, (chapter, name)
                 found += 1
     assert found > 0
