@@ -270,6 +270,6 @@ def test_published_items_aggregate_to_the_published_scores():
                     raw = items - (items.max() - (stored["low"] + stored["step"] * LEVELS))
                     drift = abs(raw.mean() - score)
                     # The score is a sum in float32: a constant's items are finer than that.
-                    assert drift <= stored["step"] / stored["count"] + 1e-8, (chapter, name)
+                    assert drift <= stored["step"] / stored["count"] + 1e-7, (chapter, name)
                 found += 1
     assert found > 0
