@@ -114,12 +114,14 @@ def gone(group):
     return False
 
 
+#: Who runs the tests in the background of a shell has them ignore interrupts.
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 from tests.unit import test_jobs
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         test_jobs.jobs(Path(sys.argv[1]), ["c/long"], say=lambda line: print(line, flush=True))
     except KeyboardInterrupt:
