@@ -39,7 +39,8 @@ def explore_attention(
     All maps share one scale, from 0 to their largest value; the reader may switch to the map's own.
 
     Args:
-        maps: (n, n) weights, row i what position i attends to; n = rows * columns.
+        maps: (n, n) weights, row i what position i attends to; n = rows * columns; the page holds
+            them as float16.
         grid: rows and columns of positions.
         id: fixed identifier, unique in its page.
         alt: what there is to see, in a sentence.
@@ -76,7 +77,7 @@ def explore_attention(
         "kind": "attention",
         "grid": [rows, columns],
         "start": list(start),
-        "maps": encode(maps),
+        "maps": encode(maps.astype(np.float16)),  # half the weight; three digits are shown
         "map": _colours(MAGNITUDE),
         "names": named,
         "place": place,

@@ -65,8 +65,12 @@ def unsigned_zero(shown: str) -> str:
 
 
 def encode(array: np.ndarray) -> str:
-    """Little-endian float32 (or uint8) bytes of ``array`` in base64, for the explorer's script."""
-    kind = np.uint8 if array.dtype == np.uint8 else np.dtype("<f4")
+    """Little-endian bytes of ``array`` in base64, for the explorer's script.
+
+    Float32, but for arrays that are uint8 or float16 themselves.
+    """
+    kinds = {np.dtype(np.uint8): "u1", np.dtype(np.float16): "<f2"}
+    kind = np.dtype(kinds.get(array.dtype, "<f4"))
     return base64.b64encode(np.ascontiguousarray(array, dtype=kind).tobytes()).decode("ascii")
 
 

@@ -179,7 +179,9 @@ def test_every_number_that_a_chapter_names_is_a_link(name, html):
     in_code = [n for c in comments for n in re.findall(r"(?<![\w)])\((\d{1,2})\)", c)]
     assert len(article.select("pre .c1 a.ac-ref")) == sum(f"eq-{n}" in wanted for n in in_code)
 
-    skipped = "a, code, pre, h1, h2, h3, h4, summary, .math, math, script, style, svg, .ac-number"
+    skipped = (
+        "a, label, code, pre, h1, h2, h3, h4, summary, .math, math, script, style, svg, .ac-number"
+    )
     for node in article.select(skipped):
         node.replace_with("x" if "math" in (node.get("class") or ()) else "")
     text, prefix = article.get_text(), {"Figure": "fig", "Table": "tab"}

@@ -1,6 +1,6 @@
 // Where does a position look?  One map of weights for each query position.
-({ spec, live, make, readout, publish, grid, floats, css, colour, percent, sharp, outline, ring, toggle, scale }) => {
-  const [rows, columns] = spec.grid, count = rows * columns, maps = floats(spec.maps), high = maps.reduce((a, v) => Math.max(a, v), 0);
+({ spec, live, make, readout, publish, grid, halves, css, colour, percent, sharp, outline, ring, toggle, scale }) => {
+  const [rows, columns] = spec.grid, count = rows * columns, maps = halves(spec.maps), high = maps.reduce((a, v) => Math.max(a, v), 0);
   const name = n => spec.names[n] || spec.place.replace("{row}", Math.floor(n / columns) + 1).replace("{column}", n % columns + 1).replace("{n}", n + 1);
   let relative = spec.relative, over = false;
   live.classList.add("ac-pair");

@@ -5,6 +5,10 @@
   const spec = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
   const floats = text => new Float32Array(bytes(text).buffer);
+  const halves = text => Float32Array.from(new Uint16Array(bytes(text).buffer), n => {
+    const power = n >> 10 & 31, digits = n & 1023;
+    return (n >> 15 ? -1 : 1) * (power ? 2 ** (power - 15) * (1 + digits / 1024) : digits * 2 ** -24);
+  });
   const clamp = (v, n) => Math.max(0, Math.min(n - 1, v));
   const css = name => getComputedStyle(figure).getPropertyValue("--ac-" + name).trim();
   // Numbers as people write them: no -0.000, no 0.49999999999999994.
@@ -96,7 +100,7 @@
     return { input, set: value => { input.value = value; say(); moved(+input.value); } };
   };
 
-  const redraw = kind({ figure, spec, live, make, readout, publish, grid, slider, bytes, floats, clamp, css, colour, percent, sharp, outline, ring, toggle, scale });
+  const redraw = kind({ figure, spec, live, make, readout, publish, grid, slider, bytes, floats, halves, clamp, css, colour, percent, sharp, outline, ring, toggle, scale });
   // Canvases hold colours, so they are drawn anew when the page turns light or dark.
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   let size = live.clientWidth;
