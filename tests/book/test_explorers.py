@@ -13,8 +13,15 @@ from attncourse import views
 pytestmark = pytest.mark.browser
 ALT = "Small arrays of random numbers, as a mechanism could give them, to point at."
 RNG = np.random.default_rng(2)
-MAPS = RNG.random((12, 12)) * np.linspace(0.1, 1, 12)[:, None]
-FINE = RNG.random((64, 64)) * np.linspace(0.1, 1, 64)[:, None]
+
+
+def weights(count):
+    """Maps of growing weights, as float16, which the page holds them as."""
+    made = RNG.random((count, count)) * np.linspace(0.1, 1, count)[:, None]
+    return made.astype(np.float16).astype(float)
+
+
+MAPS, FINE = weights(12), weights(64)
 
 
 def film_picture():
