@@ -258,11 +258,11 @@ def test_a_picture_s_size_is_read_from_its_head(tmp_path: Path) -> None:
 
 
 def test_pictures_from_files_have_a_size_and_wait() -> None:
-    html = '<img alt="a" src="x.png" style="width: 720px;" /><img src="data:image/png;base64,AA">'
+    html = '<img alt="a" src="x.png" class="b" /><img src="data:image/png;base64,AA">'
     done = images.complete(html, {"x.png": (10, 20)}.get)
     assert done == (
         '<img loading="lazy" decoding="async" width="10" height="20" alt="a" src="x.png" '
-        'style="width: 720px;" /><img src="data:image/png;base64,AA">'
+        'class="b" /><img src="data:image/png;base64,AA">'
     )
     assert images.complete(done, {"x.png": (10, 20)}.get) == done, "once is enough"
     assert 'width="' not in images.complete('<img src="y.svg">', {}.get)
@@ -270,7 +270,7 @@ def test_pictures_from_files_have_a_size_and_wait() -> None:
 
 def test_figures_stand_in_boxes_that_know_their_width() -> None:
     html = (
-        '<div id="fig-1" class="cell_output docutils">\n'
+        '<div id="fig-1" class="cell_output docutils"><pre>a number</pre>\n'
         '<img alt="a" src="x.png" style="width: 720px;"></div>'
         '<img src="x.png">'
     )

@@ -15,9 +15,8 @@ from urllib.parse import unquote
 from sphinx.application import Sphinx
 
 _IMAGE = re.compile(r'<img (?![^>]*\bloading=)(?=[^>]*\bsrc="([^"]+)")')
-_FIGURE = re.compile(r'(<div [^>]*class="cell_output[^>]*>\s*)(<img [^>]*\bwidth="(\d+)"[^>]*>)')
-#: The width that a figure has in the page, 100 pixels an inch, however many it has itself.
-_WIDTH = re.compile(r'style="width: (\d+)px')
+#: A figure of a notebook says its width in the page, 100 pixels an inch, however many it has.
+_FIGURE = re.compile(r'(?<!px">)<img [^>]*style="width: (\d+)px[^>]*>')
 _POINTS = re.compile(rb'<svg\b[^>]*\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -53,10 +52,7 @@ def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
 
     # On a phone a figure is as wide as its text needs, and moves sideways in a box of its own.
     def in_box(match: re.Match[str]) -> str:
-        before, image, pixels = match.groups()
-        told = _WIDTH.search(image)
-        wide = told[1] if told else pixels
-        return f'{before}<div class="ac-figure" style="--ac-wide:{wide}px">{image}</div>'
+        return f'<div class="ac-figure" style="--ac-wide:{match[1]}px">{match[0]}</div>'
 
     return _FIGURE.sub(in_box, _IMAGE.sub(with_size, html))
 
