@@ -24,6 +24,7 @@ def explore_warp(
     theta: Sequence[float] = _IDENTITY,
     out_size: tuple[int, int] = (16, 16),
     presets: Mapping[str, Sequence[float]] | None = None,
+    own_picture: bool = False,
     goals: Sequence[Goal] = (),
 ) -> Fragment:
     """Drag the six parameters of an affine warp and see the grid and the resampled image.
@@ -38,6 +39,7 @@ def explore_warp(
         theta: the first setting, a 2 x 3 matrix row by row, multiples of 0.02 from -2 to 2.
         out_size: rows and columns of the output.
         presets: name of a button -> the setting that it makes.
+        own_picture: let the reader put a picture of his own in, in grey.
         goals: what there is to reach.
 
     Raises:
@@ -61,7 +63,7 @@ def explore_warp(
         poster=show(figure, alt=alt, dpi=144),
         label="Drag the centre (+), the x end or the y end of the grid; or move the grid with "
         "the arrow keys, and each number with its slider below.",
-        goals=goals, out=list(out_size),
+        goals=goals, own_picture=own_picture, out=list(out_size),
     )  # fmt: skip
 
 

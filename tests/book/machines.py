@@ -90,7 +90,8 @@ def _mixture(spec, state):
 
 
 def _sampler(spec, state):
-    image = floats(spec["image"]).reshape(spec["image_shape"])
+    shown = state.get("image", floats(spec["image"]))  # a reader's own picture, if there is one
+    image = np.asarray(shown, dtype=float).reshape(spec["image_shape"])
     if spec["mode"] == "affine":
         points = warp_points(state["theta"], spec["out"])
         return {("values",): read_bilinear(image, points)}

@@ -100,10 +100,11 @@ def every_machine():
         "mixture": m.mixture_machine(
             PICTURE, branches, id="mixture", alt=ALT, channels=["u", "v"],
             reduce=RNG.normal(size=(3, 2)), reduce_bias=RNG.normal(size=3),
-            presets={"upside down": PICTURE[::-1]},
+            presets={"upside down": PICTURE[::-1]}, own_picture=True,
         ),
         "glimpse": m.glimpse_machine(
-            PICTURE, id="glimpse", alt=ALT, size=3, scales=3, presets={"corner": (-1.0, 1.0)}
+            PICTURE, id="glimpse", alt=ALT, size=3, scales=3, presets={"corner": (-1.0, 1.0)},
+            own_picture=True,
         ),
         "taps": m.taps_machine(
             PICTURE, RNG.normal(size=9), id="taps", alt=ALT, centre=(0.1, -0.2),
@@ -209,6 +210,22 @@ def test_channels_change_places(page):
     np.testing.assert_array_equal(
         np.reshape(state(page, "gate")["x"], (4, -1)), before[[0, 2, 1, 3]]
     )
+
+
+@pytest.mark.parametrize("name", ["mixture", "glimpse"])
+def test_a_picture_of_the_reader_s_own_turns_grey(page, tmp_path, name):
+    from PIL import Image
+
+    Image.new("RGB", (40, 48), (255, 0, 255)).save(tmp_path / "own.png")
+    page.locator(f"#{name} input[type=file]").set_input_files(tmp_path / "own.png")
+    key = {"mixture": "x", "glimpse": "image"}[name]
+    page.wait_for_function(
+        "([name, key]) => Math.abs((JSON.parse(document.getElementById(name).dataset.state)[key]"
+        " || [0])[0] - 2 / 3) < 0.01",
+        arg=[name, key],
+    )
+    np.testing.assert_allclose(state(page, name)[key], 2 / 3, atol=0.01)
+    assert_python_s(spec(page, name), state(page, name))
 
 
 def test_a_picture_of_the_reader_s_own_stays_in_the_page(page, tmp_path):

@@ -46,6 +46,7 @@ def mixture_machine(
     presets: Mapping[str, np.ndarray] | None = None,
     limits: Sequence[tuple[float, float]] = ((0.0, 1.0), (-2.0, 2.0)),
     most: float = 1.0,
+    own_picture: bool = False,
     goals: Sequence[Goal] = (),
 ) -> Fragment:
     """Paint the input and see how much of each branch goes into the mixture.
@@ -61,6 +62,7 @@ def mixture_machine(
         presets: name of a button -> the input that it makes.
         limits: ends of the bars of means and scores.
         most: the number that is white in the filtered maps.
+        own_picture: let the reader put a picture of his own in, in grey.
         goals: what there is to reach.
 
     Raises:
@@ -101,6 +103,7 @@ def mixture_machine(
         "presets": as_presets({"start again": x, **(presets or {})}, x.shape),
         "limits": [list(pair) for pair in limits],
         "most": most,
+        "own": own_picture,
     }
     numbers = mixture_numbers(x, branches, reduce, reduce_bias)
     poster = _poster(x, numbers, [b.name for b in branches], channels, most, alt)

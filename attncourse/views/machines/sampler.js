@@ -1,6 +1,6 @@
 // Points at which an image is read: a grid under six numbers, a glimpse, or the taps of a kernel.
 // One reading is shown whole: the four pixels around it, their shares, and the sum.
-({ spec, live, make, readout, slider, floats, clamp, css, cells, lane, step, controls, button, say, number, grey }) => {
+({ spec, live, make, readout, slider, floats, clamp, css, cells, lane, step, controls, button, own, say, number, grey }) => {
   const [h, w] = spec.image_shape, image = floats(spec.image), reach = spec.reach, state = spec.start.slice();
   const value = n => n * spec.step - spec.limit, index = v => Math.round((v + spec.limit) / spec.step), steps = Math.round(2 * spec.limit / spec.step) + 1;
   const centres = n => Array.from({ length: n }, (_, i) => (2 * i + 1) / n - 1);
@@ -39,10 +39,11 @@
       };
     },
   };
-  let now = modes[spec.mode](), chosen = 0, values = [], quiet = true;
+  let now = modes[spec.mode](), chosen = 0, values = [], quiet = true, replaced = false;
 
   const presets = controls();
   spec.presets.forEach(([name, numbers]) => button(presets, name, () => put(numbers.map((v, k) => [k, v]))));
+  if (spec.own) own(presets, h, w, means => { replaced = true; for (let n = 0; n < h * w; n++) image[n] = (means[3 * n] + means[3 * n + 1] + means[3 * n + 2]) / 3; draw(); });
   const first = make("div", live, { class: "ac-two" }), box = make("div", first), panel = lane(first, now.outputs.length);
   const canvas = make("canvas", box, { tabindex: 0, role: "application", "aria-label": spec.label, style: `aspect-ratio:${w}/${h}` });
   let before = 0;
@@ -146,7 +147,7 @@
       glimpse: () => `Location x = ${number(state[0])}, y = ${number(state[1])}: ${values.length} numbers from ${total} readings of ${h * w} pixels, ${outside} of them outside.`,
       taps: () => `The kernel's answer: ${number(sum, 3)}. Without offsets it reads a square.`,
     };
-    say({ theta: state.slice(), values, outside, chosen, shares, sum }, facts[spec.mode]());
+    say({ theta: state.slice(), values, outside, chosen, shares, sum, ...(replaced && { image: Array.from(image) }) }, facts[spec.mode]());
   }
   quiet = false;
   draw();

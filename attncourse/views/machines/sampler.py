@@ -31,6 +31,7 @@ def sampler(
     poster: Picture,
     goals: Sequence[Goal] = (),
     reach: float = REACH,
+    own_picture: bool = False,
     **more: Any,
 ) -> Fragment:
     """The figure of one mode.
@@ -55,6 +56,7 @@ def sampler(
         "step": STEP,
         "reach": reach,
         "label": label,
+        "own": own_picture,
         **more,
     }
     return machine("sampler", id, alt, spec, poster, goals)
@@ -81,6 +83,7 @@ def glimpse_machine(
     scales: int = 1,
     start: tuple[float, float] = (0.0, 0.0),
     presets: Mapping[str, Sequence[float]] | None = None,
+    own_picture: bool = False,
     goals: Sequence[Goal] = (),
 ) -> Fragment:
     """Move a glimpse over an image and see the few numbers that a network gets of it.
@@ -93,6 +96,7 @@ def glimpse_machine(
         scales: number of squares, each twice as wide as the one before.
         start: the first location (x, y), multiples of 0.02 from -1 to 1.
         presets: name of a button -> the location that it makes.
+        own_picture: let the reader put a picture of his own in, in grey.
         goals: what there is to reach.
 
     Raises:
@@ -116,6 +120,7 @@ def glimpse_machine(
         image, "glimpse", start, {"middle": (0.0, 0.0), **(presets or {})}, id=id, alt=alt,
         limit=1.0, label="Drag the centre of the glimpse, or move it with the arrow keys.",
         poster=show(figure, alt=alt, dpi=100), goals=goals, reach=1.15, size=size, scales=scales,
+        own_picture=own_picture,
     )  # fmt: skip
 
 
@@ -128,6 +133,7 @@ def taps_machine(
     centre: tuple[float, float] = (0.0, 0.0),
     start: Sequence[float] | None = None,
     presets: Mapping[str, Sequence[float]] | None = None,
+    own_picture: bool = False,
     goals: Sequence[Goal] = (),
 ) -> Fragment:
     """Drag the taps of a kernel: every offset is a place, every place a reading.
@@ -140,6 +146,7 @@ def taps_machine(
         centre: where the kernel stands, (x, y) in [-1, 1].
         start: offsets x, y of each tap in pixels, multiples of 0.02 from -6 to 6; zeros without.
         presets: name of a button -> offsets.
+        own_picture: let the reader put a picture of his own in, in grey.
         goals: what there is to reach.
 
     Raises:
@@ -163,7 +170,7 @@ def taps_machine(
     return sampler(
         image, "taps", start or zeros, {"no offsets": zeros, **(presets or {})}, id=id, alt=alt,
         limit=6.0, label="Drag the taps, or choose a reading and move its tap with the arrow keys.",
-        poster=show(figure, alt=alt, dpi=100), goals=goals, reach=1.15,
+        poster=show(figure, alt=alt, dpi=100), goals=goals, reach=1.15, own_picture=own_picture,
         weights=[float(np.float32(v)) for v in weights], centre=list(centre),
     )  # fmt: skip
 
