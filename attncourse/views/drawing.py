@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -35,10 +33,11 @@ TEXT_TONES = {
 
 def drawing(figure: Figure) -> str | None:
     """The figure as SVG, or nothing if it holds pixels or would be too large."""
-    if any(isinstance(part, (AxesImage, QuadMesh)) for part in _parts(figure)):
+    parts = figure.findobj()
+    if any(isinstance(part, (AxesImage, QuadMesh)) for part in parts):
         return None
     # Formulas are set glyph by glyph: only as outlines do they look alike everywhere.
-    formulas = any("$" in part.get_text() for part in _parts(figure) if isinstance(part, Text))
+    formulas = any("$" in part.get_text() for part in parts if isinstance(part, Text))
     settings = {"svg.hashsalt": "attncourse", "svg.fonttype": "path" if formulas else "none"}
     buffer = io.StringIO()
     with mpl.rc_context(settings):  # type: ignore[arg-type]
@@ -67,10 +66,6 @@ def themed(svg: str) -> str:
     )
     style = f"<style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
     return re.sub(r"(<svg\b[^>]*>)", rf"\1{style}", svg, count=1)
-
-
-def _parts(figure: Figure) -> Iterator[Artist]:
-    return iter(figure.findobj())
 
 
 def _lean(svg: str) -> str:

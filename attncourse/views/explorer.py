@@ -203,16 +203,40 @@ def explore_curves(
 
 
 def _explorer(identifier: str, alt: str, spec: dict[str, Any], poster: Picture) -> Fragment:
+    script = _asset(f"explorers/{spec['kind']}.js")
+    return live_figure(identifier, alt, spec, poster, script, called="Explorer")
+
+
+def live_figure(
+    identifier: str,
+    alt: str,
+    spec: dict[str, Any],
+    poster: Picture,
+    script: str,
+    *,
+    called: str,
+    mark: str = "",
+) -> Fragment:
+    """A figure that holds its poster, its data, and the script that plays it.
+
+    Args:
+        identifier: unique in its page.
+        alt: what there is to see, in a sentence.
+        spec: the data, as the script reads them.
+        poster: what stays where scripts do not run.
+        script: the kind of figure, a function of the tools in ``explorers/core.js``.
+        called: what it is, where only text shows.
+        mark: an attribute of the figure, with a space in front.
+    """
     identifier, alt = checked_id(identifier), checked_alt(alt)
     data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     html = (
-        f'<figure class="ac" id="{identifier}" role="group" aria-label="{escape(alt)}">'
+        f'<figure class="ac" id="{identifier}" role="group"{mark} aria-label="{escape(alt)}">'
         f'<img class="ac-poster" alt="{escape(alt)}" src="{data_uri(poster.png)}">'
         f'<script type="application/json">{data}</script>'
-        f'<script>({_asset("explorers/core.js")})("{identifier}",'
-        f"{_asset('explorers/' + spec['kind'] + '.js')})</script></figure>"
+        f'<script>({_asset("explorers/core.js")})("{identifier}",{script})</script></figure>'
     )
-    return Fragment(html, f"Explorer: {alt}")
+    return Fragment(html, f"{called}: {alt}")
 
 
 def _names(names: Mapping[tuple[int, int], str], grid: tuple[int, int]) -> dict[int, str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_lists, machine
+from attncourse.views.machines.bench import Goal, as_lists, checked_temperatures, exact, machine
 from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE, PALETTE
 
@@ -49,10 +49,8 @@ class Head:
             (self.key, self.key_bias),
             (self.value, self.value_bias),
         ):
-            part = x if weight is None else x @ np.asarray(weight, np.float32).astype(float).T
-            found.append(
-                part if bias is None else part + np.asarray(bias, np.float32).astype(float)
-            )
+            part = x if weight is None else x @ exact(weight).T
+            found.append(part if bias is None else part + exact(bias))
         return found[0], found[1], found[2]
 
 
@@ -131,8 +129,6 @@ def attention_machine(
             raise ValueError(f"mask {name!r} is unknown: choose of {', '.join(MASKS)}")
     if normaliser not in NORMALISERS:
         raise ValueError(f"normaliser={normaliser!r} must be one of {', '.join(NORMALISERS)}")
-    if temperatures and 1 not in temperatures:
-        raise ValueError(f"temperatures={tuple(temperatures)} must hold 1, where the slider starts")
     width = x.shape[1]
     for head in heads:
         _check(head, width, len(features))
@@ -152,7 +148,7 @@ def attention_machine(
         "masks": list(masks),
         "reach": reach,
         "every": every,
-        "temperatures": list(temperatures) or None,
+        "temperatures": checked_temperatures(temperatures),
         "most": most,
         "place": place,
         "places": {str(n): name for n, name in (places or {}).items()},

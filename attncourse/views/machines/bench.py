@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from attncourse.views.explorer import _colours, _finite
-from attncourse.views.fragment import Fragment, _asset, checked_id, data_uri, encode, escape
-from attncourse.views.show import Picture, checked_alt
+from attncourse.views.explorer import _colours, _finite, live_figure
+from attncourse.views.fragment import Fragment, _asset, encode
+from attncourse.views.show import Picture
 from attncourse.views.style import MAGNITUDE
 
 #: What a layer of a machine may end with; the page has the same.
@@ -50,6 +49,22 @@ class Goal:
         return {"text": self.text, "path": list(self.path), **bound}
 
 
+def exact(values: Any) -> np.ndarray:
+    """The numbers that the page has: those of float32, computed with as float64."""
+    return np.asarray(values, dtype=np.float32).astype(float)
+
+
+def checked_temperatures(temperatures: Sequence[float]) -> list[float] | None:
+    """Settings of a slider that starts at 1; nothing for none.
+
+    Raises:
+        ValueError: if there are some, and 1 is not among them.
+    """
+    if temperatures and 1 not in temperatures:
+        raise ValueError(f"temperatures={tuple(temperatures)} must hold 1, where the slider starts")
+    return list(temperatures) or None
+
+
 def as_lists(values: Any, name: str, ndim: int) -> Any:
     """An array of ``ndim`` axes as nested lists of the numbers that float32 holds.
 
@@ -81,21 +96,13 @@ def machine(
     kind: str, id: str, alt: str, spec: dict[str, Any], poster: Picture, goals: Sequence[Goal]
 ) -> Fragment:
     """The figure: poster, data, and the script of one machine."""
-    id, alt = checked_id(id), checked_alt(alt)
     spec = {
         "kind": f"machine:{kind}",
         **spec,
         "map": _colours(MAGNITUDE),
         "goals": [goal.as_data() for goal in goals],
     }
-    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
-    html = (
-        f"<style>{_asset('machines/machine.css')}</style>"
-        f'<figure class="ac" id="{id}" role="group" data-machine="{kind}" '
-        f'aria-label="{escape(alt)}">'
-        f'<img class="ac-poster" alt="{escape(alt)}" src="{data_uri(poster.png)}">'
-        f'<script type="application/json">{data}</script>'
-        f'<script>({_asset("explorers/core.js")})("{id}",({_asset("machines/bench.js")})('
-        f"{_asset(f'machines/{kind}.js')}))</script></figure>"
-    )
-    return Fragment(html, f"Live machine: {alt}")
+    script = f"({_asset('machines/bench.js')})({_asset(f'machines/{kind}.js')})"
+    mark = f' data-machine="{kind}"'
+    made = live_figure(id, alt, spec, poster, script, called="Live machine", mark=mark)
+    return Fragment(f"<style>{_asset('machines/machine.css')}</style>{made.html}", made.text)

@@ -11,7 +11,7 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_presets, machine
+from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_presets, exact, machine
 from attncourse.views.show import show
 from attncourse.views.style import PALETTE
 
@@ -134,9 +134,8 @@ def gate_numbers(
         before = values[-1]
         if layer.normalise:
             before = before / np.sqrt(np.mean(before**2) + epsilon)
-        bias = 0 if layer.bias is None else np.asarray(layer.bias, dtype=np.float32).astype(float)
-        weight = np.asarray(layer.weight, dtype=np.float32).astype(float)
-        values.append(ACTIVATIONS[layer.act](weight @ before + bias))
+        bias = 0 if layer.bias is None else exact(layer.bias)
+        values.append(ACTIVATIONS[layer.act](exact(layer.weight) @ before + bias))
     return values
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_lists, as_presets, machine
+from attncourse.views.machines.bench import Goal, as_lists, as_presets, exact, machine
 from attncourse.views.show import Picture, show
 
 
@@ -119,8 +119,8 @@ def mixture_numbers(
     """What the page computes: means, z, scores, shares of the branches, the mixed maps."""
     maps = np.stack([_filtered(np.asarray(x, dtype=float), branch) for branch in branches])
     means = maps.sum(axis=0).mean(axis=(1, 2))
-    z = np.maximum(_exact(reduce) @ means + _exact(reduce_bias), 0)
-    logits = np.stack([_exact(branch.score) @ z for branch in branches])
+    z = np.maximum(exact(reduce) @ means + exact(reduce_bias), 0)
+    logits = np.stack([exact(branch.score) @ z for branch in branches])
     share = np.exp(logits - logits.max(axis=0))
     share /= share.sum(axis=0)
     mixed = (share[:, :, None, None] * maps).sum(axis=0)
@@ -131,11 +131,11 @@ def mixture_numbers(
 
 def _filtered(x: np.ndarray, branch: Branch) -> np.ndarray:
     """relu(kernel * x + bias) of every channel, with zeros outside."""
-    kernels, side = _exact(branch.kernels), np.shape(branch.kernels)[1]
+    kernels, side = exact(branch.kernels), np.shape(branch.kernels)[1]
     rim = side // 2 * branch.dilation
     padded = np.pad(x, rim)
     found = []
-    for kernel, bias in zip(kernels, _exact(branch.biases), strict=True):
+    for kernel, bias in zip(kernels, exact(branch.biases), strict=True):
         total = np.full(x.shape, bias)
         for p in range(side):
             for q in range(side):
@@ -143,11 +143,6 @@ def _filtered(x: np.ndarray, branch: Branch) -> np.ndarray:
                 total = total + kernel[p, q] * padded[down:, across:][: x.shape[0], : x.shape[1]]
         found.append(np.maximum(total, 0))
     return np.stack(found)
-
-
-def _exact(values: Any) -> np.ndarray:
-    """The numbers that the page has: float32, computed with as float64."""
-    return np.asarray(values, dtype=np.float32).astype(float)
 
 
 def _poster(

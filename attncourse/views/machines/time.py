@@ -11,7 +11,15 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_presets, machine
+from attncourse.views.machines.bench import (
+    ACTIVATIONS,
+    Goal,
+    as_lists,
+    as_presets,
+    checked_temperatures,
+    exact,
+    machine,
+)
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE
 
@@ -111,8 +119,6 @@ def time_machine(
             f"there are {len(titles)} titles and {len(symbols)} symbols: this machine has {steps} "
             f"steps"
         )
-    if temperatures and 1 not in temperatures:
-        raise ValueError(f"temperatures={tuple(temperatures)} must hold 1, where the slider starts")
     spec: dict[str, Any] = {
         "shape": list(x.shape),
         "x": encode(x),
@@ -127,7 +133,7 @@ def time_machine(
         "start": start,
         "most": most,
         "presets": as_presets({"start again": x, **(presets or {})}, x.shape),
-        "temperatures": list(temperatures) or None,
+        "temperatures": checked_temperatures(temperatures),
     }
     if isinstance(weigh, FrameAttention):
         spec["attention"] = {
@@ -169,28 +175,23 @@ def time_numbers(
     found: dict[str, np.ndarray] = {}
     seen = x
     if joints:
-        hidden = np.tanh(x @ _exact(joints.look).T + _exact(joints.bias))
+        hidden = np.tanh(x @ exact(joints.look).T + exact(joints.bias))
         found["alpha"] = _softmax(
-            temperature * (hidden @ _exact(joints.score).T + _exact(joints.score_bias))
+            temperature * (hidden @ exact(joints.score).T + exact(joints.score_bias))
         )
         seen = x.shape[1] * found["alpha"] * x
     if isinstance(weigh, FrameAttention):
-        q, k = x @ _exact(weigh.query).T, x @ _exact(weigh.key).T
+        q, k = x @ exact(weigh.query).T, x @ exact(weigh.key).T
         found["scores"] = temperature * (k @ q[query])
         found["weights"] = _softmax(found["scores"])
     else:
         louder = 1.0 if joints else temperature
-        found["scores"] = louder * (x @ _exact(weigh.weight) + float(np.float32(weigh.bias)))
+        found["scores"] = louder * (x @ exact(weigh.weight) + float(np.float32(weigh.bias)))
         act = _softmax if weigh.act == "softmax" else ACTIVATIONS[weigh.act]
         found["weights"] = act(found["scores"])
-    total = found["weights"] @ (seen @ _exact(value).T)
+    total = found["weights"] @ (seen @ exact(value).T)
     found["sum"] = total / len(x) if average else total
     return found
-
-
-def _exact(values: Any) -> np.ndarray:
-    """The numbers that the page has: float32, computed with as float64."""
-    return np.asarray(values, dtype=np.float32).astype(float)
 
 
 def _softmax(s: np.ndarray) -> np.ndarray:
