@@ -23,6 +23,8 @@ from pathlib import Path
 import chapter_rules as rules
 import pytest
 
+import attncourse
+
 ROOT = Path(__file__).parents[2]
 #: Releases for hosts with an old NumPy, which an index offers beside the present ones.
 OLDER = {("scipy", "1.16.3"): ["numpy<2.6,>=1.25.2"]}
@@ -106,7 +108,7 @@ def test_the_cell_leaves_the_hosts_packages_as_they_are(versions, shelf, host, t
     here, changed = re.subn(r"git\+https://[^\"]+", "attncourse", cell)
     assert changed == 1
     (tmp_path / "after").mkdir()  # what the dry run does not install, for the cell's last lines
-    (tmp_path / "after" / "attncourse.py").write_text("__version__ = '0.2.0'")
+    (tmp_path / "after" / "attncourse.py").write_text(f"__version__ = '{attncourse.__version__}'")
     here = here.replace("\nimport attncourse", "\nsys.path.append('after')\nimport attncourse")
     report = tmp_path / "report.json"
     done = subprocess.run(
@@ -139,7 +141,7 @@ def test_pip_would_replace_what_the_package_refuses(shelf, host, tmp_path):
 
 
 def test_the_cell_does_nothing_where_the_package_is(tmp_path):
-    (tmp_path / "attncourse.py").write_text("__version__ = '0.2.0'")
+    (tmp_path / "attncourse.py").write_text(f"__version__ = '{attncourse.__version__}'")
     blocked = {"PIP_NO_INDEX": "1", "PYTHONPATH": str(tmp_path), "PIP_DRY_RUN": "1"}
     done = subprocess.run(
         [sys.executable, "-c", setup_cell(rules.chapters()[0])], env=os.environ | blocked,
