@@ -3,8 +3,9 @@
 A network here never names a mechanism: it is handed a factory ``channels -> block``.
 """
 
+from attncourse.backbones.averaged_copies import AveragedCopies
 from attncourse.backbones.resnet import ResNet50
 from attncourse.backbones.small import SmallResNet
 from attncourse.backbones.two_streams import TwoStreams
 
-__all__ = ["ResNet50", "SmallResNet", "TwoStreams"]
+__all__ = ["AveragedCopies", "ResNet50", "SmallResNet", "TwoStreams"]

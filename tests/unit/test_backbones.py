@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from attncourse.backbones import ResNet50, SmallResNet, TwoStreams
+from attncourse.backbones import AveragedCopies, ResNet50, SmallResNet, TwoStreams
 from attncourse.measure import count_macs
 
 
@@ -84,3 +84,14 @@ def test_the_cue_stands_in_every_group_beside_the_content():
     torch.testing.assert_close(groups[:, :2, :6].flatten(1, 2), net.stream_a(x[:, :1]))
     torch.testing.assert_close(groups[:, 2:, :6].flatten(1, 2), net.stream_b(x[:, 1:2]))
     assert net.gate.channels == 32
+
+
+def test_copies_are_gated_then_averaged_and_meet_nowhere_else():
+    """Two examples with one average get one answer, whatever their copies are."""
+    net = AveragedCopies(Spy, copies=4).eval()
+    x = torch.randn(3, 4, 8, 8)
+    torch.testing.assert_close(net.average(x), x.mean(dim=1))
+    torch.testing.assert_close(net(x), net(x.mean(dim=1, keepdim=True).expand_as(x)))
+    assert (net.gate.channels, net.gate.seen) == (4, x.shape)
+    assert net(x).shape == (3, 10)
+    torch.testing.assert_close(net(x), net(7 * x), atol=1e-3, rtol=1e-3)
