@@ -12,8 +12,8 @@
     norm: () => maps.map(v => Math.sqrt(v.reduce((a, u) => a + u * u, 0) + spec.epsilon)),
     covariance: () => { const d = maps.map(v => centred(v)); return d.flatMap(a => d.map(b => mean(a.map((u, n) => u * b[n])))); },
     frequency: () => maps.map((v, k) => {
-      const [down, across] = spec.frequencies[k], wave = (i, f, n) => Math.cos(Math.PI * f * (i + .5) / n);
-      return v.reduce((a, u, n) => a + u * wave(Math.floor(n / w), down, h) * wave(n % w, across, w), 0);
+      const [down, across] = spec.frequencies[k], wave = (i, f, n) => (f ? Math.SQRT2 : 1) * Math.cos(Math.PI * f * (i + .5) / n);
+      return mean(v.map((u, n) => u * wave(Math.floor(n / w), down, h) * wave(n % w, across, w)));
     }),
   };
 

@@ -88,7 +88,8 @@ def gate_machine(
         alt: what there is to see, in a sentence.
         names: of the channels.
         presets: name of a button -> the channels that it makes.
-        frequencies: (down, across) of each channel, for the statistic ``frequency``.
+        frequencies: (down, across) of each channel, for the statistic ``frequency``, the mean of
+            the channel times a cosine wave of mean square 1.
         epsilon: under the roots of std and norm and of the normalisation.
         symbols: formulas of the first and last step, keys ``x`` and ``y``.
         goals: what there is to reach.
@@ -154,12 +155,16 @@ def _statistic(
     if name == "covariance":
         centred = flat - flat.mean(axis=1, keepdims=True)
         return (centred @ centred.T / flat.shape[1]).ravel()
-    down, across = (np.arange(size) + 0.5 for size in x.shape[1:])
     waves = [
-        np.cos(np.pi * f * down / x.shape[1])[:, None] * np.cos(np.pi * k * across / x.shape[2])
-        for f, k in frequencies
+        _wave(down, x.shape[1])[:, None] * _wave(across, x.shape[2]) for down, across in frequencies
     ]
-    return np.array([(channel * wave).sum() for channel, wave in zip(x, waves, strict=True)])
+    return np.array([(channel * wave).mean() for channel, wave in zip(x, waves, strict=True)])
+
+
+def _wave(number: int, size: int) -> np.ndarray:
+    """A cosine of so many half waves, of mean square 1."""
+    wave = np.cos(np.pi * number * (np.arange(size) + 0.5) / size)
+    return wave * np.sqrt(2) if number else wave
 
 
 def _check(squeeze: Squeeze, channels: int, has_frequencies: bool) -> None:
