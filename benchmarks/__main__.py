@@ -11,7 +11,7 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,30 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "CPU"
+
+
+def joined(
+    old: dict[str, Any], new: dict[str, Any], place: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
+    """The rows of ``new`` among those of ``old``, each of which keeps the machine it is of.
+
+    Rows beside a package that is not installed here stay as they are; others that no case has any
+    more are left out.
+    """
+    elsewhere = {} if new["machine"] == old["machine"] else {"machine": new["machine"]}
+    measured = {(row["chapter"], row["name"]) for row in new["rows"]}
+
+    def stays(row: dict[str, Any]) -> bool:
+        key = row["chapter"], row["name"]
+        return key not in measured and (key in place or "timm" in row["sizes"][0]["forms"])
+
+    def order(row: dict[str, Any]) -> tuple[int, int]:
+        chapter, key = row["chapter"], (row["chapter"], row["name"])
+        first = min((n for (c, _), n in place.items() if c == chapter), default=len(place))
+        return first, place.get(key, len(place))
+
+    rows = [*filter(stays, old["rows"]), *(row | elsewhere for row in new["rows"])]
+    return old | {"rows": sorted(rows, key=order)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,17 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for case in chosen
     ]  # fmt: skip
-    kept = []
+    here, place = machine(options.device), {(c.chapter, c.name): n for n, c in enumerate(CASES)}
+    table = {"machine": here, "roofline": roof, "rows": rows}
     if options.chapter and out.exists():
-        there = json.loads(out.read_text(encoding="utf-8"))["rows"]
-        kept = [r for r in there if r["chapter"] not in options.chapter]
-    place = {(case.chapter, case.name): n for n, case in enumerate(CASES)}
-    both = [r for r in [*kept, *rows] if (r["chapter"], r["name"]) in place]
-    table = {
-        "machine": machine(options.device),
-        "roofline": roof,
-        "rows": sorted(both, key=lambda r: place[r["chapter"], r["name"]]),
-    }
+        table = joined(json.loads(out.read_text(encoding="utf-8")), table, place)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part")
     part.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

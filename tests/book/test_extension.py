@@ -405,6 +405,12 @@ def test_a_chapter_shows_its_own_rows_at_the_end_of_its_costs() -> None:
     assert outline.links == ["../costs.html"]
     assert shown.index("text") < shown.index("ac-recorded-cost") < shown.index("what-goes-wrong")
     assert costs.in_chapter(body, COSTS, "spatial/y", "../costs.html") == body
+    assert shown.count("Measured on a machine") == 1
+    other = COSTS["machine"] | {"device": "another one"}
+    table = COSTS | {"rows": [cost_row(machine=other)]}
+    shown = costs.in_chapter(body, table, "spatial/x", "../costs.html")
+    assert shown.count("Measured on another one") == 1
+    assert "Measured on a machine" not in shown
 
 
 def test_modules_are_listed_once() -> None:

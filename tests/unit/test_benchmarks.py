@@ -153,6 +153,22 @@ def test_the_machine_is_named():
     assert set(here) == set(TABLE["machine"])
 
 
+def test_a_chapter_measured_elsewhere_names_its_machine_and_leaves_the_others():
+    row = lambda name, form="textbook": {  # noqa: E731
+        "chapter": "a/b", "name": name, "sizes": [{"forms": {form: {}}}]
+    }  # fmt: skip
+    there, here = {"device": "there"}, {"device": "here"}
+    old = {"machine": there, "roofline": 1, "rows": [row("x"), row("gone"), row("z", "timm")]}
+    new = {"machine": here, "roofline": 2, "rows": [row("y")]}
+    place = {("a/b", "y"): 0, ("a/b", "x"): 1}
+    found = command.joined(old, new, place)
+    assert [r["name"] for r in found["rows"]] == ["y", "x", "z"]
+    assert [r.get("machine") for r in found["rows"]] == [here, None, None]
+    assert (found["machine"], found["roofline"]) == (there, 1)
+    again = command.joined(found, {**new, "machine": there}, place)
+    assert "machine" not in again["rows"][0]
+
+
 def test_calls_that_make_no_sense_are_refused(capsys):
     assert command.main(["channel/nothing"]) == 2
     assert "no case for channel/nothing; there are: " in capsys.readouterr().out

@@ -186,7 +186,7 @@ def row_html(row: dict[str, Any], href: str = "") -> str:
     return (
         f'<div class="ac-cost-row"><p>{title}. '
         f"Slope of the time between the two larger sizes: {escape(slopes)}."
-        f"{_fresh_text(row)}{_compiled_text(row)}</p>"
+        f"{_fresh_text(row)}{_compiled_text(row)}{_elsewhere_text(row)}</p>"
         f'<div class="ac-cost-charts">{chart(row, "seconds")}{chart(row, "bytes")}</div>'
         '<details><summary>The numbers</summary><div class="pst-scrollable-table-container">'
         '<table class="table"><thead><tr><th scope="col">input</th><th scope="col">form</th>'
@@ -197,12 +197,16 @@ def row_html(row: dict[str, Any], href: str = "") -> str:
 
 
 def taken_text(table: dict[str, Any]) -> str:
-    """On what, and with what, a table was measured."""
+    """On what, and with what, a table was measured, or a row that names a machine of its own."""
     machine = table["machine"]
     return (
         f"Measured on {machine['device']}, {machine['system']}, Python {machine['python']}, "
         f"torch {machine['torch']}."
     )
+
+
+def _elsewhere_text(row: dict[str, Any]) -> str:
+    return f" {escape(taken_text(row))}" if "machine" in row else ""
 
 
 def one_case_a_module(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -215,12 +219,14 @@ _COST = re.compile(r'(</section>\s*)(?=<section id="what-goes-wrong">)')
 
 def in_chapter(body: str, table: dict[str, Any], chapter: str, href: str) -> str:
     """The chapter's ``body`` with its rows at the end of the section on cost."""
-    rows = [row_html(row) for row in table["rows"] if row["chapter"] == chapter]
-    if not rows:
+    own = [row for row in table["rows"] if row["chapter"] == chapter]
+    if not own:
         return body
+    rows = [row_html(row) for row in own]
+    taken = "" if all("machine" in row for row in own) else f"{escape(taken_text(table))} "
     block = (
         '<div class="ac-recorded-cost"><p><strong>Recorded beside other forms.</strong> '
-        f"{escape(taken_text(table))} "
+        f"{taken}"
         f'How to read it: <a href="{escape(href)}">What attention costs</a>.</p>'
         f"{''.join(rows)}</div>"
     )
