@@ -1,5 +1,5 @@
 // Query, keys, products, scale, mask, weights and their sum, over a picture or a row of tokens.
-({ spec, live, make, readout, floats, css, colour, slider, step, lane, cells, bars, choice, controls, button, own, say, signed, number, affine, softmax }) => {
+({ spec, live, make, readout, floats, css, colour, slider, step, lane, cells, bars, choice, controls, button, own, say, number, affine, softmax }) => {
   const [rows, columns] = spec.grid, count = rows * columns, width = spec.width;
   const x = Float64Array.from(floats(spec.x)), token = n => Array.from(x.subarray(n * width, (n + 1) * width));
   const place = n => spec.places[n] || spec.place.replace("{row}", Math.floor(n / columns) + 1).replace("{column}", n % columns + 1).replace("{n}", n + 1);
@@ -38,7 +38,6 @@
   const input = cells(box, rows, columns, spec.label, { fill: paintOf, move: n => { query = n; draw(); }, ring: () => [[query, "g"]], over: names, start: query });
   make("p", box, { class: "ac-cell-name", text: "x, and the query's ring" });
   const choose = n => { key = n; draw(); };
-  const limit = () => Math.max(1e-9, ...result.flatMap(r => r.logits.map(Math.abs)));
   const maps = spec.heads.map((head, k) => {
     const box = look();
     const map = cells(box, rows, columns, `Weights of ${head.name}: choose a key with arrow keys, mouse or finger`, {

@@ -1,7 +1,7 @@
 // What the live machines share: numbered steps, painted cells, bars with their numbers, choices.
 // A machine is a function of these tools that builds itself and returns how to redraw.
 kind => tools => {
-  const { figure, spec, live, make, publish, slider, css, colour, clamp } = tools;
+  const { figure, spec, live, make, publish, css, clamp } = tools;
   live.className = "ac-machine";
   let count = 0;
 
@@ -118,6 +118,7 @@ kind => tools => {
   };
 
   // A reader's own picture, averaged to rows x columns x 3 numbers from 0 to 1; it stays in the page.
+  // What takes it may also have it in grey.
   const own = (parent, rows, columns, taken) => {
     const input = make("input", make("label", parent, { class: "ac-own", text: "your own picture " }), { type: "file", accept: "image/*" });
     const read = file => {
@@ -132,7 +133,7 @@ kind => tools => {
           means[3 * (Math.floor(Math.floor(n / w) / fine) * columns + Math.floor(n % w / fine)) + k] += data[4 * n + k] / 255 / fine ** 2;
         }
         URL.revokeObjectURL(url);
-        taken(means);
+        taken(means, means.filter((_, n) => n % 3 === 0).map((v, n) => (v + means[3 * n + 1] + means[3 * n + 2]) / 3));
       };
       picture.src = url;
     };

@@ -1,11 +1,11 @@
 // Branches with kernels of their own, a weight for each, and what their mixture is.
-({ spec, live, make, readout, floats, slider, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine, softmax, act }) => {
+({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine, softmax, act }) => {
   const [h, w] = spec.shape, size = h * w, x = Float64Array.from(floats(spec.x)), branches = spec.branches, channels = spec.channels;
   let fixed = -1, at = 0, result = null;
   const bar = controls();
   spec.presets.forEach(([name, values]) => button(bar, name, () => { x.set(floats(values)); draw(); }));
   choice(bar, "weights", ["computed", "equal", ...branches.map(b => `${b.name} alone`)], 0, n => { fixed = n - 1; draw(); });
-  if (spec.own) own(bar, h, w, means => { for (let n = 0; n < size; n++) x[n] = (means[3 * n] + means[3 * n + 1] + means[3 * n + 2]) / 3; draw(); });
+  if (spec.own) own(bar, h, w, (_, greys) => { x.set(greys); draw(); });
   const input = lane(step("Paint the input", "x"), 2), left = make("div", input), right = make("div", input);
   const painted = cells(left, h, w, "The input: arrow keys move, space paints, + and - change", { fill: n => grey(x[n]), move: n => { at = n; draw(); }, paint: (n, change) => { x[n] = change(x[n]); draw(); } });
   const kernels = lane(right, branches.length);

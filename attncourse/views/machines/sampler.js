@@ -43,7 +43,7 @@
 
   const presets = controls();
   spec.presets.forEach(([name, numbers]) => button(presets, name, () => put(numbers.map((v, k) => [k, v]))));
-  if (spec.own) own(presets, h, w, means => { replaced = true; for (let n = 0; n < h * w; n++) image[n] = (means[3 * n] + means[3 * n + 1] + means[3 * n + 2]) / 3; draw(); });
+  if (spec.own) own(presets, h, w, (_, greys) => { replaced = true; image.set(greys); draw(); });
   const first = make("div", live, { class: "ac-two" }), box = make("div", first), panel = lane(first, now.outputs.length);
   const canvas = make("canvas", box, { tabindex: 0, role: "application", "aria-label": spec.label, style: `aspect-ratio:${w}/${h}` });
   let before = 0;
@@ -131,7 +131,7 @@
     for (const [i, j, share] of points.length > 1 ? [] : shares) if (share > 0 && i >= 0 && j >= 0 && i < h && j < w) { c.strokeStyle = css("y"); c.strokeRect(left + j * across, top + i * down, across, down); }
     c.font = `600 ${14 * ratio}px system-ui`; c.textAlign = "center"; c.textBaseline = "middle";
     const many = now.handles.length > 3;
-    now.handles.forEach(([name, p], k) => {
+    now.handles.forEach(([, p], k) => {
       if (k && !many) { c.strokeStyle = css("g"); c.beginPath(); c.moveTo(...at(now.handles[0][1])); c.lineTo(...at(p)); c.stroke(); }
     });
     now.handles.forEach(([name, p]) => { c.fillStyle = css("g"); c.beginPath(); c.arc(...at(p), (many ? 9 : 11) * ratio, 0, 7); c.fill(); c.fillStyle = "#1d232a"; c.fillText(name, at(p)[0], at(p)[1] + ratio); });

@@ -1,5 +1,5 @@
 // A strip of frames: numbers that the reader changes, a weight for each frame, what is read.
-({ spec, live, make, readout, floats, colour, slider, step, lane, cells, bars, choice, controls, button, say, grey, signed, number, affine, softmax, act }) => {
+({ spec, live, make, readout, floats, colour, slider, step, cells, bars, controls, button, say, grey, signed, number, affine, softmax, act }) => {
   const [frames, width] = spec.shape, x = Float64Array.from(floats(spec.x)), frame = t => Array.from(x.subarray(t * width, (t + 1) * width));
   const name = t => spec.frames[t], gate = spec.gate, attention = spec.attention, joints = spec.joints;
   let query = spec.start, temperature = 1, result = null;
