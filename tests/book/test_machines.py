@@ -10,6 +10,7 @@ import torch
 
 from attncourse.channel import SqueezeExcitation
 from attncourse.views import machines as m
+from attncourse.views.machines.gate import filtered
 from tests.book.machines import assert_python_s
 
 RNG = np.random.default_rng(5)
@@ -71,6 +72,8 @@ def every_machine():
             frequencies=[(0, 0), (0, 1), (1, 0), (2, 1)], epsilon=1e-5,
             goals=[m.Goal("Shut the gate of d.", ("gates", 3), below=2.0),
                    m.Goal("Open the gate of a far.", ("gates", 0), above=9.0)],
+            own_picture=[m.BRIGHTNESS, m.EDGES_ACROSS, m.EDGES_DOWN,
+                         m.Filter("blue less red", RNG.normal(size=(3, 3)), (-1, 0, 1), 0.2)],
         ),
         "attention": m.attention_machine(
             COLOURS, (5, 6), heads, id="attention", alt=ALT, features=["p", "q"],
@@ -246,6 +249,34 @@ def test_a_picture_of_the_reader_s_own_stays_in_the_page(page, tmp_path):
     np.testing.assert_allclose(tokens[-1], np.broadcast_to([0, 0, 1], (6, 3)), atol=0.01)
     assert_python_s(spec(page, "attention"), shown)
     assert all(url.startswith(("data:", "blob:")) for url in asked)
+
+
+def test_a_picture_of_the_reader_s_own_becomes_channels_by_the_stated_filters(page, tmp_path):
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    pixels[:, :30] //= 4
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    figure = page.locator("#gate")
+    page.locator("#gate input[type=file]").set_input_files(tmp_path / "own.png")
+    page.wait_for_function("JSON.parse(document.querySelector('#gate').dataset.state).picture")
+    shown, data = state(page, "gate"), spec(page, "gate")
+    wanted = filtered(
+        np.reshape(shown["picture"], (5, 6, 3)), [m.Filter(**each) for each in data["own"]]
+    )
+    np.testing.assert_allclose(np.reshape(shown["x"], (4, 5, 6)), wanted, atol=1e-5)
+    assert len(np.unique(wanted.round(3))) > 60, "four channels with something in each"
+    assert_python_s(data, shown)
+    names = figure.locator(".ac-step").first.locator(".ac-cell-name")
+    assert names.all_text_contents()[0] == "a: brightness"
+    stated = figure.locator("details")
+    stated.locator("summary").click()
+    assert "c shows brighter downwards: kernel −0.50, −1.00, −0.50 / 0.00" in stated.text_content()
+    page.get_by_role("button", name="Swap a and b").click()
+    assert names.all_text_contents()[:2] == ["a: brighter to the right", "b: brightness"]
+    page.locator("#gate").get_by_role("button", name="start again").click()
+    assert names.all_text_contents()[0] == "a"
+    assert state(page, "gate")["picture"] is None
 
 
 @pytest.mark.parametrize("name", MACHINES)

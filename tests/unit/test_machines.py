@@ -14,9 +14,11 @@ GATE = m.GateLayer(np.eye(2), act="sigmoid")
 STEPS = ["a", "b", "c", "d"]
 
 
-def gate(x=X, names="ab", **squeeze):
+def gate(x=X, names="ab", own_picture=(), **squeeze):
     given = {"name": "mean", "statistics": ["mean"], "layers": [GATE]} | squeeze
-    return m.gate_machine(x, [m.Squeeze(**given)], id="gate", alt=ALT, names=list(names))
+    return m.gate_machine(
+        x, [m.Squeeze(**given)], id="gate", alt=ALT, names=list(names), own_picture=own_picture
+    )
 
 
 def attention(x=None, head=None, **more):
@@ -51,6 +53,11 @@ REFUSED = {
     "frequencies": (lambda: gate(statistics=["frequency"]), "needs frequencies="),
     "width": (lambda: gate(statistics=["mean", "std"]), r"pass \(out, 4\)"),
     "gates": (lambda: gate(layers=[m.GateLayer(np.ones((3, 2)))]), "gives 3 gates for 2"),
+    "filters": (lambda: gate(own_picture=[m.BRIGHTNESS]), "1 filters for 2 channels: give one"),
+    "filter": (
+        lambda: gate(own_picture=[m.BRIGHTNESS, m.Filter("wide", np.ones((5, 5)))]),
+        r"'wide' has a kernel of shape \(5, 5\)",
+    ),
     "act": (lambda: gate(layers=[m.GateLayer(np.eye(2), act="swish")]), "act='swish'"),
     "not finite": (lambda: gate(x=np.full((2, 3, 3), np.nan)), "NaN or infinite"),
     "grid": (lambda: attention(np.zeros((5, 2))), r"grid of 2 x 3 positions needs \(6, c\)"),

@@ -8,7 +8,17 @@ compute the same in Python.
 
 from attncourse.views.machines.attention import Head, attention_machine, attention_numbers
 from attncourse.views.machines.bench import Goal
-from attncourse.views.machines.gate import GateLayer, Squeeze, gate_machine, gate_numbers
+from attncourse.views.machines.gate import (
+    BLUENESS,
+    BRIGHTNESS,
+    EDGES_ACROSS,
+    EDGES_DOWN,
+    Filter,
+    GateLayer,
+    Squeeze,
+    gate_machine,
+    gate_numbers,
+)
 from attncourse.views.machines.mixture import Branch, mixture_machine, mixture_numbers
 from attncourse.views.machines.sampler import glimpse_machine, taps_machine
 from attncourse.views.machines.time import (
@@ -20,7 +30,12 @@ from attncourse.views.machines.time import (
 )
 
 __all__ = [
+    "BLUENESS",
+    "BRIGHTNESS",
+    "EDGES_ACROSS",
+    "EDGES_DOWN",
     "Branch",
+    "Filter",
     "FrameAttention",
     "FrameGate",
     "GateLayer",

@@ -1,8 +1,8 @@
 // Channels -> statistic -> layers -> gates -> gated channels, from maps that the reader paints.
-({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, say, grey, number, affine, act }) => {
+({ spec, live, make, readout, floats, clamp, step, lane, cells, bars, choice, controls, button, own, say, grey, number, affine, act }) => {
   const [count, h, w] = spec.shape, size = h * w, names = spec.names;
   const x = Float64Array.from(floats(spec.x)), maps = Array.from({ length: count }, (_, k) => x.subarray(k * size, (k + 1) * size));
-  let variant = 0, at = [0, 0];
+  let variant = 0, at = [0, 0], picture = null, shown = null;
   const mean = v => v.reduce((a, b) => a + b, 0) / v.length;
   const centred = (v, m = mean(v)) => v.map(u => u - m);
   const statistics = {
@@ -18,15 +18,36 @@
   };
 
   const bar = controls();
-  spec.presets.forEach(([name, values]) => button(bar, name, () => { x.set(floats(values)); draw(); }));
+  spec.presets.forEach(([name, values]) => button(bar, name, () => { x.set(floats(values)); picture = shown = null; draw(); }));
   if (spec.variants.length > 1) choice(bar, "squeeze", spec.variants.map(v => v.name), 0, n => { variant = n; build(); draw(); });
+  // A picture of the reader's own becomes channels by the declared filters; outside, its rim goes on.
+  const filtered = ({ kernel, colours, bias }, n) => {
+    let sum = bias;
+    for (let p = 0; p < 3; p++) for (let q = 0; q < 3; q++) {
+      const m = clamp(Math.floor(n / w) + p - 1, h) * w + clamp(n % w + q - 1, w);
+      for (let k = 0; k < 3; k++) sum += kernel[p][q] * colours[k] * picture[3 * m + k];
+    }
+    return Math.max(0, Math.min(1, sum));
+  };
+  if (spec.own) {
+    own(bar, h, w, means => {
+      picture = Array.from(means); shown = spec.own.map(filter => filter.name);
+      maps.forEach((map, k) => map.set(map.map((_, n) => filtered(spec.own[k], n))));
+      draw();
+    });
+    const fold = make("details", live, { class: "ac-line" });
+    make("summary", fold, { text: "What becomes of your picture" });
+    spec.own.forEach(({ name, kernel, colours, bias }, k) => make("p", fold, { class: "ac-line", text:
+      `${names[k]} shows ${name}: kernel ${kernel.map(row => row.map(v => number(v)).join(", ")).join(" / ")} over ${["red", "green", "blue"].map((c, n) => `${number(colours[n])} ${c}`).join(" + ")}${bias ? `, plus ${number(bias)}` : ""}; what is below 0 or above 1 is cut.` }));
+  }
   const input = lane(step("Channels: paint them", spec.symbols.x), count);
-  const painted = maps.map((map, k) => {
+  const named = [], painted = maps.map((map, k) => {
     const box = make("div", input), cell = cells(box, h, w, `Channel ${names[k]}: arrow keys move, space paints, + and - change`, {
       fill: n => grey(map[n]), move: n => { at = [k, n]; draw(); }, paint: (n, change) => { map[n] = change(map[n]); draw(); }, width: 90,
     });
-    make("p", box, { class: "ac-cell-name", text: names[k] });
-    if (k) button(box, "\u21c4", () => { const other = maps[k - 1], kept = other.slice(); other.set(map); map.set(kept); draw(); })
+    const said = make("p", box, { class: "ac-cell-name" });
+    named.push(() => { said.textContent = shown ? `${names[k]}: ${shown[k]}` : names[k]; });
+    if (k) button(box, "\u21c4", () => { const other = maps[k - 1], kept = other.slice(); other.set(map); map.set(kept); if (shown) [shown[k - 1], shown[k]] = [shown[k], shown[k - 1]]; draw(); })
       .setAttribute("aria-label", `Swap ${names[k - 1]} and ${names[k]}`);
     return cell;
   });
@@ -40,11 +61,11 @@
   function build() {
     middle.replaceChildren();
     const { title, formula, layers, limits, units } = spec.variants[variant];
-    const named = n => units[n].length ? units[n] : names;
-    rows = [bars(step(title, formula, middle), named(0), limits[0], "x")];
+    const called = n => units[n].length ? units[n] : names;
+    rows = [bars(step(title, formula, middle), called(0), limits[0], "x")];
     layers.forEach((layer, n) => {
       const last = n === layers.length - 1;
-      rows.push(bars(step(layer.title, layer.formula, middle), last ? names : named(n + 1), limits[n + 1], last ? "g" : "soft"));
+      rows.push(bars(step(layer.title, layer.formula, middle), last ? names : called(n + 1), limits[n + 1], last ? "g" : "soft"));
     });
     middle.querySelectorAll(".ac-step-head b").forEach((b, n) => { b.textContent = `${n + 2} `; });
     output.closest(".ac-step").querySelector("b").textContent = `${layers.length + 3} `;
@@ -58,9 +79,10 @@
     }
     gates = values.at(-1);
     rows.forEach((show, n) => show(values[n]));
+    named.forEach(name => name());
     [...painted, ...gated].forEach(cell => cell.draw());
     const open = gates.indexOf(Math.max(...gates)), shut = gates.indexOf(Math.min(...gates));
-    say({ variant, at, x: Array.from(x), values, gates, y: maps.map((map, k) => gates[k] * mean(map)) },
+    say({ variant, at, picture, x: Array.from(x), values, gates, y: maps.map((map, k) => gates[k] * mean(map)) },
       `${names[at[0]]}, row ${Math.floor(at[1] / w) + 1}, column ${at[1] % w + 1}: ${number(maps[at[0]][at[1]])}. Gates: ${gates.map((v, k) => `${names[k]} ${number(v)}`).join(", ")}. Widest open: ${names[open]}; most closed: ${names[shut]}.`);
   }
   build();

@@ -19,6 +19,32 @@ STATISTICS = ("mean", "max", "std", "norm", "covariance", "frequency")
 
 
 @dataclass(frozen=True)
+class Filter:
+    """What becomes of a reader's own picture in one channel: a filter of 3x3 cells.
+
+    The weighted sum of its colours is filtered, with its rim repeated outside, and cut to 0 ... 1.
+
+    Attributes:
+        name: what the channel then shows, such as ``edges along x``.
+        kernel: (3, 3), not turned around.
+        colours: weights of red, green and blue.
+        bias: added to what the kernel gives.
+    """
+
+    name: str
+    kernel: Any
+    colours: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
+    bias: float = 0.0
+
+
+#: Filters for :func:`gate_machine`.
+BRIGHTNESS = Filter("brightness", [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+BLUENESS = Filter("blue less red and green", BRIGHTNESS.kernel, (-0.5, -0.5, 1))
+EDGES_ACROSS = Filter("brighter to the right", [[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]])
+EDGES_DOWN = Filter("brighter downwards", [[-0.5, -1, -0.5], [0, 0, 0], [0.5, 1, 0.5]])
+
+
+@dataclass(frozen=True)
 class GateLayer:
     """One affine layer and what follows it.
 
@@ -77,6 +103,7 @@ def gate_machine(
     frequencies: Sequence[tuple[int, int]] = (),
     epsilon: float = 0.0,
     symbols: Mapping[str, str] | None = None,
+    own_picture: Sequence[Filter] = (),
     goals: Sequence[Goal] = (),
 ) -> Fragment:
     """Paint channels and watch every number of the gate change.
@@ -92,6 +119,7 @@ def gate_machine(
             the channel times a cosine wave of mean square 1.
         epsilon: under the roots of std and norm and of the normalisation.
         symbols: formulas of the first and last step, keys ``x`` and ``y``.
+        own_picture: a filter for each channel, where the reader may put a picture of his own in.
         goals: what there is to reach.
 
     Raises:
@@ -102,6 +130,10 @@ def gate_machine(
         raise ValueError(
             f"x has the shape {x.shape} and there are {len(names)} names: pass (c, h, w) and a "
             f"name for each channel"
+        )
+    if len(own_picture) not in (0, len(names)):
+        raise ValueError(
+            f"own_picture has {len(own_picture)} filters for {len(names)} channels: give one each"
         )
     for squeeze in squeezes:
         _check(squeeze, len(names), bool(frequencies))
@@ -114,6 +146,7 @@ def gate_machine(
         "epsilon": epsilon,
         "symbols": {"x": "x", "y": "y = s ⊙ x", **(symbols or {})},
         "variants": [_as_data(squeeze) for squeeze in squeezes],
+        "own": [_filter_data(each) for each in own_picture] or None,
     }
     numbers = gate_numbers(x, squeezes[0], frequencies=frequencies, epsilon=epsilon)
     return machine("gate", id, alt, spec, _poster(x, numbers[-1], names, alt), goals)
@@ -138,6 +171,36 @@ def gate_numbers(
         bias = 0 if layer.bias is None else exact(layer.bias)
         values.append(ACTIVATIONS[layer.act](exact(layer.weight) @ before + bias))
     return values
+
+
+def filtered(picture: np.ndarray, filters: Sequence[Filter]) -> np.ndarray:
+    """(c, h, w), the channels that the page makes of a reader's picture (h, w, 3)."""
+    picture = np.asarray(picture, dtype=float)
+    h, w = picture.shape[:2]
+    found = []
+    for each in filters:
+        padded = np.pad(picture @ exact(each.colours), 1, mode="edge")
+        total = np.full((h, w), float(np.float32(each.bias)))
+        for p, row in enumerate(exact(each.kernel)):
+            for q, weight in enumerate(row):
+                total += weight * padded[p : p + h, q : q + w]
+        found.append(np.clip(total, 0, 1))
+    return np.stack(found)
+
+
+def _filter_data(each: Filter) -> dict[str, Any]:
+    kernel, colours = as_lists(each.kernel, "kernel", 2), as_lists(each.colours, "colours", 1)
+    if np.shape(kernel) != (3, 3) or len(colours) != 3:
+        raise ValueError(
+            f"{each.name!r} has a kernel of shape {np.shape(kernel)} and {len(colours)} colours: "
+            f"pass (3, 3) and 3"
+        )
+    return {
+        "name": each.name,
+        "kernel": kernel,
+        "colours": colours,
+        "bias": float(np.float32(each.bias)),
+    }
 
 
 def _statistic(

@@ -1,4 +1,8 @@
-"""The time machine: a strip of frames, a weight for each, and what is read."""
+"""The time machine: a strip of frames, a weight for each, and what is read.
+
+A frame is a handful of named numbers (a mark, borders and digits, how much a joint moves), not an
+image, so this machine takes no picture of the reader's own.
+"""
 
 from __future__ import annotations
 
