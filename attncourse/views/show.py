@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import re
+from functools import cached_property
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from attncourse.views.drawing import drawing
+from attncourse.views.drawing import drawing, film_drawing
 
 #: Pixels an inch: two for each pixel of the page, or fewer where that takes too many bytes.
 _FINE, _COARSE, _HEAVY = 200, 144, 24_000
@@ -17,13 +18,34 @@ _SHORTEST_ALT = 30
 
 
 class Picture:
-    """A finished figure with its alternative text: as PNG, and as SVG where it is lines and text.
+    """A finished figure with its alternative text, drawn in the forms that are asked for.
 
-    The notebook tool copies the text into the cell's metadata, from where the book takes it.
+    An output shows it as SVG where it is lines and text, otherwise as PNG; posters are PNG, and
+    films are SVG.  The notebook tool copies the text into the cell's metadata, from where the book
+    takes it.
+
+    Attributes:
+        alt: what is seen.
+        width: in pixels of the page.
+        svg: the figure as an output shows it, if it is lines and text.
     """
 
-    def __init__(self, png: bytes, alt: str, width: int, svg: str | None = None) -> None:
-        self.png, self.alt, self.width, self.svg = png, alt, width, svg
+    def __init__(self, figure: Figure, alt: str, dpi: int | None = None) -> None:
+        self._figure, self._dpi, self.alt = figure, dpi, alt
+        self.width = round(figure.get_figwidth() * 100)
+        self.svg = drawing(figure) if dpi is None else None
+
+    @cached_property
+    def png(self) -> bytes:
+        """As pixels."""
+        png = _png(self._figure, self._dpi or _FINE)
+        heavy = self._dpi is None and len(png) > _HEAVY
+        return _png(self._figure, _COARSE) if heavy else png
+
+    @cached_property
+    def film(self) -> str:
+        """As SVG in any case: pixels of the figure stay as many as they are."""
+        return film_drawing(self._figure)
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -48,14 +70,11 @@ def show(figure: Figure, *, alt: str, dpi: int | None = None) -> Picture:
     Raises:
         ValueError: if ``alt`` does not say what is seen.
     """
-    alt = checked_alt(alt)
-    png = _png(figure, dpi or _FINE)
-    if dpi is None and len(png) > _HEAVY:
-        png = _png(figure, _COARSE)
-    svg = drawing(figure) if dpi is None else None
-    width = round(figure.get_figwidth() * 100)
+    picture = Picture(figure, checked_alt(alt), dpi)
+    if picture.svg is None and dpi is None:
+        _ = picture.png  # so that an error shows here and not in the output
     plt.close(figure)
-    return Picture(png, alt, width, svg)
+    return picture
 
 
 def _png(figure: Figure, dpi: int) -> bytes:

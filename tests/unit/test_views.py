@@ -6,7 +6,9 @@ import base64
 import io
 import json
 import re
+import sys
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -17,6 +19,7 @@ from PIL import Image
 from attncourse import views
 from attncourse.catalog import CARDS
 from attncourse.views.fragment import checked_id, encode
+from attncourse.views.frames import shared_parts
 from attncourse.views.show import checked_alt
 
 ALT = "Two lines cross in the middle of the panel, one rises and one falls."
@@ -281,6 +284,56 @@ def test_a_film_needs_pictures_and_a_setting_for_each():
     assert spec["settings"] == ["0", "50"]
     assert spec["captions"] == [ALT, ALT]
     assert len(spec["frames"]) == 2
+
+
+def dots_and_pixels(step):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6, 3))
+    left.plot(np.arange(9), np.arange(9) * step, "o", alpha=0.5)
+    left.plot([0, 1], [step, 2], "s")
+    left.set_ylim(0, 30)
+    views.heat(right, np.eye(8), unit="weight")
+    return views.show(figure, alt=ALT, dpi=100)
+
+
+def test_a_film_is_drawn_and_holds_once_what_its_pictures_share():
+    pictures = [dots_and_pixels(step) for step in (1, 2, 3)]
+    spec = spec_of(views.explore_frames(pictures, id="film", alt=ALT, label="step"))
+    drawings = ["".join(spec["parts"][n] for n in frame) for frame in spec["frames"]]
+    assert drawings == [picture.film for picture in pictures]
+    assert len("".join(spec["parts"])) < 0.6 * len("".join(drawings))
+    assert spec["width"] == 600
+    for drawing in drawings:
+        root = ElementTree.fromstring(drawing)
+        name = {node.tag.split("}")[1] for node in root.iter()}
+        assert {"svg", "image", "marker", "text"} <= name
+        inner = re.search(r'base64, ?([^"]+)" id="\w+" width="8" height="8"', drawing)
+        assert Image.open(io.BytesIO(base64.b64decode(inner[1]))).size == (8, 8), "its own pixels"
+        assert drawing.count("marker-mid") == 1, "nine equal dots are one path"
+    corners = [re.search(r'd="M([^"]*)" style="fill:none;stroke:none', d)[1] for d in drawings]
+    assert [len(c.split()) for c in corners] == [18, 18, 18]
+    assert len(set(corners)) > 1
+
+
+@pytest.mark.parametrize(
+    "drawings",
+    [["<a><b></b></a>", "<a><c></c></a>"], ["<a>", "<a>"], ["<a><a><a>", "<a><b><a>", "<b>"]],
+)
+def test_parts_make_the_drawings_again(drawings):
+    parts, numbers = shared_parts(drawings)
+    assert ["".join(parts[n] for n in frame) for frame in numbers] == drawings
+    assert len(set(parts)) == len(parts)
+
+
+def test_a_drawing_makes_no_pixels_unless_somebody_asks(monkeypatch):
+    module, made = sys.modules["attncourse.views.show"], []
+    real = module._png
+    monkeypatch.setattr(module, "_png", lambda *given: made.append(given) or real(*given))
+    picture = line_figure()
+    picture._repr_mimebundle_()
+    assert made == []
+    assert picture.png
+    assert picture.png
+    assert len(made) == 1
 
 
 def test_tables_name_their_rows_and_columns():

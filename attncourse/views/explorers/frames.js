@@ -5,7 +5,7 @@
   // Where there is less room the film keeps a size at which its text can be read, and scrolls.
   const box = make("div", live, { class: "ac-scroll" });
   const picture = make("img", box, { class: "ac-frame", alt: "" });
-  if (spec.width) picture.setAttribute("style", `width:${spec.width}px;min-width:${Math.round(.72 * spec.width)}px`);
+  picture.setAttribute("style", `width:${spec.width}px;min-width:${Math.round(.72 * spec.width)}px`);
   const row = make("div", live, { class: "ac-sliders" });
   const button = make("button", row, { type: "button", class: "ac-play" });
   const bar = slider(row, spec.label, spec.settings, spec.start, draw);
@@ -25,7 +25,7 @@
   });
   stop();
   function draw(frame) {
-    picture.src = spec.frames[frame];
+    picture.src = "data:image/svg+xml," + encodeURIComponent(spec.frames[frame].map(n => spec.parts[n]).join(""));
     publish({ frame }, spec.captions[frame]);
   }
   draw(spec.start);
