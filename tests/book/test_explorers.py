@@ -27,7 +27,8 @@ MAPS, FINE = weights(12), weights(64)
 def film_picture():
     figure, axes = plt.subplots(figsize=(6.0, 2.0))
     axes.plot([0, 1])
-    return views.show(figure, alt=ALT, dpi=200)
+    axes.imshow([[0, 1], [1, 0]], aspect="auto")
+    return views.show(figure, alt=ALT, dpi=90)
 
 
 def every_explorer():
@@ -44,7 +45,8 @@ def every_explorer():
         ),
         views.explore_curves(
             RNG.random((2, 2, 5)), id="curves", alt=ALT, sliders={"r": [1, 2]},
-            series={"with a gate": "mech", "without": "plain"}, x=("n", list(range(5))),
+            series={"with a gate": "mech", "without": "plain"},
+            x=("items in the display, counted from the first to the last", list(range(5))),
             y=("score", (0, 1)), start=[0], poster=film_picture(),
         ),
         views.explore_frames([film_picture(), film_picture()], id="film", alt=ALT, label="step"),
@@ -181,8 +183,26 @@ def test_canvases_have_the_screen_s_own_resolution(page):
         "all => all.map(n => n.width / n.clientWidth)"
     )
     assert [sizes[0], sizes[2]] == pytest.approx([2, 2], abs=0.02)
+
+
+def test_films_are_drawings(page):
+    """Sharp on every screen, with the pixels that the figure has."""
     film = page.locator("#film .ac-frame")
-    assert film.evaluate("n => n.naturalWidth / n.clientWidth") >= 2
+    film.scroll_into_view_if_needed()
+    assert film.get_attribute("src").startswith("data:image/svg+xml,")
+    assert film.evaluate("n => n.decode().then(() => n.naturalWidth)") == 576, "6 inches"
+    assert film.evaluate("n => n.naturalWidth / n.naturalHeight") == pytest.approx(3, rel=0.01)
+    fine = film.evaluate(
+        """async n => {
+        const c = document.createElement("canvas"), side = c.width = 2 * n.clientWidth;
+        c.height = 2 * n.clientHeight;
+        const d = c.getContext("2d");
+        d.drawImage(n, 0, 0, c.width, c.height);
+        const row = d.getImageData(0, c.height * 3 / 8, c.width, 1).data;
+        return new Set([...row].map((v, k) => row.slice(k - k % 4, k - k % 4 + 4).join())).size;
+        }"""
+    )
+    assert fine < 20, "its two pixels and a few lines, without shades between them"
 
 
 def test_picture_and_map_share_a_phone_s_screen(page):
@@ -205,6 +225,21 @@ def test_text_keeps_ten_pixels_on_a_phone(page):
     film = page.locator("#film .ac-frame").evaluate("n => n.clientWidth / 600")
     assert 10 / 72 * 100 * film >= 10, "matplotlib's ten points at 100 pixels an inch"
     assert page.evaluate("document.documentElement.scrollWidth") <= 391
+
+
+def test_a_long_label_of_curves_stands_in_two_lines_on_a_phone(page):
+    assert "the last" in page.locator("#curves svg").text_content()
+    outside = page.evaluate(
+        """() => {
+        const room = document.querySelector("#curves svg").getBoundingClientRect();
+        return [...document.querySelectorAll("#curves svg text")].filter(text => {
+            const box = text.getBoundingClientRect();
+            return box.left < room.left - 1 || box.right > room.right + 1
+                || box.bottom > room.bottom + 1;
+        }).map(text => text.textContent);
+        }"""
+    )
+    assert outside == []
 
 
 def test_curves_name_their_lines_beside_them_at_a_desk(page):

@@ -23,10 +23,14 @@
     const wide = Math.max(240, holder.clientWidth || 680), narrow = wide < 560;
     right = narrow ? wide - 12 : wide - 148;
     key.hidden = !narrow;
-    let svg = `<svg viewBox="0 0 ${wide} 250" aria-hidden="true">`;
+    // A label that is wider than its place stands in two lines.
+    const middle = spec.x.label.length / 2, gaps = Array.from(spec.x.label.matchAll(/ /g), m => m.index).sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
+    const lines = gaps.length && 6.6 * spec.x.label.length > wide - 16 ? [spec.x.label.slice(0, gaps[0]), spec.x.label.slice(gaps[0] + 1)] : [spec.x.label];
+    let svg = `<svg viewBox="0 0 ${wide} ${234 + 16 * lines.length}" aria-hidden="true">`;
     spec.y.ticks.forEach(t => svg += `<path d="M52 ${Y(t)}H${right}" stroke="var(--ac-line)"/><text class="ac-shape" x="46" y="${Y(t) + 4}" text-anchor="end">${t}</text>`);
     spec.x.ticks.filter((_, n) => wide > 400 || n % 2 === 0).forEach(t => svg += `<text class="ac-shape" x="${X(t)}" y="228" text-anchor="middle">${t}</text>`);
-    svg += `<text x="${(52 + right) / 2}" y="247" text-anchor="middle" style="fill:var(--ac-soft)">${spec.x.label}</text><text x="52" y="12" style="fill:var(--ac-soft)">${spec.y.label}</text>`;
+    lines.forEach((line, n) => svg += `<text x="${lines.length > 1 ? wide / 2 : (52 + right) / 2}" y="${247 + 16 * n}" text-anchor="middle" style="fill:var(--ac-soft)">${line}</text>`);
+    svg += `<text x="52" y="12" style="fill:var(--ac-soft)">${spec.y.label}</text>`;
     const state = {}, words = [];
     series.forEach((name, k) => {
       const y = Array.from(data.subarray(place + k * points, place + (k + 1) * points));
