@@ -51,7 +51,9 @@
   scale.append(`0 to ${number(spec.most)}`);
   const written = step("One product, one weight", spec.formula), lines = spec.heads.map(() => make("p", written, { class: "ac-line" }));
   const read = step("What is read: the sum of weight times value", "y_i = \u03a3 a_ij v_j");
-  const sums = lane(read, heads), shown = spec.heads.map(head => {
+  const sums = lane(read, heads);
+  sums.style.columnGap = "18px";
+  const shown = spec.heads.map(head => {
     const box = make("div", sums), swatch = spec.colours && make("i", box, { class: "ac-swatch" });
     return { swatch, show: bars(box, spec.features, spec.limits, "y") };
   });
