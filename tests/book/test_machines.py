@@ -271,7 +271,10 @@ def test_a_picture_of_the_reader_s_own_becomes_channels_by_the_stated_filters(pa
     assert names.all_text_contents()[0] == "a: brightness"
     stated = figure.locator("details")
     stated.locator("summary").click()
-    assert "c shows brighter downwards: kernel −0.50, −1.00, −0.50 / 0.00" in stated.text_content()
+    assert (
+        "c: brighter downwards. Kernel −0.5 −1 −0.5 / 0 0 0 / 0.5 1 0.5 of the mean of"
+        in stated.text_content()
+    )
     page.get_by_role("button", name="Swap a and b").click()
     assert names.all_text_contents()[:2] == ["a: brighter to the right", "b: brightness"]
     page.locator("#gate").get_by_role("button", name="start again").click()

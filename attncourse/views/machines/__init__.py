@@ -9,10 +9,10 @@ compute the same in Python.
 from attncourse.views.machines.attention import Head, attention_machine, attention_numbers
 from attncourse.views.machines.bench import Goal
 from attncourse.views.machines.gate import (
-    BLUENESS,
     BRIGHTNESS,
     EDGES_ACROSS,
     EDGES_DOWN,
+    WARMTH,
     Filter,
     GateLayer,
     Squeeze,
@@ -30,10 +30,10 @@ from attncourse.views.machines.time import (
 )
 
 __all__ = [
-    "BLUENESS",
     "BRIGHTNESS",
     "EDGES_ACROSS",
     "EDGES_DOWN",
+    "WARMTH",
     "Branch",
     "Filter",
     "FrameAttention",

@@ -35,10 +35,14 @@
       maps.forEach((map, k) => map.set(map.map((_, n) => filtered(spec.own[k], n))));
       draw();
     });
-    const fold = make("details", live, { class: "ac-line" });
-    make("summary", fold, { text: "What becomes of your picture" });
-    spec.own.forEach(({ name, kernel, colours, bias }, k) => make("p", fold, { class: "ac-line", text:
-      `${names[k]} shows ${name}: kernel ${kernel.map(row => row.map(v => number(v)).join(", ")).join(" / ")} over ${["red", "green", "blue"].map((c, n) => `${number(colours[n])} ${c}`).join(" + ")}${bias ? `, plus ${number(bias)}` : ""}; what is below 0 or above 1 is cut.` }));
+    const fold = make("details", live), short = v => String(+v.toFixed(3)).replace("-", "\u2212");
+    make("summary", fold, { class: "ac-line", text: "What becomes of your picture" });
+    make("p", fold, { class: "ac-line", text: "Each channel is a filter of 3 by 3 cells, cut to 0 \u2026 1; outside, the picture's rim goes on." });
+    spec.own.forEach(({ name, kernel, colours, bias }, k) => {
+      const sum = ["red", "green", "blue"].flatMap((c, n) => colours[n] ? `${short(colours[n])} ${c}` : []).join(" + ");
+      make("p", fold, { class: "ac-line", text: `${names[k]}: ${name}. Kernel ${kernel.map(row => row.map(short).join(" ")).join(" / ")} of ${
+        new Set(colours).size > 1 ? sum : "the mean of red, green and blue"}${bias ? `, plus ${short(bias)}` : ""}.` });
+    });
   }
   const input = lane(step("Channels: paint them", spec.symbols.x), count);
   const named = [], painted = maps.map((map, k) => {

@@ -39,9 +39,9 @@ class Filter:
 
 #: Filters for :func:`gate_machine`.
 BRIGHTNESS = Filter("brightness", [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
-BLUENESS = Filter("blue less red and green", BRIGHTNESS.kernel, (-0.5, -0.5, 1))
 EDGES_ACROSS = Filter("brighter to the right", [[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]])
 EDGES_DOWN = Filter("brighter downwards", [[-0.5, -1, -0.5], [0, 0, 0], [0.5, 1, 0.5]])
+WARMTH = Filter("red against blue", BRIGHTNESS.kernel, (0.5, 0, -0.5), 0.5)
 
 
 @dataclass(frozen=True)
