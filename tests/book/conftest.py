@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import http.server
+import inspect
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -168,14 +170,26 @@ def page_of(item) -> str | None:
     return given.get("page") or (f"book/{given['name']}.html" if "name" in given else None)
 
 
+def width_of(item) -> int:
+    """How wide the window is in which a test shows its page, the first time if there are more."""
+    given = item.callspec.params.get("width") if hasattr(item, "callspec") else None
+    named = re.search(r"\bwidth=(\d+)", inspect.getsource(item.function))
+    return given or (int(named[1]) if named else DESK)
+
+
 def pytest_collection_modifyitems(items):
-    """All tests of a page stand together: it is loaded once for them."""
-    order = {}
+    """All tests of a page stand together, those of one width next to each other.
+
+    The page is then loaded once for them, and laid out once a width.
+    """
+    order: dict[str, int] = {}
     for item in items:
         page = page_of(item)
         if page is not None:
             order.setdefault(page, len(order))
-    items.sort(key=lambda item: order.get(page_of(item), -1))
+    items.sort(
+        key=lambda item: (order[page], -width_of(item)) if (page := page_of(item)) else (-1, 0)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -9,17 +9,26 @@ from tests.book.test_pages import CHAPTERS, PAGES
 pytestmark = pytest.mark.browser
 
 
-#: Rules of axe-core that look at colours; the test after the next looks at those of every text.
+#: A rule of axe-core that looks at colours; the test after the next looks at those of every text.
 COLOURS = "color-contrast"
+#: Looks at the style of links, which all pages share, and takes as long as all other rules.
+LINKS = "link-in-text-block"
 
 
-def serious(page, **options):
+#: Most of a chapter's elements stand inside its formulas, which MathJax makes alike on all pages.
+FORMULAS = "mjx-container"
+#: The page whose formulas are judged as well.
+WHOLE = "book/channel/squeeze_excitation.html"
+
+
+def serious(page, *, formulas=True, **options):
     """What axe-core finds, folds open so that what is hidden is judged too."""
     from axe_playwright_python.sync_playwright import Axe
 
+    context = None if formulas else {"exclude": [[FORMULAS]]}
     folds = page.evaluate_handle("[...document.querySelectorAll('article details:not([open])')]")
     folds.evaluate("folds => folds.forEach(fold => fold.open = true)")
-    found = Axe().run(page, options={"resultTypes": ["violations"]} | options)
+    found = Axe().run(page, context, options={"resultTypes": ["violations"]} | options)
     folds.evaluate("folds => folds.forEach(fold => fold.open = false)")
     return [
         (one["id"], [node["html"][:120] for node in one["nodes"][:3]])
@@ -32,7 +41,9 @@ def serious(page, **options):
 def test_axe_finds_nothing_serious(page, stay):
     v = stay(page)
     before = list(v.errors)
-    assert serious(v.page, rules={COLOURS: {"enabled": False}}) == []
+    whole = page in (WHOLE, PAGES[0])
+    rules = {COLOURS: {"enabled": False}, LINKS: {"enabled": whole}}
+    assert serious(v.page, formulas=whole, rules=rules) == []
     v.errors[:] = before  # axe reads the style sheets once more, some from a wrong place
 
 
@@ -130,12 +141,12 @@ def test_poor_contrast_is_noticed(browser):
     assert [row[-1].strip() for row in poor] == ["grey", "on grey", "dimmed"]
 
 
-#: What Tab must reach: everything in the article that can be seen and used.
+#: Everything in the article that can be seen and used, and what comes after it.
 STOPS = """() => [...document.querySelectorAll(
-    'article a[href], article summary, article input, article button, article [tabindex="0"]'
+    'article a[href], article summary, article input, article button, article [tabindex]'
 )].filter(e => e.checkVisibility({ visibilityProperty: true }) && e.tabIndex >= 0
                && !e.closest('details:not([open]) > :not(summary)')
-               && (e.type !== 'radio' || e.checked)).length"""
+               && (e.type !== 'radio' || e.checked))"""
 #: Note every stop of the focus, with whether it can be seen, until the focus leaves the article.
 FOLLOW = """() => {
     const article = document.querySelector('article');
@@ -154,14 +165,47 @@ FOLLOW = """() => {
         if (!ring && s.boxShadow === 'none') stops.bare.push(e.outerHTML.slice(0, 90));
     });
 }"""
+#: Stops that do not take the focus, that take it out of order, or that do not show it.
+FOCUSED = """stops => {
+    const wrong = { refuses: [], ordered: [], bare: [] };
+    for (const e of stops) {
+        e.focus({ focusVisible: true, preventScroll: true });
+        const said = e.outerHTML.slice(0, 90), s = getComputedStyle(e);
+        const ring = s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0;
+        if (document.activeElement !== e) wrong.refuses.push(said);
+        else if (!ring && s.boxShadow === 'none') wrong.bare.push(said);
+        if (e.tabIndex > 0) wrong.ordered.push(said);
+    }
+    return wrong;
+}"""
+#: Stops where a script of ours listens to keys, each of which could keep the focus.
+LISTENING = "stops => stops.filter(e => e.matches('canvas, input, [tabindex]'))"
 
 
 @pytest.mark.parametrize("page", ["book/intro.html", *(f"book/{n}.html" for n in CHAPTERS)])
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(page, stay):
-    """Tab visits every link, fold, slider and canvas of the article, in order, each with a
-    visible outline, and never gets stuck."""
+    """Every link, fold, slider and canvas of the article takes the focus, in the page's order,
+    with a visible outline; and Tab leaves each that listens to keys."""
     p = stay(page).page
-    wanted = p.evaluate(STOPS)
+    stops = p.evaluate_handle(STOPS)
+    assert p.evaluate(FOCUSED, stops) == {"refuses": [], "ordered": [], "bare": []}
+    listening = p.evaluate_handle(LISTENING, stops)
+    count = p.evaluate("listening => listening.length", listening)
+    for index in range(count):
+        p.evaluate(
+            "([all, index]) => all[index].focus({ preventScroll: true })", [listening, index]
+        )
+        p.keyboard.press("Tab")
+        assert p.evaluate(
+            "([all, index]) => document.activeElement !== all[index]", [listening, index]
+        ), f"the keyboard does not get out of stop {index}"
+
+
+@pytest.mark.parametrize("page", [WHOLE])
+def test_tab_visits_a_chapter_in_order(page, stay):
+    """The browser's own way through one chapter, from the first stop to the end of the article."""
+    p = stay(page).page
+    wanted = p.evaluate(f"({STOPS})().length")
     p.evaluate(FOLLOW)
     for count in range(1, wanted + 101):  # boxes that scroll are stops as well
         p.keyboard.press("Tab")
