@@ -96,11 +96,9 @@ def test_every_mutant_is_killed(chapter):
 
 def killers(specimen, make, most=None):
     """Names of the checks and promises that a mutant fails; of ``most`` of them, if given."""
-    held = [c for c in CHECKS if c.__name__ not in specimen.excused]
-    ways = itertools.chain(
-        ((promise, (make,)) for promise in specimen.promises),
-        ((check, (specimen, make)) for check in sorted(held, key=at_what_price)),
-    )
+    held = [(c, (specimen, make)) for c in CHECKS if c.__name__ not in specimen.excused]
+    own = [(promise, (make,)) for promise in specimen.promises]
+    ways = sorted([*own, *held], key=lambda way: at_what_price(way[0]))
     failing = (way.__name__ for way, arguments in ways if fails(way, *arguments))
     return list(itertools.islice(failing, most))
 
