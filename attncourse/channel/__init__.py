@@ -1,5 +1,6 @@
 """Channel attention: *what* to attend to.  ``g(x)`` gives one weight per channel."""
 
+from attncourse.channel.frequency_channel import FrequencyChannel
 from attncourse.channel.squeeze_excitation import SqueezeExcitation
 
-__all__ = ["SqueezeExcitation"]
+__all__ = ["FrequencyChannel", "SqueezeExcitation"]
