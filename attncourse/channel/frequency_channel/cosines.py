@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from attncourse.layers import whole
 
+#: A whole number, or what stands for one while a graph is recorded.
+Size = Any
 #: The sixteen pairs (u, v) in a 7 x 7 grid that the authors' models use, in their order.
 TOP16: tuple[tuple[int, int], ...] = (
     (0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0),
@@ -23,16 +26,16 @@ GRID = 7
 
 
 def index(
-    u: Int[Tensor, " k"], size: int, grid: int = GRID, *, collapse: bool = False
+    u: Int[Tensor, " k"], size: Size, grid: int = GRID, *, collapse: bool = False
 ) -> Int[Tensor, " k"]:
     """The index on a map of ``size`` rows of what is number ``u`` on a map of ``grid`` rows."""
-    factor = size // grid
+    scaled = u * (size // grid)
     if collapse:
-        return u * factor
-    return (u * torch.sym_max(factor, 1)).clamp(max=size - 1)
+        return scaled
+    return torch.maximum(scaled, u).clamp(max=size - 1)  # u times at least 1
 
 
-def waves(u: Int[Tensor, " k"], size: int, like: Tensor) -> Float[Tensor, "k size"]:
+def waves(u: Int[Tensor, " k"], size: Size, like: Tensor) -> Float[Tensor, "k size"]:
     """Equation (2): cosine waves of mean square 1, in the type and place of ``like``.
 
     Half precision gets float32 waves; whoever multiplies by them rounds once, at the end.
@@ -44,7 +47,7 @@ def waves(u: Int[Tensor, " k"], size: int, like: Tensor) -> Float[Tensor, "k siz
 
 
 def planes(
-    u: Int[Tensor, " k"], v: Int[Tensor, " k"], height: int, width: int, like: Tensor
+    u: Int[Tensor, " k"], v: Int[Tensor, " k"], height: Size, width: Size, like: Tensor
 ) -> Float[Tensor, "k h w"]:
     """The k waves in two dimensions: down times across."""
     return waves(u, height, like)[:, :, None] * waves(v, width, like)[:, None, :]

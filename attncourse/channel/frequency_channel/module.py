@@ -3,7 +3,7 @@ r"""Frequency channel attention, FcaNet (Qin, Zhang, Wu and Li, 2021; key ``qin2
 Equations, numbered as in the chapter ``channel/frequency_channel``:
 
 .. math::
-    p^{u}_{i} &= \kappa_u \cos\frac{\pi u (i + 1/2)}{H}, \quad
+    p^{u}_{i} &= \kappa_u \cos\frac{\pi u (i - 1/2)}{H}, \quad
         \kappa_0 = 1,\ \kappa_{u > 0} = \sqrt 2                                & (2)\\
     z_c &= \frac{1}{HW} \sum_{i,j} x_{c,i,j}\, p^{u_c}_i\, p^{v_c}_j           & (3)\\
     s &= \sigma\bigl(W_2\, \delta(W_1 z)\bigr), \qquad y_{c,i,j} = s_c\, x_{c,i,j} & (4)
@@ -192,7 +192,7 @@ class FrequencyChannel(Attention):
             for numbers, size in zip(self.pairs, (height, width), strict=True)
         )
         made = planes(u, v, height, width, x)
-        return made * math.sqrt(height * width) if self.orthonormal else made
+        return made * (height * width) ** 0.5 if self.orthonormal else made
 
     def squeeze(self, x: Tensor) -> Tensor:
         """One number for every channel, (b, c)."""
