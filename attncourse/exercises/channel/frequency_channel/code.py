@@ -111,8 +111,8 @@ COEFFICIENT = FunctionExercise(
     misconceptions=(
         Misconception(
             "a missing half",
-            "The places are i + 1/2, the middles of the pixels. At i alone the waves are not "
-            "orthogonal, and a constant map shows in all of them.",
+            "From zero on the places are i + 1/2, the middles of the pixels. At i alone waves are "
+            "not orthogonal, and a constant map shows in all of them.",
             _coefficient(half=0.0),
         ),
         Misconception(
@@ -138,12 +138,12 @@ COEFFICIENT = FunctionExercise(
         ),
         Misconception(
             "places divided by the size less one",
-            "From edge to edge there are h pixels, and the places i + 1/2 are divided by h.",
+            "From edge to edge there are h pixels: divide the places by h.",
             _coefficient(sizes=lambda h, w: (h - 1, w - 1)),
         ),
         Misconception(
             "whole waves in place of half waves",
-            "Your waves go round twice as often: the angle is π u (i + 1/2)/h, not 2π u.",
+            "Your waves go round twice as often: the angle is π u times the place over h.",
             _coefficient(periods=2.0),
         ),
         Misconception(

@@ -156,7 +156,7 @@ MIRRORED_CUE = ValueExercise(
         "Both digits are drawn from ten classes, each as often as the others.",
     ),
     explanation="It is far below the level without the cue: the network is not blind, it reads the "
-    "opposite. A bag of the same pixels, in which SE sees no difference, says something else.",
+    "opposite. SE sees the mean alone, which a mirror keeps: its answers would not change.",
     truth=mirrored,
     low=0.0,
     high=1.0,
