@@ -20,12 +20,12 @@ from attncourse.channel.frequency_channel import (
     project,
     waves,
 )
-from attncourse.experiments import experiments_of
+from attncourse.experiments import experiments_of, published
 from tests.channel.test_squeeze_excitation import golden_input
 from tests.contract.specimen import Specimen, built, of_torch
 
 FOUR = ((0, 0), (0, 1), (1, 0), (1, 1))
-ARGUMENTS = {"channels": 8, "reduction": 4, "frequencies": FOUR}
+ARGUMENTS = {"channels": 8, "reduction": 2, "frequencies": FOUR}
 
 
 def example(seed=0, b=2, c=8, h=8, w=7):
@@ -52,11 +52,10 @@ def squeezed(module, x):
 
 
 def golden_values(make):
-    """The facts' input with four orthonormal frequencies: their four coefficients."""
+    """The shared input, a frequency for each of its channels, orthonormal."""
     module = built(make, {"channels": 4, "reduction": 1, "frequencies": FOUR, "orthonormal": True})
     wanted = torch.tensor([2.780337, 0.928454, 1.091647, 0.512461], dtype=torch.float64)
-    every = golden_input()[:, :1].expand(-1, 4, -1, -1)
-    torch.testing.assert_close(squeezed(module, every)[0], wanted, atol=1e-6, rtol=0)
+    torch.testing.assert_close(squeezed(module, golden_input())[0], wanted, atol=1e-6, rtol=0)
 
 
 def the_lowest_is_the_mean(make):
@@ -66,7 +65,7 @@ def the_lowest_is_the_mean(make):
         arguments = ARGUMENTS | {"frequencies": lowest, "orthonormal": orthonormal}
         module = built(make, arguments)
         torch.testing.assert_close(squeezed(module, x), factor * x.mean(dim=(2, 3)))
-        se = SqueezeExcitation(8, 4, bias=False).double()
+        se = SqueezeExcitation(8, 2, bias=False).double()
         with torch.no_grad():
             se.reduce.weight.copy_(factor * module.reduce.weight)
             se.expand.weight.copy_(module.expand.weight)
@@ -250,8 +249,8 @@ class Detached(FrequencyChannel):
         return super().squeeze(x).detach()
 
 
-class Unregistered(FrequencyChannel):
-    """The indices are kept where no module finds them and stay behind on another device."""
+class ForgetsDevice(FrequencyChannel):
+    """device and dtype are accepted and dropped."""
 
     def __init__(self, channels, *arguments, device=None, dtype=None, **options):
         super().__init__(channels, *arguments, **options)
@@ -260,7 +259,7 @@ class Unregistered(FrequencyChannel):
 MUTANTS = (
     Collapsed, Turned, Interleaved, WithoutHalf, WithoutKappa, Summed, ScaleForgotten, Magnitude,
     Unscaled, Softmax, NoReLU, ReLUBeforeSigmoid, BatchPooled, SinglePrecision, Residual, Detached,
-    Unregistered,
+    ForgetsDevice,
 )  # fmt: skip
 
 SPECIMEN = Specimen(
@@ -269,7 +268,8 @@ SPECIMEN = Specimen(
         ARGUMENTS,
         {"channels": 4, "hidden_channels": 3, "bias": True, "orthonormal": True,
          "frequencies": ((6, 2), (0, 3))},
-        {"channels": 3, "reduction": 1, "frequencies": ((1, 2),), "grid": 3, "collapse": True},
+        {"channels": 4, "hidden_channels": 5, "frequencies": ((1, 2), (0, 1)), "grid": 3,
+         "collapse": True},
     ),
     reference=lambda m, x: frequency_channel_reference(
         x, m.frequencies, m.reduce.weight, m.reduce.bias, m.expand.weight, m.expand.bias,
@@ -460,3 +460,34 @@ def test_the_published_list_is_orthogonal_to_the_cue():
     cues = [c for c in range(32) if c % 8 >= 6]
     assert z[cues].abs().max() < 1e-6
     assert z.max() == pytest.approx(1.0, abs=1e-6), "other channels would see it"
+
+
+def test_recorded_runs_say_what_the_chapter_says():
+    """Blind squeezes, rivals that equal FcaNet, and windows that lose where the cue is faint."""
+    recorded = published("channel/frequency_channel")
+    found = recorded.compare("which_wave", "FcaNet")
+    for name in ("no gate", "all at (0, 0)", "published list"):
+        assert found[name].summary.mean < 0.55
+        assert found[name].gain.verdict == "clear"
+    for name in ("step filters", "learned filters", "mixed SE", "deep CNN", "FcaNet, theirs"):
+        assert found[name].gain.verdict == "clearly small"
+    assert found["CNN"].gain.verdict == "clear"
+    assert found["CNN"].gain.mean == pytest.approx(-0.02, abs=0.005)
+    assert max(found["random filters"].scores.values()) < found["CNN"].summary.mean
+    faint = recorded.compare("faint_wave", "FcaNet")
+    assert faint["learned filters"].gain.verdict == "clearly small"
+    assert faint["step filters"].gain.verdict == "no clear effect"
+    assert -0.025 < faint["step filters"].gain.mean < -0.015
+    for name, lost in (("CNN", -0.093), ("deep CNN", -0.065)):
+        assert faint[name].gain.verdict == "clear"
+        assert faint[name].gain.mean == pytest.approx(lost, abs=0.005)
+
+
+def test_all_at_the_lowest_is_the_se_of_the_other_chapter():
+    """The same weights give the same network: the name in the figure is no second mechanism."""
+    torch.manual_seed(0)
+    ours = which_wave("all at (0, 0)")
+    theirs = experiments_of("channel/squeeze_excitation")[0].variant("SE").build()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(3, 4, 8, 8)
+    torch.testing.assert_close(ours(x), theirs(x))
