@@ -165,7 +165,7 @@ WHICH_WAVE = Experiment(
     matters=0.01,
 )
 
-_FAINT = ("step filters", "learned filters", "mixed SE", "CNN", "deep CNN", "FcaNet")
+_FAINT = ("CNN", "deep CNN", "mixed SE", "learned filters", "step filters", "FcaNet")
 
 FAINT_WAVE = Experiment(
     name="faint_wave",
