@@ -11,6 +11,7 @@ import operator
 from collections.abc import Iterable
 from typing import TypeGuard, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as _hooks
 
@@ -40,6 +41,14 @@ def accepted(layer: nn.Module, x: Tensor) -> Tensor:
     """``x`` in the type of the layer's parameters, or as it is if the layer shows none."""
     kinds = (p.dtype for p in layer.parameters() if p.is_floating_point())
     return x.to(next(kinds, x.dtype))
+
+
+def as_affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift of each channel that batch normalisation is in eval mode."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return scale, norm.bias - norm.running_mean * scale
 
 
 def check_statistics(norm: nn.Module | None, name: str, values: int, x: Tensor) -> None:

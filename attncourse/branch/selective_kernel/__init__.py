@@ -11,12 +11,12 @@ from attncourse.branch.selective_kernel.highway import Highway
 from attncourse.branch.selective_kernel.module import (
     CARD,
     SelectiveKernel,
-    as_affine,
     fuse,
     mix,
     select,
     selective_kernel_reference,
 )
+from attncourse.layers import as_affine
 
 CARDS = (CARD, HIGHWAY_CARD)
 

@@ -83,14 +83,6 @@ def mix(
     return y
 
 
-def as_affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift of each channel that batch normalisation is in eval mode."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale
-
-
 def selective_kernel_reference(
     x: Float[Tensor, "b c h w"],
     kernels: Sequence[Float[Tensor, "c g 3 3"]],
