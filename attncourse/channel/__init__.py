@@ -2,5 +2,6 @@
 
 from attncourse.channel.frequency_channel import FrequencyChannel
 from attncourse.channel.squeeze_excitation import SqueezeExcitation
+from attncourse.channel.style_recalibration import StyleRecalibration
 
-__all__ = ["FrequencyChannel", "SqueezeExcitation"]
+__all__ = ["FrequencyChannel", "SqueezeExcitation", "StyleRecalibration"]
