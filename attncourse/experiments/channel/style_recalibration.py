@@ -1,0 +1,230 @@
+"""Experiments on SRM: noisy copies, whose cue is the spread of a channel, and plain digits.
+
+``noisy_copies`` takes SRM apart: the mean alone, the spread alone, no batch normalisation, the
+authors' unbiased spread.  Beside it stand the rivals that could do without it: SE, SE that is
+handed means and spreads, a gate without any parameter, an ordinary CNN that sees all copies, and
+one reader that looks at every copy by itself and votes.
+``random_gain`` multiplies each example by a number of its own, so that no fixed spread separates
+good copies from spoilt ones: this is where a gate that compares with the batch should lose.
+``digits`` puts residual SRM where nothing was arranged in its favour.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncourse.backbones import AveragedCopies, SmallResNet
+from attncourse.channel import SqueezeExcitation, StyleRecalibration
+from attncourse.channel.squeeze_excitation import scale
+from attncourse.channel.style_recalibration import integrate, style
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.tasks import digits_task
+from attncourse.tasks.noisy_copies import NoisyCopies
+from attncourse.training import Budget
+
+
+class OneColumn(StyleRecalibration):
+    """SRM that sees one of its two numbers; the other is zero for every image.
+
+    Args:
+        channels: number of channels.
+        keep: 0 for the mean, 1 for the spread.
+    """
+
+    def __init__(self, channels: int, keep: int) -> None:
+        super().__init__(channels)
+        self.keep = keep
+
+    def g(self, x: Tensor) -> Tensor:
+        """The gates from one number, (b, channels)."""
+        numbers = [number if n == self.keep else 0 * number for n, number in enumerate(style(x))]
+        return torch.sigmoid(self.norm(integrate(numbers[0], numbers[1], self.weight)))
+
+
+class WithoutNorm(nn.Module):
+    """Each channel's own two numbers and a bias, with no batch normalisation, from zero on.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 2))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``sigmoid(w1 mean + w2 std + b)`` times x."""
+        return scale(torch.sigmoid(integrate(*style(x), self.weight) + self.bias), x)
+
+
+class StyledSE(nn.Module):
+    """SE's two layers on the means and the spreads of all channels.
+
+    Args:
+        channels: number of channels c.
+        hidden: width between the layers.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(2 * channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The gates of all 2 c numbers, times x."""
+        hidden = F.relu(self.reduce(torch.cat(style(x), dim=1)))
+        return scale(torch.sigmoid(self.expand(hidden)), x)
+
+
+class InverseVariance(nn.Module):
+    """Nothing learned: each channel over its own variance, as one averages measurements.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x / std**2``."""
+        return scale(style(x)[1].square().reciprocal(), x)
+
+
+class Votes(AveragedCopies):
+    """The same reader looks at every copy by itself, and the answers are averaged.
+
+    It holds the parameters of the network without a gate, and reads as often as there are copies.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(lambda channels: nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of the logits of all copies."""
+        return self.readout(x.flatten(2)).mean(dim=1)
+
+
+def cnn(copies: int = 8, maps: int = 24, classes: int = 10) -> nn.Sequential:
+    """A 1 x 1 convolution over the copies, a ReLU, one map out of them, and the same reader."""
+    reader = AveragedCopies(lambda channels: nn.Identity(), copies=1, classes=classes)
+    return nn.Sequential(nn.Conv2d(copies, maps, 1), nn.ReLU(), nn.Conv2d(maps, 1, 1), reader)
+
+
+def _gated(gate: type[nn.Module], **options: int) -> AveragedCopies:
+    return AveragedCopies(lambda channels: gate(channels, **options))
+
+
+_NO_GATE = Variant(
+    "no gate", "plain", lambda: AveragedCopies(lambda c: nn.Identity()), "the plain average"
+)
+_VOTES = Variant(
+    "votes", "plain", Votes, "a reader that looks at every copy by itself: a rival without a gate"
+)
+_INVERSE = Variant(
+    "1 / variance",
+    "plain",
+    lambda: AveragedCopies(lambda c: InverseVariance()),
+    "the spread without anything learned",
+)
+_STYLED = Variant(
+    "SE, mean and std",
+    "plain",
+    lambda: _gated(StyledSE, hidden=16),
+    "SE that is handed both numbers: a rival that mixes channels",
+)
+_SRM = Variant("SRM", "mechanism", lambda: _gated(StyleRecalibration), "the mechanism")
+
+_BUDGET = Budget(steps=500, learning_rate=2e-2)
+
+NOISY_COPIES = Experiment(
+    name="noisy_copies",
+    question="What does it take to leave out the copies of a digit that are spoilt by noise?",
+    task=NoisyCopies,
+    variants=(
+        _NO_GATE,
+        Variant("CNN", "plain", cnn, "an ordinary network that sees all copies"),
+        _VOTES,
+        Variant(
+            "SE",
+            "plain",
+            lambda: _gated(SqueezeExcitation, reduction=2),
+            "all means, and no spread",
+        ),
+        _STYLED,
+        _INVERSE,
+        Variant(
+            "mean only",
+            "ablation",
+            lambda: _gated(OneColumn, keep=0),
+            "SRM with the column of the spread removed",
+        ),
+        Variant(
+            "std only",
+            "ablation",
+            lambda: _gated(OneColumn, keep=1),
+            "SRM with the column of the mean removed",
+        ),
+        Variant(
+            "no batch norm",
+            "ablation",
+            lambda: _gated(WithoutNorm),
+            "the same two numbers and a bias, not compared with the batch",
+        ),
+        Variant(
+            "SRM, authors'",
+            "mechanism",
+            lambda: AveragedCopies(lambda c: StyleRecalibration(c, unbiased=True)),
+            "without our departure: the unbiased spread",
+        ),
+        _SRM,
+    ),
+    quick=_BUDGET,
+    full=_BUDGET,
+    data="noisy copies of scikit-learn digits",
+    matters=0.01,
+)
+
+RANDOM_GAIN = Experiment(
+    name="random_gain",
+    question="Does SRM still find the spoilt copies when every example has its own brightness?",
+    task=lambda: NoisyCopies(gain=1.5),
+    variants=(_NO_GATE, _VOTES, _STYLED, _INVERSE, _SRM),
+    quick=_BUDGET,
+    full=_BUDGET,
+    data="noisy copies of scikit-learn digits, with a random gain",
+    matters=0.01,
+)
+
+DIGITS = Experiment(
+    name="digits",
+    question="Does residual SRM help a small residual network to read real digits?",
+    task=digits_task,
+    variants=(
+        Variant("plain", "plain", SmallResNet, "no gate"),
+        Variant(
+            "SE",
+            "plain",
+            lambda: SmallResNet(attention=lambda c: SqueezeExcitation(c, reduction=4)),
+            "the mechanism of the chapter before",
+        ),
+        Variant(
+            "residual SRM",
+            "mechanism",
+            lambda: SmallResNet(attention=StyleRecalibration),
+            "the mechanism at the end of each residual branch",
+        ),
+    ),
+    quick=Budget(steps=220, learning_rate=5e-3),
+    full=Budget(steps=220, learning_rate=5e-3),
+    data="scikit-learn digits, 1,400 for training, 397 for testing",
+    matters=0.005,
+)
+
+EXPERIMENTS = (NOISY_COPIES, RANDOM_GAIN, DIGITS)
