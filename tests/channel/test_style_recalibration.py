@@ -18,7 +18,7 @@ from attncourse.channel.style_recalibration import (
     style,
     style_recalibration_reference,
 )
-from attncourse.experiments import experiments_of, published
+from attncourse.experiments import experiments_of
 from attncourse.layers import as_affine
 from attncourse.measure import peak_bytes
 from tests.contract.specimen import Specimen, built
@@ -481,3 +481,56 @@ def test_repr_says_what_differs():
 def test_gates_and_scaling_are_squeeze_and_excitation_s():
     module, x = built(StyleRecalibration, ARGUMENTS), example()
     close(module.f(module.g(x), x), scale(module.g(x), x))
+
+
+# ---------------------------------------------------------------- the rivals of its experiment
+
+
+def noisy_copies(name):
+    return experiments_of("channel/style_recalibration")[0].variant(name).build()
+
+
+def copies(seed=0):
+    return torch.randn(4, 8, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_one_column_sees_the_other_number_not_at_all():
+    x = copies()
+    louder = x.mean(dim=(2, 3), keepdim=True) + 2 * (x - x.mean(dim=(2, 3), keepdim=True))
+    for name, seen, unseen in (("mean only", x + 1, louder), ("std only", louder, x + 1)):
+        gate = noisy_copies(name).gate.eval()
+        nn.init.constant_(gate.weight, 0.7)
+        assert (gate.g(seen) - gate.g(x)).abs().min() > 1e-3
+        torch.testing.assert_close(gate.g(unseen), gate.g(x))
+
+
+def test_the_gate_without_norm_is_srm_s_in_eval_mode():
+    """With SRM's scale and shift folded into its weights and bias."""
+    srm, rival, x = noisy_copies("SRM").gate.eval(), noisy_copies("no batch norm").gate, copies()
+    with torch.no_grad():
+        srm.weight.normal_()
+        srm.norm.running_mean.fill_(0.3)
+        scaled, shift = as_affine(srm.norm)
+        rival.weight.copy_(scaled[:, None] * srm.weight)
+        rival.bias.copy_(shift)
+        torch.testing.assert_close(rival(x), srm(x))
+
+
+def test_votes_are_the_mean_of_single_answers():
+    net, x = noisy_copies("votes").eval(), copies()
+    single = torch.stack([net.readout(x[:, c].flatten(1)) for c in range(8)])
+    torch.testing.assert_close(net(x), single.mean(dim=0))
+
+
+def test_one_over_the_variance_weighs_by_it():
+    x = copies()
+    y = noisy_copies("1 / variance").gate(x)
+    torch.testing.assert_close(y, x / (x.var((2, 3), correction=0, keepdim=True) + 1e-5))
+
+
+def test_rivals_are_about_as_large():
+    size = {v.name: sum(p.numel() for p in v.build().parameters())
+            for v in experiments_of("channel/style_recalibration")[0].variants}  # fmt: skip
+    assert size["SRM"] - size["no gate"] == CARD.parameters(8) == 32
+    assert size["votes"] == size["no gate"]
+    assert max(size.values()) / min(size.values()) < 1.09
