@@ -134,7 +134,7 @@ NAN_LINE = ChoiceExercise(
     name="nan_line",
     title="Spot the line that makes NaN",
     level=2,
-    task="In which line is the gradient of x lost to NaN once a channel is constant?",
+    task="Name the line in which the gradient of x is lost to NaN once a channel is constant.",
     hints=(
         "The forward pass is finite. Which of these functions has no slope somewhere?",
         "A constant channel has x - mean = 0 everywhere. Follow the gradient back from std to x.",
@@ -194,11 +194,11 @@ QUIZ = Quiz(
             "A digit without noise is shown with four times the contrast. What does an SRM do that "
             "was trained to shut noisy copies?",
             (
-                Option("It keeps the gate open, since there is no noise.",
-                       "It never saw noise as such. It saw the spread of a channel."),
                 Option("It shuts the gate, since the spread is large.",
                        "Mean and spread are all that the gate sees, and contrast is spread.",
                        right=True),
+                Option("It keeps the gate open, since there is no noise.",
+                       "It never saw noise as such. It saw the spread of a channel."),
                 Option("It opens the gate further, since the digit is clearer.",
                        "The learned weight of the spread is negative, whatever the spread is made "
                        "of."),
@@ -210,11 +210,11 @@ QUIZ = Quiz(
             (
                 Option("As far as SE, since it sees even more of A.",
                        "It sees more of A, and uses it for the gate of A alone."),
+                Option("It solves the task in training, through the batch normalisation.",
+                       "That compares images, channel by channel, and does not mix channels."),
                 Option("It stays at the level without the cue.",
                        "The gate of B depends on B (and on other images' B). Nothing carries the "
                        "cue from A to B.", right=True),
-                Option("It solves the task in training, through the batch normalisation.",
-                       "That compares images, channel by channel, and does not mix channels."),
             ),
         ),
         Question(
