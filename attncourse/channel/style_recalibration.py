@@ -171,7 +171,7 @@ class StyleRecalibration(Attention):
         if self.unbiased and x.shape[2] * x.shape[3] == 1:
             raise ValueError(
                 f"x has one position (shape {tuple(x.shape)}), and unbiased=True divides by one "
-                f"less: build the block with unbiased=False"
+                f"less: build the block with unbiased=False, or pass larger maps"
             )
 
     def g(self, x: Tensor) -> Tensor:

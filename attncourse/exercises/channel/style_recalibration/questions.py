@@ -29,7 +29,7 @@ FIRST_GRADIENT = ValueExercise(
         "In eval mode v is the running variance, which starts at 1.",
     ),
     explanation="The factor is 316.2 in training and 1.000 in eval mode. Plain gradient descent "
-    "takes a first step that is 316 times as large; Adam divides it by its own size.",
+    "takes so much longer a first step; Adam divides a gradient by its own size.",
     truth=lambda: (_TRAINING, _IN_USE),
     low=0.0,
     high=1e6,
@@ -222,8 +222,8 @@ QUIZ = Quiz(
             "noisy copies. What follows?",
             (
                 Option("The batch normalisation is of no use.",
-                       "One task and one optimiser do not say that. Under plain gradient descent "
-                       "the same comparison comes out differently."),
+                       "One task does not say that. It was one optimiser, a short training and "
+                       "one layer of gates."),
                 Option("On this task and under Adam, the statistics do the work.",
                        "What is left after the strongest control: the spread has to be seen, and "
                        "how the gate is normalised makes no clear difference here.", right=True),
