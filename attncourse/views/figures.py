@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attncourse.views.fragment import unsigned_zero
-from attncourse.views.style import MAGNITUDE, PALETTE, SIGNED, WIDTH
+from attncourse.views.style import MAGNITUDE, PALETTE, PHONE, SIGNED
 
 
 def seed_dots(
@@ -36,15 +36,12 @@ def seed_dots(
         notes: variant -> text in place of its interval.
         percent: whether the numbers are shares, shown in per cent.
     """
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.55 * len(values) + 1.0))
+    figure, axes = plt.subplots(figsize=(PHONE, 0.55 * len(values) + 1.0))
     for row, (name, numbers) in enumerate(values.items()):
         colour = PALETTE[roles[name]]
         axes.plot(numbers, [row - 0.1] * len(numbers), "o", ms=6, color=colour, alpha=0.85)
         if name in intervals:
             axes.plot(intervals[name], [row + 0.22] * 2, lw=4, color=colour, solid_capstyle="butt")
-        if notes and name in notes:
-            middle = (min(numbers) + max(numbers)) / 2
-            axes.annotate(notes[name], (middle, row + 0.26), ha="center", va="center", fontsize=9)
     for text, position in (references or {}).items():
         axes.axvline(position, ls=(0, (2, 3)), lw=1, color=PALETTE["ink"])
         axes.annotate(
@@ -64,6 +61,12 @@ def seed_dots(
     if limits:
         axes.set_xlim(limits)
     axes.set_xlabel(label)
+    middle = sum(axes.get_xlim()) / 2
+    for row, (name, numbers) in enumerate(values.items()):
+        if notes and name in notes:  # towards the middle, where there is room
+            right = min(numbers) + max(numbers) > 2 * middle
+            end, side = (max(numbers), "right") if right else (min(numbers), "left")
+            axes.annotate(notes[name], (end, row + 0.26), ha=side, va="center", fontsize=9)
     return figure
 
 

@@ -107,7 +107,11 @@ def outcome_dots(
         references: text -> position of a dashed line.
         limits: ends of the axis.
     """
-    clustered = {r.name: r.summary.count for r in found.rows if r.summary.two_clusters}
+    clustered = {
+        r.name: r.summary.count.replace(" seeds in the", " in the")  # where room is little
+        for r in found.rows
+        if r.summary.two_clusters
+    }
     return seed_dots(
         {r.name: list(r.scores.values()) for r in found.rows},
         {r.name: r.role for r in found.rows},

@@ -25,6 +25,8 @@ MAGNITUDE, SIGNED = "magma", "RdBu_r"
 
 #: Width of a figure in inches: the book's text column.
 WIDTH = 7.2
+#: Inches of a figure that a phone of 390 pixels shows whole, with its smallest text at 10 pixels.
+PHONE = 4.4
 
 _INK = PALETTE["ink"]
 _SETTINGS: Any = {
