@@ -88,7 +88,7 @@ def test_dots_show_an_interval_or_how_many_seeds_learned():
     bars = [line for line in lines if len(line) == 2 and line[0] != line[1]]
     assert len(bars) == 3  # none for two clusters
     assert all(0.4 < low < high < 1 for low, high in bars)
-    assert "2 of 5 seeds in the upper cluster" in [text.get_text() for text in axes.texts]
+    assert "2 of 5 in the upper cluster" in [text.get_text() for text in axes.texts]
     assert axes.get_xlabel() == "test accuracy"
     assert axes.get_xlim() == (0.4, 1)
     plt.close(figure)
