@@ -457,3 +457,16 @@ def test_recorded_runs_say_what_the_chapter_says():
     assert found["CNN"].gain.verdict == "clear"
     assert found["CNN"].gain.mean == pytest.approx(-0.02, abs=0.005)
     assert found["SE, paper's"].summary.count.startswith("4 of 5 seeds")
+
+
+def test_where_nothing_was_arranged_no_effect_is_clear():
+    """Half a point is what matters; on the garments the interval of SE alone reaches beyond."""
+    recorded = published("channel/squeeze_excitation")
+    garments = recorded.compare("fashion_mnist", "plain")
+    assert garments["SE"].gain.verdict == "no clear effect"
+    assert -0.0075 < garments["SE"].gain.low < -0.006
+    assert 0.003 < garments["SE"].gain.high < 0.004
+    for name in ("wider", "static gate"):
+        assert garments[name].gain.verdict == "clearly small"
+    for name in ("wider", "static gate", "SE"):
+        assert recorded.compare("digits", "plain")[name].gain.verdict == "no clear effect"
