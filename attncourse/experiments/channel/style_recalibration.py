@@ -20,6 +20,7 @@ from attncourse.channel import SqueezeExcitation, StyleRecalibration
 from attncourse.channel.squeeze_excitation import scale
 from attncourse.channel.style_recalibration import integrate, style
 from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.controls import StaticGate
 from attncourse.tasks import digits_task
 from attncourse.tasks.noisy_copies import NoisyCopies
 from attncourse.training import Budget
@@ -139,6 +140,12 @@ _STYLED = Variant(
     lambda: _gated(StyledSE, hidden=16),
     "SE that is handed both numbers: a rival that mixes channels",
 )
+_UNNORMED = Variant(
+    "no batch norm",
+    "ablation",
+    lambda: _gated(WithoutNorm),
+    "the same two numbers and a bias, not compared with the batch",
+)
 _SRM = Variant("SRM", "mechanism", lambda: _gated(StyleRecalibration), "the mechanism")
 
 _BUDGET = Budget(steps=500, learning_rate=2e-2)
@@ -171,12 +178,7 @@ NOISY_COPIES = Experiment(
             lambda: _gated(OneColumn, keep=1),
             "SRM with the column of the mean removed",
         ),
-        Variant(
-            "no batch norm",
-            "ablation",
-            lambda: _gated(WithoutNorm),
-            "the same two numbers and a bias, not compared with the batch",
-        ),
+        _UNNORMED,
         Variant(
             "SRM, authors'",
             "mechanism",
@@ -195,7 +197,7 @@ RANDOM_GAIN = Experiment(
     name="random_gain",
     question="Does SRM still find the spoilt copies when every example has its own brightness?",
     task=lambda: NoisyCopies(gain=1.5),
-    variants=(_NO_GATE, _VOTES, _STYLED, _INVERSE, _SRM),
+    variants=(_NO_GATE, _VOTES, _STYLED, _INVERSE, _UNNORMED, _SRM),
     quick=_BUDGET,
     full=_BUDGET,
     data="noisy copies of scikit-learn digits, with a random gain",
@@ -213,6 +215,12 @@ DIGITS = Experiment(
             "plain",
             lambda: SmallResNet(attention=lambda c: SqueezeExcitation(c, reduction=4)),
             "the mechanism of the chapter before",
+        ),
+        Variant(
+            "static gate",
+            "ablation",
+            lambda: SmallResNet(attention=StaticGate),
+            "gates that do not look at the image",
         ),
         Variant(
             "residual SRM",
