@@ -105,7 +105,11 @@ def count_macs(function: Callable[..., object], *inputs: Tensor) -> int:
 
 
 class _StorageWatch(TorchDispatchMode):
-    """Follow every storage from the operation that makes it to its end."""
+    """Follow every storage from the operation that makes it to its end.
+
+    A storage that is first met as an operation's argument was there before, and weighs nothing,
+    also where an operation gives a view of it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,18 +119,19 @@ class _StorageWatch(TorchDispatchMode):
     def _forget(self, ref: weakref.ref) -> None:
         self.now -= self.live.pop(ref, 0)
 
-    def watch(self, values: Any) -> None:
+    def watch(self, values: Any, *, given: bool = False) -> None:
         for value in tree_iter(values):
             if isinstance(value, Tensor):
                 ref = weakref.ref(value.untyped_storage(), self._forget)
                 if ref not in self.live:
-                    self.live[ref] = value.untyped_storage().nbytes()
+                    self.live[ref] = 0 if given else value.untyped_storage().nbytes()
                     self.now += self.live[ref]
         self.peak = max(self.peak, self.now)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
     ) -> Any:
+        self.watch((args, kwargs or {}), given=True)
         out = func(*args, **(kwargs or {}))
         self.watch(out)
         return out

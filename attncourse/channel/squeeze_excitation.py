@@ -36,7 +36,6 @@ from attncourse.layers import whole
 
 def squeeze(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
     """Equation (1): the mean of each channel over all positions."""
-    # Reducing over two axes at once; a flattened view would cost a second x-sized gradient.
     return x.mean(dim=(2, 3))
 
 

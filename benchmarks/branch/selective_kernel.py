@@ -61,7 +61,7 @@ CASES = (
         grows=lambda shape: shape[2] * shape[3],
         along="positions",
         exponents={"ours": 1.0, "textbook": 1.0},
-        floors={"textbook": (1.1, 1.4)},
+        floors={"textbook": (1.1, 1.35)},
     ),
 ) + (
     (

@@ -68,9 +68,22 @@ def test_peak_is_the_largest_sum_of_live_tensors():
 
 def test_views_and_outside_tensors_are_not_counted_twice():
     x = torch.ones(1000)
-    assert peak_bytes(lambda: x.view(10, 100)) == x.nbytes
+    assert peak_bytes(lambda: x.view(10, 100)) == 0, "it was there before"
+    assert peak_bytes(lambda: x.view(10, 100) + 1) == x.nbytes
     made = peak_bytes(lambda: [torch.ones(500).view(5, 100) for _ in range(1)])
     assert made == 2000
+
+
+@pytest.mark.parametrize("pool", [lambda x: x.mean((2, 3)), lambda x: x.flatten(2).mean(-1)])
+def test_a_view_of_an_input_is_no_copy_on_the_way_back_either(pool):
+    """As the system counts it, too: four copies of x at the peak of the step."""
+    x = torch.randn(4, 64, 28, 28, requires_grad=True)
+
+    def step():
+        x.grad = None
+        (pool(x).sigmoid()[:, :, None, None] * x).square().sum().backward()
+
+    assert peak_bytes(step) / x.nbytes == pytest.approx(4.0, abs=0.01)
 
 
 def test_quadratic_memory_is_seen():
