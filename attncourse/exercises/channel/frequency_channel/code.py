@@ -116,6 +116,16 @@ COEFFICIENT = FunctionExercise(
             _coefficient(half=0.0),
         ),
         Misconception(
+            "places counted from one as if from zero",
+            "Counted from one the middles are i - 1/2, and `arange` counts from zero: i + 1/2.",
+            _coefficient(half=-0.5),
+        ),
+        Misconception(
+            "the pixels' far edges",
+            "The places are the middles of the pixels, i + 1/2 from zero on.",
+            _coefficient(half=1.0),
+        ),
+        Misconception(
             "a missing root of two",
             "The square of a cosine is 1/2 on average. The factor √2, for each number above 0, "
             "gives every wave the mean square 1.",
@@ -216,7 +226,7 @@ SEEN = FunctionExercise(
     level=3,
     task="Write `seen(filters, pattern)`: from filters, (k, n), and a pattern, (n,), to the share "
     "of the pattern's energy that lies in the span of the filters: a tensor of one number, "
-    "0 to 1.",
+    "0 to 1, of the type of the pattern.",
     hints=(
         "For one filter it is the squared cosine of the angle between filter and pattern. Why may "
         "several of them not be added, unless the filters are orthogonal?",

@@ -91,8 +91,8 @@ FLIPS = TableExercise(
         "At the place h - 1 - i the cosine of number u is (-1)^u times that at i.",
         "A mirror multiplies by (-1)^v, upside down by (-1)^u, a half turn by both.",
     ),
-    explanation="A network that is trained on images and their mirror images alike gets both signs "
-    "of every odd v for the same class.",
+    explanation="All of it is about a map that is mirrored. Where an image is mirrored, its "
+    "feature map follows only behind kernels that are symmetric themselves.",
     labels=(_MIRROR, _UPSIDE, _TURN),
     truth={
         "(0, 0)": frozenset(),
@@ -179,7 +179,7 @@ MIRRORED_CUE = ValueExercise(
             0.5,
         ),
         Misconception(
-            "digits that always differ",
+            "no answer that is right",
             "The network names the other digit. In some pairs that is the same one.",
             0.0,
         ),
@@ -187,11 +187,6 @@ MIRRORED_CUE = ValueExercise(
             "the share that is wrong",
             "This is the share of pairs with two different digits: those are wrong now.",
             0.9,
-        ),
-        Misconception(
-            "half of the pairs with equal digits",
-            "All answers on pairs of equal digits are right, not half of them.",
-            0.05,
         ),
     ),
 )
@@ -212,15 +207,15 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "The released code is used on maps of 4 × 4 with sixteen frequencies. What happens?",
+            "A released layer is built for maps of 4 × 4, with sixteen frequencies. What happens?",
             (
                 Option("It raises an error, since 7 × 7 frequencies do not fit.",
                        "Nothing is raised: 4 // 7 is a valid whole number."),
                 Option("Each index is 4 // 7 = 0 times itself: all filters are the mean.",
-                       "The block turns into SE and says nothing.", right=True),
+                       "The block turns into SE without an error.", right=True),
                 Option("The frequencies above 3 are cut off, the others work.",
-                       "That is what this package does. The released code multiplies all of "
-                       "them by 0."),
+                       "This package moves those above 3 to 3. The released code multiplies all "
+                       "of them by 0."),
             ),
         ),
         Question(
@@ -265,14 +260,15 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "You move a pattern by a few pixels. Which squeeze changes?",
+            "You move a pattern sideways by a few pixels. Which coefficients change?",
             (
-                Option("The mean and the cosine coefficients.",
+                Option("All, the mean among them.",
                        "The mean of the map stays, if nothing leaves it."),
-                Option("The cosine coefficients other than (0, 0).",
-                       "They say where the pattern is high. A moved pattern is another one.",
+                Option("Those with v > 0.",
+                       "They say where along a row the pattern is high. Waves that only run down, "
+                       "and the mean, do not notice.",
                        right=True),
-                Option("Neither: convolutional features move along.",
+                Option("None: convolutional features move along.",
                        "The features do, the waves do not: they are fixed to the map."),
             ),
         ),
