@@ -1,0 +1,178 @@
+"""Experiments on GCT: noisy copies whose brightness differs from example to example, and without.
+
+``random_gain`` multiplies all copies of an example by one number, so that no fixed norm separates
+good copies from spoilt ones, while their ratios do.  GCT without its normaliser is the ablation.
+Beside it stand SRM, SE, SE that is handed norms or their logarithms, a gate without any parameter,
+and an ordinary network that reads every copy by itself.
+``one_brightness`` is the same without the gain: it tells what the gain alone costs each of them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attncourse.backbones import AveragedCopies
+from attncourse.channel import GatedChannelTransformation, SqueezeExcitation
+from attncourse.channel.gated_channel_transformation import embed
+from attncourse.channel.squeeze_excitation import scale
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.tasks.noisy_copies import NoisyCopies
+from attncourse.training import Budget
+
+
+class WithoutNormaliser(GatedChannelTransformation):
+    """GCT whose norms are not divided by those of the other channels.
+
+    They are root mean squares over positions, so that they start near 1, as GCT's do.
+    """
+
+    def compete(self, x: Tensor) -> Tensor:
+        """Equation (1) alone."""
+        return embed(x, self.alpha) / (x.shape[2] * x.shape[3]) ** 0.5
+
+
+class OnNorms(nn.Module):
+    """SE's two layers on the root mean square of every channel, or on its logarithm.
+
+    Args:
+        channels: number of channels c.
+        hidden: width between the layers.
+        logarithm: take the logarithm first, which turns a gain into a sum.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def __init__(self, channels: int, hidden: int, *, logarithm: bool) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+        self.logarithm = logarithm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The gates of all norms, times x."""
+        z = embed(x, x.new_ones(())) / (x.shape[2] * x.shape[3]) ** 0.5
+        z = z.log() if self.logarithm else z
+        return scale(torch.sigmoid(self.expand(F.relu(self.reduce(z)))), x)
+
+
+class OneOverEnergy(nn.Module):
+    """Nothing learned: each channel over its own energy.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x / mean(x**2)``."""
+        return x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-5)
+
+
+class Style(nn.Module):
+    """SRM's gates, as its authors start them: mean and spread of a channel against the batch.
+
+    Shape:
+        - x: (b, channels, h, w); in training mode b > 1
+        - y: (b, channels, h, w)
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 2))
+        self.norm = nn.BatchNorm1d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``sigmoid(BN(w1 mean + w2 std))`` times x."""
+        spread = (x.var(dim=(2, 3), correction=0) + 1e-5).sqrt()
+        z = self.weight[:, 0] * x.mean(dim=(2, 3)) + self.weight[:, 1] * spread
+        return scale(torch.sigmoid(self.norm(z)), x)
+
+
+class Votes(AveragedCopies):
+    """The same reader looks at every copy by itself, and the answers are averaged.
+
+    It has the parameters of the network without a gate, and reads as often as there are copies.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(lambda channels: nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of the logits of all copies."""
+        return self.readout(x.flatten(2)).mean(dim=1)
+
+
+def _on_norms(*, logarithm: bool) -> AveragedCopies:
+    return AveragedCopies(lambda c: OnNorms(c, 16, logarithm=logarithm))
+
+
+_VARIANTS = (
+    Variant(
+        "no gate", "plain", lambda: AveragedCopies(lambda c: nn.Identity()), "the plain average"
+    ),
+    Variant("votes", "plain", Votes, "an ordinary network as large, which reads every copy"),
+    Variant(
+        "SE",
+        "plain",
+        lambda: AveragedCopies(lambda c: SqueezeExcitation(c, reduction=2)),
+        "all means, and no norm",
+    ),
+    Variant("SRM", "plain", lambda: AveragedCopies(Style), "spreads against the batch"),
+    Variant(
+        "SE on norms",
+        "plain",
+        lambda: _on_norms(logarithm=False),
+        "SE that is handed the norms: a rival that could learn their ratios",
+    ),
+    Variant(
+        "SE on log norms",
+        "plain",
+        lambda: _on_norms(logarithm=True),
+        "the same on their logarithms, where a ratio is a difference",
+    ),
+    Variant(
+        "1 / energy",
+        "plain",
+        lambda: AveragedCopies(lambda c: OneOverEnergy()),
+        "a gate without anything learned",
+    ),
+    Variant(
+        "no normaliser",
+        "ablation",
+        lambda: AveragedCopies(WithoutNormaliser),
+        "GCT whose norms are not compared within the image",
+    ),
+    Variant(
+        "GCT", "mechanism", lambda: AveragedCopies(GatedChannelTransformation), "the mechanism"
+    ),
+)
+
+_BUDGET = Budget(steps=500, learning_rate=2e-2)
+
+RANDOM_GAIN = Experiment(
+    name="random_gain",
+    question="What finds the spoilt copies when every example has a brightness of its own?",
+    task=lambda: NoisyCopies(gain=1.5),
+    variants=_VARIANTS,
+    quick=_BUDGET,
+    full=_BUDGET,
+    data="noisy copies of scikit-learn digits, with a random gain",
+    matters=0.01,
+)
+
+ONE_BRIGHTNESS = Experiment(
+    name="one_brightness",
+    question="What finds the spoilt copies when all examples have the same brightness?",
+    task=NoisyCopies,
+    variants=tuple(RANDOM_GAIN.variant(name) for name in ("SRM", "no normaliser", "GCT")),
+    quick=_BUDGET,
+    full=_BUDGET,
+    data="noisy copies of scikit-learn digits",
+    matters=0.01,
+)
+
+EXPERIMENTS = (RANDOM_GAIN, ONE_BRIGHTNESS)
