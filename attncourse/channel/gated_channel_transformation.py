@@ -20,7 +20,7 @@ symbol              shape      meaning
 x                   b c h w    input features
 alpha               c          how much the norm of each channel counts
 z                   b c        the weighted norms
-z hat               b c        the same over their root mean square: the channels of an image compete
+z hat               b c        the same over their root mean square in the image: competition
 gamma, beta         c          slope and shift of each gate
 s                   b c        gates in (0, 2): the attention g(x)
 y                   b c h w    gated features f(g(x), x)

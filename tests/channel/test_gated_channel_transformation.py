@@ -17,7 +17,7 @@ from attncourse.channel.gated_channel_transformation import (
     embed,
     gated_channel_transformation_reference,
 )
-from attncourse.experiments import experiments_of, published
+from attncourse.experiments import experiments_of
 from tests.channel.test_squeeze_excitation import golden_input
 from tests.contract.specimen import Specimen, built
 
@@ -583,8 +583,8 @@ def test_the_logarithm_turns_a_gain_into_a_sum():
 
 
 def test_rivals_are_about_as_large():
-    size = {v.name: sum(p.numel() for p in v.build().parameters())
-            for v in experiments_of("channel/gated_channel_transformation")[0].variants}  # fmt: skip
+    variants = experiments_of("channel/gated_channel_transformation")[0].variants
+    size = {v.name: sum(p.numel() for p in v.build().parameters()) for v in variants}
     assert size["GCT"] - size["no gate"] == CARD.parameters(8) == 24
     assert size["GCT"] == size["no normaliser"]
     assert size["votes"] == size["no gate"] == size["1 / energy"]

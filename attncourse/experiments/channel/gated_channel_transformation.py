@@ -14,10 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.backbones import AveragedCopies
-from attncourse.channel import GatedChannelTransformation, SqueezeExcitation
+from attncourse.channel import (
+    GatedChannelTransformation,
+    SqueezeExcitation,
+    StyleRecalibration,
+)
 from attncourse.channel.gated_channel_transformation import embed
 from attncourse.channel.squeeze_excitation import scale
 from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.channel.style_recalibration import Votes
 from attncourse.tasks.noisy_copies import NoisyCopies
 from attncourse.training import Budget
 
@@ -72,40 +77,6 @@ class OneOverEnergy(nn.Module):
         return x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-5)
 
 
-class Style(nn.Module):
-    """SRM's gates, as its authors start them: mean and spread of a channel against the batch.
-
-    Shape:
-        - x: (b, channels, h, w); in training mode b > 1
-        - y: (b, channels, h, w)
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(channels, 2))
-        self.norm = nn.BatchNorm1d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``sigmoid(BN(w1 mean + w2 std))`` times x."""
-        spread = (x.var(dim=(2, 3), correction=0) + 1e-5).sqrt()
-        z = self.weight[:, 0] * x.mean(dim=(2, 3)) + self.weight[:, 1] * spread
-        return scale(torch.sigmoid(self.norm(z)), x)
-
-
-class Votes(AveragedCopies):
-    """The same reader looks at every copy by itself, and the answers are averaged.
-
-    It has the parameters of the network without a gate, and reads as often as there are copies.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(lambda channels: nn.Identity())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The mean of the logits of all copies."""
-        return self.readout(x.flatten(2)).mean(dim=1)
-
-
 def _on_norms(*, logarithm: bool) -> AveragedCopies:
     return AveragedCopies(lambda c: OnNorms(c, 16, logarithm=logarithm))
 
@@ -121,7 +92,9 @@ _VARIANTS = (
         lambda: AveragedCopies(lambda c: SqueezeExcitation(c, reduction=2)),
         "all means, and no norm",
     ),
-    Variant("SRM", "plain", lambda: AveragedCopies(Style), "spreads against the batch"),
+    Variant(
+        "SRM", "plain", lambda: AveragedCopies(StyleRecalibration), "spreads against the batch"
+    ),
     Variant(
         "SE on norms",
         "plain",

@@ -8,16 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from attncourse.channel import GatedChannelTransformation, SqueezeExcitation
+from attncourse.channel import GatedChannelTransformation, SqueezeExcitation, StyleRecalibration
 from attncourse.channel.gated_channel_transformation import compete, embed
 from attncourse.exercises.channel.gated_channel_transformation import (
     EXERCISES,
     HOW_LOUD,
     WHO_NOTICES,
 )
-from attncourse.experiments.channel.gated_channel_transformation import Style
 from attncourse.tasks import seeded
-from tests.contract.specimen import built, opened
+from tests.contract.specimen import built
 from tests.exercises.answers import Tried, trials
 
 
@@ -117,12 +116,11 @@ def changes(x):
 def test_the_table_of_changes_is_what_the_blocks_do():
     x = 1 + torch.randn(2, 3, 3, 4, dtype=torch.float64, generator=seeded(1))
     se = built(SqueezeExcitation, {"channels": 3, "reduction": 1})
-    srm = opened(Style(3).double()).eval()
+    srm = built(StyleRecalibration, {"channels": 3})
     gct = built(GatedChannelTransformation, {"channels": 3}, eps=1e-12)
     with torch.no_grad():
         se.reduce.bias.add_(3)  # no hidden unit asleep
-        ones = torch.ones_like(x)
-        of = {"SE": se.g, "SRM": lambda x: (srm(x) / x * ones)[..., 0, 0], "GCT": gct.g}
+        of = {"SE": se.g, "SRM": srm.g, "GCT": gct.g}
         for change, moved in changes(x).items():
             found = {name for name, g in of.items() if abs(g(moved)[0, 0] - g(x)[0, 0]) > 1e-7}
             assert found == WHO_NOTICES.truth[change], change
@@ -132,8 +130,10 @@ def test_the_table_of_changes_is_what_the_blocks_do():
 def test_how_loud_a_channel_can_be(place):
     alone = torch.zeros(1, 8, 2, 2, dtype=torch.float64)
     alone[0, place] = 3.0
-    found = [compete(embed(x, torch.ones(8).double(), norm=norm, eps=1e-15), norm=norm, eps=1e-15)
-             for x, norm in ((alone, "l2"), (alone, "l1"), (torch.ones_like(alone), "l2"))]  # fmt: skip
+    found = []
+    for x, norm in ((alone, "l2"), (alone, "l1"), (torch.ones_like(alone), "l2")):
+        z = embed(x, torch.ones(8).double(), norm=norm, eps=1e-15)
+        found.append(compete(z, norm=norm, eps=1e-15))
     assert [float(z[0, place]) for z in found] == pytest.approx(HOW_LOUD.truth(), rel=1e-6)
     assert HOW_LOUD.truth()[0] == math.sqrt(8)
 
