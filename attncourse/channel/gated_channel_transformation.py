@@ -37,7 +37,7 @@ Their block stands before every convolution.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -48,7 +48,7 @@ from attncourse.channel.squeeze_excitation import scale
 from attncourse.layers import whole
 from attncourse.precision import at_least_single, exact
 
-Norm = Literal["l2", "l1"]
+NORMS = ("l2", "l1")
 #: Under both roots, so that a channel without any signal has a gradient.
 EPSILON = 1e-5
 
@@ -57,7 +57,7 @@ def embed(
     x: Float[Tensor, "b c h w"],
     alpha: Float[Tensor, " c"],
     *,
-    norm: Norm = "l2",
+    norm: str = "l2",
     eps: float = EPSILON,
 ) -> Float[Tensor, "b c"]:
     """Equation (1), or the first half of (9): the weighted norm of each channel."""
@@ -69,7 +69,7 @@ def embed(
 
 
 def compete(
-    z: Float[Tensor, "b c"], *, norm: Norm = "l2", eps: float = EPSILON
+    z: Float[Tensor, "b c"], *, norm: str = "l2", eps: float = EPSILON
 ) -> Float[Tensor, "b c"]:
     """Equation (2), or the second half of (9): each norm relative to those of all channels."""
     if norm == "l1":
@@ -83,7 +83,7 @@ def gated_channel_transformation_reference(
     gamma: Float[Tensor, " c"],
     beta: Float[Tensor, " c"],
     *,
-    norm: Norm = "l2",
+    norm: str = "l2",
     eps: float = EPSILON,
 ) -> Float[Tensor, "b c h w"]:
     """Equations (1) to (4), or (9), one image, one channel and one pixel at a time."""
@@ -149,7 +149,7 @@ class GatedChannelTransformation(Attention):
         self,
         channels: int,
         *,
-        norm: Norm = "l2",
+        norm: str = "l2",
         eps: float = EPSILON,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -158,7 +158,7 @@ class GatedChannelTransformation(Attention):
         whole(channels=channels)
         if channels < 1:
             raise ValueError(f"channels={channels} must be at least 1")
-        if norm not in get_args(Norm):
+        if norm not in NORMS:
             raise ValueError(f"norm={norm!r} is unknown: choose 'l2' or 'l1'")
         if not eps > 0:
             raise ValueError(
@@ -201,14 +201,14 @@ class GatedChannelTransformation(Attention):
         return ", ".join(parts + ([] if self.eps == EPSILON else [f"eps={self.eps}"]))
 
 
-def parameter_count(channels: int, *, norm: Norm = "l2", eps: float = EPSILON) -> int:
+def parameter_count(channels: int, *, norm: str = "l2", eps: float = EPSILON) -> int:
     """Learned parameters: three numbers for each channel."""
     del norm, eps
     return 3 * channels
 
 
 def multiply_adds(
-    height: int, width: int, channels: int, *, norm: Norm = "l2", eps: float = EPSILON
+    height: int, width: int, channels: int, *, norm: str = "l2", eps: float = EPSILON
 ) -> int:
     """Multiply-adds for one image: squares, their sum and the product, and a few c."""
     del eps
