@@ -59,7 +59,7 @@ class OnNorms(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The gates of all norms, times x."""
-        z = embed(x, x.new_ones(())) / (x.shape[2] * x.shape[3]) ** 0.5
+        z = embed(x, x.new_ones(x.shape[1])) / (x.shape[2] * x.shape[3]) ** 0.5
         z = z.log() if self.logarithm else z
         return scale(torch.sigmoid(self.expand(F.relu(self.reduce(z)))), x)
 
