@@ -17,7 +17,7 @@ from attncourse.channel.gated_channel_transformation import (
     embed,
     gated_channel_transformation_reference,
 )
-from attncourse.experiments import experiments_of
+from attncourse.experiments import experiments_of, published
 from tests.channel.test_squeeze_excitation import golden_input
 from tests.contract.specimen import Specimen, built
 
@@ -590,3 +590,20 @@ def test_rivals_are_about_as_large():
     assert size["votes"] == size["no gate"] == size["1 / energy"]
     assert max(size.values()) / min(size.values()) < 1.06
     assert SqueezeExcitation(8, 2).hidden_channels == 4
+
+
+def test_recorded_runs_say_what_the_chapter_says():
+    """The division does the work; a rival without parameters and SE on logarithms come as far."""
+    recorded = published("channel/gated_channel_transformation")
+    found = recorded.compare("random_gain", "GCT")
+    for name, lost in (("no gate", 0.234), ("SE", 0.238), ("SRM", 0.052), ("SE on norms", 0.024),
+                       ("no normaliser", 0.048)):  # fmt: skip
+        assert found[name].gain.verdict == "clear"
+        assert found[name].gain.mean == pytest.approx(-lost, abs=0.002)
+    assert found["1 / energy"].gain.verdict == "clearly small"
+    for name in ("SE on log norms", "votes"):
+        assert found[name].gain.verdict == "no clear effect"
+    even = recorded.compare("one_brightness", "GCT")
+    for name in ("SRM", "no normaliser"):
+        assert -0.01 < even[name].gain.mean < 0
+        assert even[name].gain.verdict == "no clear effect"
