@@ -220,7 +220,7 @@ SPREAD_BACKWARD = FunctionExercise(
     task="Write `spread_backward(x, std, d)`: from d = ∂L/∂std, (b, c), to ∂L/∂x, (b, c, h, w), "
     "through the spread of (1) alone; std is given.",
     hints=(
-        "Differentiate std² + nothing first: std² is the mean of (x - mean)², plus a constant.",
+        "Differentiate std² first: it is the mean of (x - mean)², plus ε.",
         "2 std · ∂std/∂x is the derivative of the variance. The mean depends on x as well; what "
         "this adds is the sum of x - mean, which is zero.",
         "`d[:, :, None, None] * (x - mean) / (h * w * std)`, with the axes of d and std stretched.",

@@ -29,7 +29,7 @@ FIRST_GRADIENT = ValueExercise(
         "In eval mode v is the running variance, which starts at 1.",
     ),
     explanation="The factor is 316.2 in training and 1.000 in eval mode. Plain gradient descent "
-    "takes so much longer a first step; Adam divides a gradient by its own size.",
+    "takes a longer first step; Adam divides a gradient by its own size.",
     truth=lambda: (_TRAINING, _IN_USE),
     low=0.0,
     high=1e6,
@@ -134,7 +134,8 @@ NAN_LINE = ChoiceExercise(
     name="nan_line",
     title="Spot the line that makes NaN",
     level=2,
-    task="Name the line in which the gradient of x is lost to NaN once a channel is constant.",
+    task="Name the line that must be mended so that the gradient of x stays finite where a channel "
+    "is constant.",
     hints=(
         "The forward pass is finite. Which of these functions has no slope somewhere?",
         "A constant channel has x - mean = 0 everywhere. Follow the gradient back from std to x.",
@@ -146,7 +147,8 @@ NAN_LINE = ChoiceExercise(
         ),
         Option(
             "Line 2",
-            "The slope of a square is 2 (x - mean), which is zero here, and finite.",
+            "Here infinity meets the zero slope of the square and NaN appears, but the infinity "
+            "comes from line 3.",
         ),
         Option(
             "Line 3",
