@@ -32,7 +32,10 @@ def _images(b: int, c: int, h: int, w: int, *, dead: bool = False, shift: float 
         x = spread * randn(b, c, h, w) + randn(b, c, 1, 1) + shift
         if dead:
             x[0, 0] = 0.0
-        return {"x": x, "w": randn(c, 2), "gamma": 1 + randn(c).abs(), "beta": randn(c)}
+        weights = randn(c, 2)
+        # A spread that hardly counts would hide mistakes that are made in it.
+        weights[:, 1] += 0.5 * weights[:, 1].sign()
+        return {"x": x, "w": weights, "gamma": 1 + randn(c).abs(), "beta": randn(c)}
 
     return draw
 
