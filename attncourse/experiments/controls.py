@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.attention import Attention
-from attncourse.channel.squeeze_excitation import SqueezeExcitation, squeeze
+from attncourse.channel.squeeze_excitation import SqueezeExcitation, scale, squeeze
 
 
 class StaticGate(nn.Module):
@@ -68,3 +71,30 @@ class Shifted(nn.Module):
         """``x + t(x)``, rectified or not."""
         y = x + self.shift(x)[:, :, None, None]
         return torch.relu(y) if self.rectify else y
+
+
+class TwoLayerGate(nn.Module):
+    """SE's two layers on other numbers than the means of the channels.
+
+    Args:
+        channels: number of channels c.
+        hidden: width between the layers.
+        describe: x -> (b, numbers * channels), what the gates are decided from.
+        numbers: how many numbers describe a channel.
+
+    Shape:
+        - x: (b, channels, h, w)
+        - y: (b, channels, h, w)
+    """
+
+    def __init__(
+        self, channels: int, hidden: int, describe: Callable[[Tensor], Tensor], numbers: int = 1
+    ) -> None:
+        super().__init__()
+        self.describe = describe
+        self.reduce = nn.Linear(numbers * channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The gates of all numbers, times x."""
+        return scale(torch.sigmoid(self.expand(F.relu(self.reduce(self.describe(x))))), x)

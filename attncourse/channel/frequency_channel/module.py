@@ -48,6 +48,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
+from attncourse.channel import squeeze_excitation
 from attncourse.channel.frequency_channel.cosines import (
     GRID,
     TOP16,
@@ -233,8 +234,9 @@ def parameter_count(
 ) -> int:
     """Learned parameters, those of SE: 2 c d, and d + c with biases.  No wave is learned."""
     del waves
-    hidden = hidden_width(channels, reduction, hidden_channels)
-    return 2 * channels * hidden + (hidden + channels if bias else 0)
+    return squeeze_excitation.parameter_count(
+        channels, reduction, hidden_channels=hidden_channels, bias=bias
+    )
 
 
 def multiply_adds(
@@ -249,9 +251,10 @@ def multiply_adds(
 ) -> int:
     """Multiply-adds for one image: SE's, and those that make the planes of k frequencies."""
     del others
-    hidden, k = hidden_width(channels, reduction, hidden_channels), len(frequencies)
-    made = k * (height * width + height + width)
-    return 2 * channels * hidden + 2 * channels * height * width + made
+    of_se = squeeze_excitation.multiply_adds(
+        height, width, channels, reduction, hidden_channels=hidden_channels
+    )
+    return of_se + len(frequencies) * (height * width + height + width)
 
 
 CARD = Card(

@@ -9,8 +9,8 @@ and an ordinary network that reads every copy by itself.
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from attncourse.backbones import AveragedCopies
@@ -20,11 +20,20 @@ from attncourse.channel import (
     StyleRecalibration,
 )
 from attncourse.channel.gated_channel_transformation import embed
-from attncourse.channel.squeeze_excitation import scale
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.channel.style_recalibration import Votes
+from attncourse.experiments.channel.style_recalibration import BUDGET, NOISY_COPIES, Votes
+from attncourse.experiments.controls import TwoLayerGate
 from attncourse.tasks.noisy_copies import NoisyCopies
-from attncourse.training import Budget
+
+
+def root_mean_squares(x: Tensor) -> Tensor:
+    """The norm of every channel over the root of the number of its positions, (b, c)."""
+    return embed(x, x.new_ones(x.shape[1])) / (x.shape[2] * x.shape[3]) ** 0.5
+
+
+def log_norms(x: Tensor) -> Tensor:
+    """Their logarithms, which turn a gain into a sum."""
+    return root_mean_squares(x).log()
 
 
 class WithoutNormaliser(GatedChannelTransformation):
@@ -36,32 +45,6 @@ class WithoutNormaliser(GatedChannelTransformation):
     def compete(self, x: Tensor) -> Tensor:
         """Equation (1) alone."""
         return embed(x, self.alpha) / (x.shape[2] * x.shape[3]) ** 0.5
-
-
-class OnNorms(nn.Module):
-    """SE's two layers on the root mean square of every channel, or on its logarithm.
-
-    Args:
-        channels: number of channels c.
-        hidden: width between the layers.
-        logarithm: take the logarithm first, which turns a gain into a sum.
-
-    Shape:
-        - x: (b, channels, h, w)
-        - y: (b, channels, h, w)
-    """
-
-    def __init__(self, channels: int, hidden: int, *, logarithm: bool) -> None:
-        super().__init__()
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
-        self.logarithm = logarithm
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The gates of all norms, times x."""
-        z = embed(x, x.new_ones(x.shape[1])) / (x.shape[2] * x.shape[3]) ** 0.5
-        z = z.log() if self.logarithm else z
-        return scale(torch.sigmoid(self.expand(F.relu(self.reduce(z)))), x)
 
 
 class OneOverEnergy(nn.Module):
@@ -77,14 +60,12 @@ class OneOverEnergy(nn.Module):
         return x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-5)
 
 
-def _on_norms(*, logarithm: bool) -> AveragedCopies:
-    return AveragedCopies(lambda c: OnNorms(c, 16, logarithm=logarithm))
+def _on(describe: Callable[[Tensor], Tensor]) -> AveragedCopies:
+    return AveragedCopies(lambda c: TwoLayerGate(c, 16, describe))
 
 
 _VARIANTS = (
-    Variant(
-        "no gate", "plain", lambda: AveragedCopies(lambda c: nn.Identity()), "the plain average"
-    ),
+    NOISY_COPIES.variant("no gate"),
     Variant("votes", "plain", Votes, "an ordinary network as large, which reads every copy"),
     Variant(
         "SE",
@@ -98,13 +79,13 @@ _VARIANTS = (
     Variant(
         "SE on norms",
         "plain",
-        lambda: _on_norms(logarithm=False),
+        lambda: _on(root_mean_squares),
         "SE that is handed the norms: a rival that could learn their ratios",
     ),
     Variant(
         "SE on log norms",
         "plain",
-        lambda: _on_norms(logarithm=True),
+        lambda: _on(log_norms),
         "the same on their logarithms, where a ratio is a difference",
     ),
     Variant(
@@ -124,15 +105,13 @@ _VARIANTS = (
     ),
 )
 
-_BUDGET = Budget(steps=500, learning_rate=2e-2)
-
 RANDOM_GAIN = Experiment(
     name="random_gain",
     question="What finds the spoilt copies when every example has a brightness of its own?",
     task=lambda: NoisyCopies(gain=1.5),
     variants=_VARIANTS,
-    quick=_BUDGET,
-    full=_BUDGET,
+    quick=BUDGET,
+    full=BUDGET,
     data="noisy copies of scikit-learn digits, with a random gain",
     matters=0.01,
 )
@@ -142,8 +121,8 @@ ONE_BRIGHTNESS = Experiment(
     question="What finds the spoilt copies when all examples have the same brightness?",
     task=NoisyCopies,
     variants=tuple(RANDOM_GAIN.variant(name) for name in ("SRM", "no normaliser", "GCT")),
-    quick=_BUDGET,
-    full=_BUDGET,
+    quick=BUDGET,
+    full=BUDGET,
     data="noisy copies of scikit-learn digits",
     matters=0.01,
 )

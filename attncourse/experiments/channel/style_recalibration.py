@@ -12,7 +12,6 @@ good copies from spoilt ones: this is where a gate that compares with the batch 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.backbones import AveragedCopies, SmallResNet
@@ -20,7 +19,7 @@ from attncourse.channel import SqueezeExcitation, StyleRecalibration
 from attncourse.channel.squeeze_excitation import scale
 from attncourse.channel.style_recalibration import integrate, style
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.controls import StaticGate
+from attncourse.experiments.controls import StaticGate, TwoLayerGate
 from attncourse.tasks import digits_task
 from attncourse.tasks.noisy_copies import NoisyCopies
 from attncourse.training import Budget
@@ -62,29 +61,6 @@ class WithoutNorm(nn.Module):
         return scale(torch.sigmoid(integrate(*style(x), self.weight) + self.bias), x)
 
 
-class StyledSE(nn.Module):
-    """SE's two layers on the means and the spreads of all channels.
-
-    Args:
-        channels: number of channels c.
-        hidden: width between the layers.
-
-    Shape:
-        - x: (b, channels, h, w)
-        - y: (b, channels, h, w)
-    """
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.reduce = nn.Linear(2 * channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The gates of all 2 c numbers, times x."""
-        hidden = F.relu(self.reduce(torch.cat(style(x), dim=1)))
-        return scale(torch.sigmoid(self.expand(hidden)), x)
-
-
 class InverseVariance(nn.Module):
     """Nothing learned: each channel over its own variance, as one averages measurements.
 
@@ -118,6 +94,10 @@ def cnn(copies: int = 8, maps: int = 24, classes: int = 10) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(copies, maps, 1), nn.ReLU(), nn.Conv2d(maps, 1, 1), reader)
 
 
+def _mean_and_std(x: Tensor) -> Tensor:
+    return torch.cat(style(x), dim=1)
+
+
 def _gated(gate: type[nn.Module], **options: int) -> AveragedCopies:
     return AveragedCopies(lambda channels: gate(channels, **options))
 
@@ -137,7 +117,7 @@ _INVERSE = Variant(
 _STYLED = Variant(
     "SE, mean and std",
     "plain",
-    lambda: _gated(StyledSE, hidden=16),
+    lambda: AveragedCopies(lambda c: TwoLayerGate(c, 16, _mean_and_std, numbers=2)),
     "SE that is handed both numbers: a rival that mixes channels",
 )
 _UNNORMED = Variant(
@@ -148,7 +128,7 @@ _UNNORMED = Variant(
 )
 _SRM = Variant("SRM", "mechanism", lambda: _gated(StyleRecalibration), "the mechanism")
 
-_BUDGET = Budget(steps=500, learning_rate=2e-2)
+BUDGET = Budget(steps=500, learning_rate=2e-2)
 
 NOISY_COPIES = Experiment(
     name="noisy_copies",
@@ -187,8 +167,8 @@ NOISY_COPIES = Experiment(
         ),
         _SRM,
     ),
-    quick=_BUDGET,
-    full=_BUDGET,
+    quick=BUDGET,
+    full=BUDGET,
     data="noisy copies of scikit-learn digits",
     matters=0.01,
 )
@@ -198,8 +178,8 @@ RANDOM_GAIN = Experiment(
     question="Does SRM still find the spoilt copies when every example has its own brightness?",
     task=lambda: NoisyCopies(gain=1.5),
     variants=(_NO_GATE, _VOTES, _STYLED, _INVERSE, _UNNORMED, _SRM),
-    quick=_BUDGET,
-    full=_BUDGET,
+    quick=BUDGET,
+    full=BUDGET,
     data="noisy copies of scikit-learn digits, with a random gain",
     matters=0.01,
 )
