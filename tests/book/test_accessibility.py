@@ -141,7 +141,7 @@ def test_poor_contrast_is_noticed(browser):
     assert [row[-1].strip() for row in poor] == ["grey", "on grey", "dimmed"]
 
 
-#: Everything in the article that can be seen and used, and what comes after it.
+#: Everything in the article that can be seen and used.
 STOPS = """() => [...document.querySelectorAll(
     'article a[href], article summary, article input, article button, article [tabindex]'
 )].filter(e => e.checkVisibility({ visibilityProperty: true }) && e.tabIndex >= 0
@@ -179,7 +179,7 @@ FOCUSED = """stops => {
     return wrong;
 }"""
 #: Stops where a script of ours listens to keys, each of which could keep the focus.
-LISTENING = "stops => stops.filter(e => e.matches('canvas, input, [tabindex]'))"
+LISTENING = "stops => stops.filter(e => e.matches('canvas, input, button, [tabindex]'))"
 
 
 @pytest.mark.parametrize("page", ["book/intro.html", *(f"book/{n}.html" for n in CHAPTERS)])
