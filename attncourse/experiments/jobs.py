@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -22,6 +23,9 @@ from attncourse.experiments.base import Experiment
 from attncourse.experiments.ledger import Cell, Ledger
 from attncourse.experiments.register import every_experiment_of
 from attncourse.experiments.runner import frame_for, run_cell, told
+
+#: Imported where they are needed, and needed by nearly every run.
+_OFTEN = ("accelerate", "sklearn.datasets")
 
 Find = Callable[[str], Sequence[Experiment]]
 
@@ -114,10 +118,21 @@ def record_in_jobs(
     return failed
 
 
+def _context() -> multiprocessing.context.BaseContext:
+    """How workers begin: on Linux as forks of a process that has imported torch once for all."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *_OFTEN])
+    return context
+
+
 def _start(number: int, find: Find, spend: Spend) -> _Worker:
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, number, find, spend), daemon=True)
+    # The process that workers are forked from has the environment of its own first moment.
+    given = (theirs, number, find, spend, dict(os.environ))
+    process = context.Process(target=_work, args=given, daemon=True)  # type: ignore[attr-defined]
     with _deaf_to_interrupts():
         process.start()
     theirs.close()  # so that the end of the worker is the end of the pipe
@@ -157,10 +172,14 @@ def _end_of(code: int | None) -> str:
     return f"its process ended with exit status {code}"
 
 
-def _work(pipe: Connection, number: int, find: Find, spend: Spend) -> None:
+def _work(
+    pipe: Connection, number: int, find: Find, spend: Spend, environment: dict[str, str]
+) -> None:
     """The life of a worker: take a cell, run it, send the outcome, until the pipe is closed."""
     import torch
 
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["ATTNCOURSE_PROGRESS"] = "off"
