@@ -80,22 +80,27 @@ def lab(tmp_path_factory):
         server.wait(30)
 
 
+@pytest.fixture(scope="module")
+def reader(browser):
+    """One memory for all notebooks here, so that JupyterLab's own scripts are read once."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def notebook(lab, browser):
-    """A function that opens a notebook and waits until its cells are there."""
-    contexts = []
+def notebook(lab, reader):
+    """A function that opens a notebook alone and waits until its cells are there."""
 
     def opened(name):
-        context = browser.new_context(viewport={"width": 1300, "height": 1000})
-        contexts.append(context)
-        page = context.new_page()
+        page = reader.new_page()
         page.goto(f"{lab}/lab/tree/{name}.ipynb?reset", wait_until="load")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in reader.pages:
+        page.close()
 
 
 def test_a_trusted_chapter_plays_its_explorers(notebook):
