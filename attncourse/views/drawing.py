@@ -1,12 +1,12 @@
-"""A figure of lines and text as SVG: sharp at every size, light on dark pages, dark on light ones.
+"""A figure as SVG: sharp at every size, its text light on dark pages and dark on light ones.
 
-Figures that hold pixels stay PNG, but for those of films: there the pixels of the figure stay as
-many as they are, and what moves above them is sharp on every screen.  In an ``<img>``,
-``prefers-color-scheme`` follows the page's ``color-scheme``, so the text turns with the theme.
+Images in it keep their own pixels, as many as they are.  In an ``<img>``, ``prefers-color-scheme``
+follows the page's ``color-scheme``, so the text turns with the theme.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -19,8 +19,11 @@ from matplotlib.text import Text
 
 from attncourse.views.style import PALETTE
 
-#: Larger drawings, such as clouds of thousands of dots, are lighter as pixels.
-_MOST_BYTES = 60_000
+#: Larger drawings, such as clouds of thousands of dots, are lighter as pixels; a photograph among
+#: lines and text weighs the same either way.
+_MOST_BYTES, _MOST_WITH_IMAGES = 60_000, 150_000
+#: How an image may be shown whose pixels a browser enlarges as they are.
+_SHARP = ("nearest", "none")
 #: Colour of the palette -> its tones for text on light and on dark pages, each at least 4.5 : 1.
 TEXT_TONES = {
     PALETTE["input"]: ("#00639c", "#56b4e9"),
@@ -34,16 +37,21 @@ TEXT_TONES = {
 
 
 def drawing(figure: Figure) -> str | None:
-    """The figure as SVG, or nothing if it holds pixels or would be too large."""
-    parts = figure.findobj()
-    if any(isinstance(part, (AxesImage, QuadMesh)) for part in parts):
+    """The figure as SVG, or nothing if that would be too large, or an image in it is smoothed."""
+    images = figure.findobj(lambda part: isinstance(part, (AxesImage, QuadMesh)))
+    if any(i.get_interpolation() not in _SHARP for i in figure.findobj(AxesImage)):
         return None
-    text = _svg(figure)
-    return themed(text) if len(text) <= _MOST_BYTES else None
+    if not images:
+        text, most = themed(_svg(figure)), _MOST_BYTES
+    else:
+        text, most = film_drawing(figure), _MOST_WITH_IMAGES
+        if len(text) > most:
+            text = _EMBEDDED.sub(_lighter, text)
+    return text if len(text) <= most else None
 
 
 def film_drawing(figure: Figure) -> str:
-    """The figure as SVG, whatever it holds: images with their own pixels, dots in few bytes.
+    """The figure as SVG, whatever its size: images with their own pixels, dots in few bytes.
 
     A colour bar, which holds hundreds of cells, becomes pixels.
     """
@@ -53,6 +61,26 @@ def film_drawing(figure: Figure) -> str:
         mesh.set_rasterized(True)
     svg = _svg(figure).replace("xlink:href", "href")
     return themed(_dots(re.sub(r' xmlns:xlink="[^"]*"', "", svg)))
+
+
+_EMBEDDED = re.compile(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)")
+
+
+def _lighter(image: re.Match[str]) -> str:
+    reduced = fewer_colours(base64.b64decode(image[1]))
+    return f"data:image/png;base64,{base64.b64encode(reduced).decode('ascii')}"
+
+
+def fewer_colours(png: bytes, colours: int = 256) -> bytes:
+    """The same picture with a palette, which takes about half the bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        reduced = image.convert("RGBA").quantize(colours, method=Image.Quantize.FASTOCTREE)
+        reduced.save(buffer, format="PNG", optimize=True)
+    smaller = buffer.getvalue()
+    return smaller if len(smaller) < len(png) else png
 
 
 def _svg(figure: Figure) -> str:

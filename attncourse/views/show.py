@@ -10,7 +10,7 @@ from functools import cached_property
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from attncourse.views.drawing import drawing, film_drawing
+from attncourse.views.drawing import drawing, fewer_colours, film_drawing
 
 #: Pixels an inch: two for each pixel of the page, or fewer where that takes too many bytes.
 _FINE, _COARSE, _HEAVY = 200, 144, 24_000
@@ -20,14 +20,14 @@ _SHORTEST_ALT = 30
 class Picture:
     """A finished figure with its alternative text, drawn in the forms that are asked for.
 
-    An output shows it as SVG where it is lines and text, otherwise as PNG; posters are PNG, and
-    films are SVG.  The notebook tool copies the text into the cell's metadata, from where the book
-    takes it.
+    An output shows it as SVG, in which images keep their own pixels, or as PNG where that would be
+    too large or an image is smoothed; posters are PNG, and films are SVG.  The notebook tool
+    copies the text into the cell's metadata, from where the book takes it.
 
     Attributes:
         alt: what is seen.
         width: in pixels of the page.
-        svg: the figure as an output shows it, if it is lines and text.
+        svg: the figure as an output shows it, if it can be drawn so.
     """
 
     def __init__(self, figure: Figure, alt: str, dpi: int | None = None) -> None:
@@ -65,7 +65,8 @@ def show(figure: Figure, *, alt: str, dpi: int | None = None) -> Picture:
     Args:
         figure: a matplotlib figure.
         alt: what is seen, for those who do not see it: a sentence, not a title.
-        dpi: pixels an inch; by default 200, and 144 for a picture that would be heavy.
+        dpi: pixels an inch of a figure that shall be pixels in any case; by default it is a
+            drawing where it can be, or else has 200, and 144 where that would be heavy.
 
     Raises:
         ValueError: if ``alt`` does not say what is seen.
@@ -102,15 +103,3 @@ def checked_alt(alt: str) -> str:
             f"itself: start with what is seen"
         )
     return text
-
-
-def fewer_colours(png: bytes, colours: int = 256) -> bytes:
-    """The same picture with a palette, which takes about half the bytes."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        reduced = image.convert("RGBA").quantize(colours, method=Image.Quantize.FASTOCTREE)
-        reduced.save(buffer, format="PNG", optimize=True)
-    smaller = buffer.getvalue()
-    return smaller if len(smaller) < len(png) else png

@@ -73,11 +73,11 @@ def test_line_breaks_of_the_source_do_not_reach_the_reader():
 
 def test_a_shown_figure_is_closed_transparent_and_described():
     figure, axes = plt.subplots()
-    axes.imshow([[0, 1]])
+    axes.imshow([[0, 1]], interpolation="bilinear")
     picture = views.show(figure, alt=ALT)
     assert not plt.get_fignums()
     data, metadata = picture._repr_mimebundle_()
-    assert metadata["image/png"]["alt"] == ALT
+    assert metadata["image/png"]["alt"] == ALT, "a smoothed image stays pixels"
     assert data["text/plain"] == f"Figure: {ALT}"
     with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as image:
         assert abs(image.width - 7.2 * 200) <= 1, "two pixels for each of the page"
@@ -113,6 +113,33 @@ def test_lines_and_text_are_a_drawing():
     assert data == line_figure()._repr_mimebundle_()[0], "it repeats byte for byte"
     assert "<text" not in line_figure(title="$x^2$").svg, "formulas are outlines"
     assert line_figure(dots=3000).svg is None, "a cloud is lighter as pixels"
+
+
+def pixels(height, width):
+    """An image of as many pixels, each of another colour than its neighbours."""
+    figure, axes = plt.subplots()
+    axes.imshow(np.random.default_rng(0).random((height, width)), cmap="magma")
+    axes.set_title("noise", color=views.PALETTE["attention"])
+    return views.show(figure, alt=ALT)
+
+
+def test_images_among_lines_and_text_keep_their_own_pixels():
+    svg = pixels(5, 7).svg
+    assert ">noise</text>" in svg
+    inner = re.search(r"base64,\s*([^\"]+)", svg)
+    assert Image.open(io.BytesIO(base64.b64decode(inner[1]))).size == (7, 5)
+
+
+def test_larger_images_take_a_palette_and_the_largest_are_pixels_alone():
+    small, middle, large = (pixels(side, side).svg for side in (150, 300, 600))
+    assert small
+    kinds = [
+        Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,\s*([^\"]+)", svg)[1]))).mode
+        for svg in (small, middle)
+    ]
+    assert kinds == ["RGBA", "P"]
+    assert len(middle) < 150_000
+    assert large is None
 
 
 @pytest.mark.parametrize("title", ["plain", "$x^2$"])
