@@ -86,7 +86,7 @@ TRIED = {
                 "turn the sign of channel 1": "SE, SRM",
                 "double channel 2": ["GCT", "SE"],
                 "triple all channels": "SRM and SE",
-                "double the contrast of channel 1": ("SRM", "GCT"),
+                "double channel 1 around its mean": ("SRM", "GCT"),
             }
         },
         wrong={"list": (["GCT"], "A dictionary is expected")},

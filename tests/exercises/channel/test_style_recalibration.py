@@ -109,7 +109,7 @@ TRIED = {
             "text": {
                 "shuffle its pixels": "none",
                 "add 1 to its pixels": "SE, SRM, training",
-                "double its contrast": ["training", "SRM"],
+                "double it around its mean": ["training", "SRM"],
                 "add 1 to channel 2": "SE",
                 "add 1 to image 2": "training",
             }

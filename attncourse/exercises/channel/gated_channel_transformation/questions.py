@@ -94,7 +94,7 @@ WHO_NOTICES = TableExercise(
         "turn the sign of channel 1": frozenset({"SE", "SRM"}),
         "double channel 2": frozenset({"SE", "GCT"}),
         "triple all channels": frozenset({"SE", "SRM"}),
-        "double the contrast of channel 1": frozenset({"SRM", "GCT"}),
+        "double channel 1 around its mean": frozenset({"SRM", "GCT"}),
     },
     misconceptions=(
         Misconception(
@@ -130,7 +130,7 @@ WHO_NOTICES = TableExercise(
         Misconception(
             "a contrast that shows in the mean",
             "Pixels move away from their mean on both sides; SE sees nothing.",
-            ("double the contrast of channel 1", "SE"),
+            ("double channel 1 around its mean", "SE"),
         ),
     ),
 )

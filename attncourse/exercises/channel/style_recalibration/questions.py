@@ -85,7 +85,7 @@ WHAT_MOVES = TableExercise(
     truth={
         "shuffle its pixels": frozenset(),
         "add 1 to its pixels": frozenset({"SE", "SRM", "training"}),
-        "double its contrast": frozenset({"SRM", "training"}),
+        "double it around its mean": frozenset({"SRM", "training"}),
         "add 1 to channel 2": frozenset({"SE"}),
         "add 1 to image 2": frozenset({"training"}),
     },
@@ -93,12 +93,12 @@ WHAT_MOVES = TableExercise(
         Misconception(
             "a contrast that shows in the mean",
             "Pixels move away from their mean on both sides; the mean stays, and SE sees nothing.",
-            ("double its contrast", "SE"),
+            ("double it around its mean", "SE"),
         ),
         Misconception(
             "SRM without its spread",
             "Twice the distance from the mean is twice the spread, the second number of (1).",
-            ("double its contrast", "SRM"),
+            ("double it around its mean", "SRM"),
         ),
         Misconception(
             "channels that hear of each other in SRM",
