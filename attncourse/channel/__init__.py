@@ -2,12 +2,18 @@
 
 from attncourse.channel.frequency_channel import FrequencyChannel
 from attncourse.channel.gated_channel_transformation import GatedChannelTransformation
+from attncourse.channel.global_second_order_pooling import (
+    GlobalSecondOrderPooling,
+    SecondOrderPositions,
+)
 from attncourse.channel.squeeze_excitation import SqueezeExcitation
 from attncourse.channel.style_recalibration import StyleRecalibration
 
 __all__ = [
     "FrequencyChannel",
     "GatedChannelTransformation",
+    "GlobalSecondOrderPooling",
+    "SecondOrderPositions",
     "SqueezeExcitation",
     "StyleRecalibration",
 ]
