@@ -19,11 +19,11 @@ from attncourse.channel.global_second_order_pooling import (
     covariance_gradient,
     global_second_order_pooling_reference,
     off_centre,
-    pooling_windows,
     row_products,
     second_order_positions_reference,
     square_root,
 )
+from attncourse.experiments import experiments_of, published
 from attncourse.layers import as_affine
 from tests.channel.test_squeeze_excitation import golden_input
 from tests.contract.specimen import Specimen, built, of_torch
@@ -609,13 +609,6 @@ def test_square_roots_take_batches_and_matrices_of_zero():
 # ---------------------------------------------------------------- tests of its own
 
 
-@pytest.mark.parametrize(("out", "size"), [(4, 9), (8, 8), (9, 4), (8, 5)])
-def test_the_windows_are_those_of_adaptive_pooling(out, size):
-    x = example(w=size)
-    found = x @ pooling_windows(out, size, x).mT
-    close(found, F.adaptive_avg_pool2d(x, (5, out)))
-
-
 def test_the_authors_parameters():
     """The four blocks of ResNet-50, and what they add."""
     counts = [CARD.parameters(c) for c in (256, 512, 1024, 2048)]
@@ -641,3 +634,97 @@ def test_constants_learn_only_behind_a_relu(rectify, dead):
 def test_one_image_of_one_position_is_refused_in_training(block):
     with pytest.raises(ValueError, match="more images or positions"):
         block(3, 2)(torch.zeros(1, 3, 1, 1))
+
+
+# ---------------------------------------------------------------- the networks of its experiments
+
+
+def which_pair(name):
+    return experiments_of("channel/global_second_order_pooling")[0].variant(name).build()
+
+
+def other_pair(x):
+    """The same image with the second cue field turned around: the covariance changes its sign."""
+    return torch.cat([x[:, :3], -x[:, 3:]], dim=1)
+
+
+def test_only_networks_with_a_mixing_or_pairs_see_the_pair():
+    """In fields without a mean, turn one around: its mean and variance stay."""
+    torch.manual_seed(0)
+    x = torch.rand(2, 4, 8, 8)
+    x[:, 2:] -= x[:, 2:].mean(dim=(2, 3), keepdim=True)
+    blind = ("no gate", "SE", "variances")
+    for name in ("mixing", "pairs", "cue only", "mixed SE", "GSoP, theirs", "GSoP", *blind):
+        network = which_pair(name).eval()
+        change = (network(x) - network(other_pair(x))).abs().max()
+        assert (float(change) < 1e-6) == (name in blind), name
+
+
+def test_only_a_relu_before_the_covariance_lets_a_mean_through():
+    torch.manual_seed(0)
+    x = torch.rand(2, 4, 8, 8)
+    moved = torch.cat([x[:, :2], x[:, 2:] + 0.5], dim=1)
+    blind = ("variances", "mixing", "pairs", "cue only", "GSoP")
+    for name in ("GSoP, theirs", "mixed SE", *blind):
+        network = which_pair(name).eval()
+        change = (network(x) - network(moved)).abs().max()
+        assert (float(change) < 1e-5) == (name in blind), name
+
+
+def test_the_cue_alone_hides_its_mirror_image():
+    torch.manual_seed(0)
+    x = torch.rand(2, 4, 8, 8)
+    other = torch.cat([x[:, :2], x[:, 2:].flip(3)], dim=1)
+    for name, sees in (("cue only", False), ("GSoP", True), ("mixing", True)):
+        network = which_pair(name).eval()
+        assert (float((network(x) - network(other)).abs().max()) > 1e-5) == sees, name
+
+
+def test_ablations_keep_the_parameters_of_what_is_left():
+    count = {name: sum(p.numel() for p in which_pair(name).parameters()) for name in (
+        "no gate", "SE", "mixing", "cue only", "GSoP, theirs", "GSoP", "pairs", "variances",
+        "mixed SE",
+    )}  # fmt: skip
+    own = CARD.parameters(32, 12)
+    for name in ("mixing", "cue only", "GSoP, theirs", "GSoP"):
+        assert count[name] - count["no gate"] == own
+    assert count["pairs"] == count["variances"]
+    assert count["pairs"] - count["no gate"] == CARD.parameters(32, 32) - 32 * 33
+    assert count["mixed SE"] - count["no gate"] < own
+
+
+def test_recorded_runs_say_what_the_chapter_says():
+    """Either of the two is enough, none is too little, and the rival comes as far."""
+    recorded = published("channel/global_second_order_pooling")
+    found = recorded.compare("which_pair", "GSoP")
+    for name in ("no gate", "SE", "variances"):
+        assert found[name].summary.mean < 0.55
+        assert found[name].gain.verdict == "clear"
+    for name in ("mixing", "pairs", "cue only", "mixed SE", "GSoP, theirs"):
+        assert found[name].gain.verdict == "clearly small"
+    assert found["deep CNN"].gain.verdict == "no clear effect"
+    assert found["deep CNN"].gain.mean == pytest.approx(-0.0055, abs=0.003)
+    assert found["CNN"].gain.mean == pytest.approx(-0.12, abs=0.01)
+    solved = {
+        "mean": {"SE", "mixed SE", "GSoP, theirs"},
+        "spread": {"variances", "mixing", "cue only", "mixed SE", "GSoP, theirs", "GSoP"},
+        "wave": {"mixing", "mixed SE", "GSoP, theirs", "GSoP"},
+    }
+    for row, names in solved.items():
+        for variant in recorded.compare(row, "GSoP").rows:
+            right = variant.summary.mean
+            assert right > 0.95 if variant.name in names else right < 0.56, (row, variant.name)
+
+
+@pytest.mark.parametrize("block", [GlobalSecondOrderPooling, SecondOrderPositions])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_one_image_has_the_right_gradient_in_training(block, layout):
+    """Where PyTorch's batch normalisation gets a transposed gradient of one image it errs."""
+    module = built(block, {"channels": 6, "reduced_channels": 5}).train()
+    x = example(b=1, c=6, h=7, w=6).contiguous(memory_format=layout).requires_grad_()
+    y = module(x)
+    way, direction = example(1, b=1, c=6, h=7, w=6), example(2, b=1, c=6, h=7, w=6)
+    (slope,) = torch.autograd.grad(y, x, direction)
+    with torch.no_grad():
+        moved = (module(x + 1e-5 * way) - module(x - 1e-5 * way)) / 2e-5
+    assert float((slope * way).sum()) == pytest.approx(float((moved * direction).sum()), rel=1e-5)

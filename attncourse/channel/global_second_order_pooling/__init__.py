@@ -17,7 +17,6 @@ from attncourse.channel.global_second_order_pooling.module import (
 from attncourse.channel.global_second_order_pooling.positions import (
     POSITIONS,
     SecondOrderPositions,
-    pooling_windows,
     positions_multiply_adds,
     positions_parameter_count,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "multiply_adds",
     "off_centre",
     "parameter_count",
-    "pooling_windows",
     "positions_multiply_adds",
     "positions_parameter_count",
     "row_products",

@@ -5,10 +5,10 @@ r"""Covariances, what they are made with, and the square root of one.
         \bar I = \tfrac1M \bigl(I - \tfrac1M \mathbf 1 \mathbf 1^\top\bigr)           & (2)\\
     \frac{\partial L}{\partial Z} = (G + G^\top)\, Z \bar I, \qquad
         G = \frac{\partial L}{\partial \Sigma}                                        & (5)\\
-    Y \leftarrow Y T, \quad Z \leftarrow T Z, \quad T = \tfrac12 (3 I - Z Y)          & (9)
+    R \leftarrow R E, \quad Q \leftarrow E Q, \quad E = \tfrac12 (3 I - Q R)          & (9)
 
 Z holds d rows of M values each: d channels that were seen at M positions, or the other way round.
-In (9) Z is a second matrix, which tends to the inverse of the root that Y tends to.
+In (9) R tends to the root, and Q to its inverse.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def square_root(sigma: Float[Tensor, "*shape"], steps: int = 3) -> Float[Tensor,
     trace = sigma.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
     trace = trace.clamp(min=torch.finfo(sigma.dtype).tiny)
     eye = torch.eye(sigma.shape[-1], dtype=sigma.dtype, device=sigma.device)
-    y, z = sigma / trace, eye.expand_as(sigma)
+    root, inverse = sigma / trace, eye.expand_as(sigma)
     for _ in range(steps):
-        t = 1.5 * eye - 0.5 * (z @ y)
-        y, z = y @ t, t @ z
-    return trace.sqrt() * y
+        e = 1.5 * eye - 0.5 * (inverse @ root)
+        root, inverse = root @ e, e @ inverse
+    return trace.sqrt() * root

@@ -31,7 +31,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
@@ -39,19 +38,6 @@ from attncourse.channel.global_second_order_pooling.covariance import covariance
 from attncourse.channel.global_second_order_pooling.module import check_block
 from attncourse.layers import accepted, check_statistics, whole
 from attncourse.precision import at_least_single, exact
-
-#: A whole number, or what stands for one while a graph is recorded.
-Size = Any
-
-
-def pooling_windows(out: Size, size: Size, like: Tensor) -> Float[Tensor, "out size"]:
-    """Adaptive average pooling from ``size`` to ``out`` values, as a matrix."""
-    kind = at_least_single(like)
-    first = torch.arange(out, device=like.device) * size // out
-    past = ((torch.arange(out, device=like.device) + 1) * size + out - 1) // out
-    places = torch.arange(size, device=like.device)
-    inside = (places >= first[:, None]) & (places < past[:, None])
-    return inside.to(kind) / (past - first)[:, None].to(kind)
 
 
 class SecondOrderPositions(Attention):
@@ -136,10 +122,8 @@ class SecondOrderPositions(Attention):
         """Equations (12) and (13), (b, g^2, g^2), in float32 at least."""
         z = self.norm(self.reduce(F.relu(x) if self.rectify else x))
         with exact(x):
-            z = z.to(at_least_single(z))
-            down = pooling_windows(self.grid, x.shape[2], z)
-            across = pooling_windows(self.grid, x.shape[3], z)
-            cells = (down @ (z @ across.mT)).flatten(2).mT
+            z = F.adaptive_avg_pool2d(z.to(at_least_single(z)), self.grid)
+            cells = z.flatten(2).mT
             return off_centre(cells, self.grid**2) if self.released_centring else covariance(cells)
 
     def g(self, x: Tensor) -> Tensor:
@@ -148,10 +132,8 @@ class SecondOrderPositions(Attention):
         with exact(x):
             rows = self.rows(self.row_norm(accepted(self.row_norm, sigma)))
             v = F.leaky_relu(rows.flatten(1), self.slope)
-            gates = torch.sigmoid(self.expand(v)).unflatten(1, (self.grid, self.grid))
-            down = pooling_windows(x.shape[2], self.grid, gates).to(gates.dtype)
-            across = pooling_windows(x.shape[3], self.grid, gates).to(gates.dtype)
-            return down @ (gates @ across.mT)
+            gates = torch.sigmoid(self.expand(v)).unflatten(1, (1, self.grid, self.grid))
+            return F.adaptive_avg_pool2d(gates, (x.shape[2], x.shape[3]))[:, 0]
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """The gated features, (b, c, h, w)."""
@@ -191,17 +173,14 @@ def positions_multiply_adds(
     expansion: int = 4,
     **switches: object,
 ) -> int:
-    """Multiply-adds for one image: reduction, pooling, covariance, rows, resizing, product."""
-    off = bool(switches.get("released_centring"))
-    c, d, g, e = channels, reduced_channels, grid, expansion
-    m = g * g
-    pooled = d * g * (height * width + height * g)
-    products = (d + off) * m * m  # the released form adds the product of the sums
-    resized = width * m + height * width * g
-    return (
-        c * d * height * width + pooled + d * m + products + 2 * e * m * m + resized
-        + c * height * width
-    )  # fmt: skip
+    """Multiply-adds for one image: reduction, covariance, rows, expansion and the gated map.
+
+    The two poolings are not counted.
+    """
+    c, d, m, e = channels, reduced_channels, grid * grid, expansion
+    # The released form takes the product of the sums away in place of the mean.
+    centred = (d + 1) * m * m + d * m if switches.get("released_centring") else d * m + d * m * m
+    return (c * d + c) * height * width + centred + 2 * e * m * m
 
 
 POSITIONS = Card(
@@ -219,7 +198,7 @@ POSITIONS = Card(
     parameters=positions_parameter_count,
     parameters_formula="DC + 3D + 8G⁴ + 7G²",
     macs=positions_multiply_adds,
-    macs_formula="CDHW + CHW + DG(HW + HG) + DG⁴ + 8G⁴",
+    macs_formula="CDHW + CHW + DG² + DG⁴ + 8G⁴",
     memory="D reduced channels and a G² × G² matrix",
     growth="N",
     within="global_second_order_pooling",

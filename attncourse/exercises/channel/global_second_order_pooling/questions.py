@@ -37,14 +37,14 @@ STEPS = ValueExercise(
     "for 16 equal eigenvalues, for 16 that are log-spaced from 1 to 100, and the same two for 256.",
     hints=(
         "Equation (10) follows one eigenvalue. It starts at the eigenvalue's share of the trace.",
-        "Follow all shares a at once: p starts at a, and the squared error is the sum of "
-        "a (1 - √p)².",
-        "`a = lam / lam.sum(); p = a.clone()`, then `p = p * (3 - p) ** 2 / 4` until "
-        "`(a * (1 - p.sqrt()) ** 2).sum().sqrt() < 0.01`, counting.",
+        "Follow all shares a at once: ρ starts at a, and the squared error is the sum of "
+        "a (1 - √ρ)².",
+        "`a = lam / lam.sum(); rho = a.clone()`, then `rho = rho * (3 - rho) ** 2 / 4` until "
+        "`(a * (1 - rho.sqrt()) ** 2).sum().sqrt() < 0.01`, counting.",
     ),
     explanation="Sixteen times as many equal eigenvalues cost three steps more, and a condition "
-    "number of 100 costs two. Without the division by the trace neither count would look like "
-    "this: the largest eigenvalue could start near 1 whatever d.",
+    "number of 100 costs two. The trace is the reason for the three: it gives each of d equal "
+    "eigenvalues a share of 1/d, from which it has to grow.",
     truth=lambda: (steps_to(16, 1), steps_to(16, 100), steps_to(256, 1), steps_to(256, 100)),
     parts=("16 equal", "16 from 1 to 100", "256 equal", "256 from 1 to 100"),
     low=0,
