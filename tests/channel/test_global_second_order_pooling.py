@@ -639,6 +639,13 @@ def test_one_image_of_one_position_is_refused_in_training(block):
 # ---------------------------------------------------------------- the networks of its experiments
 
 
+@torch.no_grad()
+def change_of(name, x, other):
+    """How far apart a new network's answers to two inputs are."""
+    network = which_pair(name).eval()
+    return float((network(x) - network(other)).abs().max())
+
+
 def which_pair(name):
     return experiments_of("channel/global_second_order_pooling")[0].variant(name).build()
 
@@ -655,9 +662,7 @@ def test_only_networks_with_a_mixing_or_pairs_see_the_pair():
     x[:, 2:] -= x[:, 2:].mean(dim=(2, 3), keepdim=True)
     blind = ("no gate", "SE", "variances")
     for name in ("mixing", "pairs", "cue only", "mixed SE", "GSoP, theirs", "GSoP", *blind):
-        network = which_pair(name).eval()
-        change = (network(x) - network(other_pair(x))).abs().max()
-        assert (float(change) < 1e-6) == (name in blind), name
+        assert (change_of(name, x, other_pair(x)) < 1e-6) == (name in blind), name
 
 
 def test_only_a_relu_before_the_covariance_lets_a_mean_through():
@@ -666,9 +671,7 @@ def test_only_a_relu_before_the_covariance_lets_a_mean_through():
     moved = torch.cat([x[:, :2], x[:, 2:] + 0.5], dim=1)
     blind = ("variances", "mixing", "pairs", "cue only", "GSoP")
     for name in ("GSoP, theirs", "mixed SE", *blind):
-        network = which_pair(name).eval()
-        change = (network(x) - network(moved)).abs().max()
-        assert (float(change) < 1e-5) == (name in blind), name
+        assert (change_of(name, x, moved) < 1e-5) == (name in blind), name
 
 
 def test_the_cue_alone_hides_its_mirror_image():
@@ -676,8 +679,7 @@ def test_the_cue_alone_hides_its_mirror_image():
     x = torch.rand(2, 4, 8, 8)
     other = torch.cat([x[:, :2], x[:, 2:].flip(3)], dim=1)
     for name, sees in (("cue only", False), ("GSoP", True), ("mixing", True)):
-        network = which_pair(name).eval()
-        assert (float((network(x) - network(other)).abs().max()) > 1e-5) == sees, name
+        assert (change_of(name, x, other) > 1e-5) == sees, name
 
 
 def test_ablations_keep_the_parameters_of_what_is_left():

@@ -104,9 +104,9 @@ WRONG_SIZE = ValueExercise(
     title="Spot the bug: a centring matrix of the wrong size",
     level=2,
     task="The released spatial branch builds a d x d matrix with the constants of 64 positions, "
-    "1/64 (I - 1/64 · ones). Take d = 256. In units of 1/64: which eigenvalue has a direction "
-    "whose entries add up to zero, which has the constant direction, and how many of the 256 "
-    "eigenvalues are positive?",
+    "1/64 (I - 1/64 · ones). Take d = 256. In units of 1/64, give the eigenvalue of a direction "
+    "whose entries add up to zero and that of the constant direction, and how many of the 256 "
+    "eigenvalues are positive.",
     hints=(
         "Multiply the matrix by a vector whose entries add up to zero, and by the vector of ones.",
         "The matrix of ones sends a vector to its sum, everywhere. What is the sum of 256 ones, "
