@@ -221,6 +221,6 @@ CARD = Card(
     parameters_formula="5DC + C + 4D² + 9D",
     macs=multiply_adds,
     macs_formula="(C + D + 1)DHW + CHW + 4D² + 4DC",
-    memory="D reduced channels and a D × D matrix",
+    memory="D reduced channels and D × D covariances",
     growth="N",
 )

@@ -199,7 +199,7 @@ POSITIONS = Card(
     parameters_formula="DC + 3D + 8G⁴ + 7G²",
     macs=positions_multiply_adds,
     macs_formula="CDHW + CHW + DG² + DG⁴ + 8G⁴",
-    memory="D reduced channels and a G² × G² matrix",
+    memory="D reduced channels and G² × G² covariances",
     growth="N",
     within="global_second_order_pooling",
 )
