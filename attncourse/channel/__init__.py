@@ -1,5 +1,6 @@
 """Channel attention: *what* to attend to.  ``g(x)`` gives one weight per channel."""
 
+from attncourse.channel.efficient_channel import EfficientChannel
 from attncourse.channel.frequency_channel import FrequencyChannel
 from attncourse.channel.gated_channel_transformation import GatedChannelTransformation
 from attncourse.channel.global_second_order_pooling import (
@@ -10,6 +11,7 @@ from attncourse.channel.squeeze_excitation import SqueezeExcitation
 from attncourse.channel.style_recalibration import StyleRecalibration
 
 __all__ = [
+    "EfficientChannel",
     "FrequencyChannel",
     "GatedChannelTransformation",
     "GlobalSecondOrderPooling",
