@@ -3,7 +3,7 @@
 ``which_stream`` is the mean row of the statistic ladder, on which SE has its chapter.  Between the
 means and the gates stand one matrix after another, from a diagonal to a full one; beside them SE,
 SE behind a layer that mixes channels, and ordinary CNNs that see all inputs.
-``reach`` changes the size of ECA's kernel.
+``longer`` trains three of them five times as long, ``reach`` changes the size of ECA's kernel.
 ``order`` gives ECA the same channels in other orders, fixed for a whole training.
 ``digits`` is plain classification, where nothing was arranged in the mechanism's favour.
 """
@@ -138,9 +138,9 @@ def _in_order(order: Callable[[], Tensor]) -> Callable[[], nn.Module]:
     return lambda: TwoStreams(lambda c: Reordered(EfficientChannel(c, 3), order()))
 
 
-def random_order() -> Tensor:
+def random_order(channels: int = GROUPS * PER_GROUP) -> Tensor:
     """One of all orders, another for each seed."""
-    return torch.randperm(GROUPS * PER_GROUP)
+    return torch.randperm(channels)
 
 
 _NO_GATE = Variant(
@@ -151,13 +151,27 @@ _NO_GATE = Variant(
 )
 _ECA = Variant("ECA", "mechanism", _eca(), "the mechanism: one kernel of three weights")
 _ALONE = Variant("k = 1", "ablation", _eca(1), "the same without neighbours: one weight in all")
-_LADDER = "statistic ladder on scikit-learn digits"
 
 
-WHICH_STREAM = Experiment(
+def _ladder(
+    *, name: str, question: str, variants: tuple[Variant, ...], steps: int = 400
+) -> Experiment:
+    """An experiment on the mean row, at the budget of SE's chapter unless said otherwise."""
+    return Experiment(
+        name=name,
+        question=question,
+        task=lambda: StatisticLadder("mean"),
+        variants=variants,
+        quick=Budget(steps=steps),
+        full=Budget(steps=steps),
+        data="statistic ladder on scikit-learn digits",
+        matters=0.01,
+    )
+
+
+WHICH_STREAM = _ladder(
     name="which_stream",
     question="How much of the matrix between means and gates does the mean row need?",
-    task=lambda: StatisticLadder("mean"),
     variants=(
         _NO_GATE,
         _ALONE,
@@ -198,16 +212,18 @@ WHICH_STREAM = Experiment(
         ),
         _ECA,
     ),
-    quick=Budget(steps=400),
-    full=Budget(steps=400),
-    data=_LADDER,
-    matters=0.01,
 )
 
-REACH = Experiment(
+LONGER = _ladder(
+    name="longer",
+    question="Do more steps make up for the sharing?",
+    variants=tuple(WHICH_STREAM.variant(name) for name in ("SE", "ECA-NS", "ECA")),
+    steps=2_000,
+)
+
+REACH = _ladder(
     name="reach",
     question="What does a wider kernel bring?",
-    task=lambda: StatisticLadder("mean"),
     variants=(
         _NO_GATE,
         _ALONE,
@@ -216,16 +232,11 @@ REACH = Experiment(
         Variant("k = 7", "mechanism", _eca(7), "three on each side"),
         Variant("k = 63", "mechanism", _eca(63), "every gate sees every channel"),
     ),
-    quick=Budget(steps=400),
-    full=Budget(steps=400),
-    data=_LADDER,
-    matters=0.01,
 )
 
-ORDER = Experiment(
+ORDER = _ladder(
     name="order",
     question="What does ECA make of the same channels in another order?",
-    task=lambda: StatisticLadder("mean"),
     variants=(
         _NO_GATE,
         Variant("as built", "mechanism", _eca(), "the cue behind the maps of both digits"),
@@ -251,10 +262,6 @@ ORDER = Experiment(
             "SE in that order",
         ),
     ),
-    quick=Budget(steps=400),
-    full=Budget(steps=400),
-    data=_LADDER,
-    matters=0.01,
 )
 
 
@@ -272,6 +279,12 @@ DIGITS = Experiment(
         Variant(
             "diagonal", "ablation", _reader(lambda c: Blocks(c, c)), "a weight for each channel"
         ),
+        Variant(
+            "ECA, reordered",
+            "ablation",
+            _reader(lambda c: Reordered(EfficientChannel(c), random_order(c))),
+            "a random order of channels in front of each block, from the first step on",
+        ),
         Variant("ECA", "mechanism", _reader(EfficientChannel), "the mechanism, three weights"),
     ),
     quick=Budget(steps=220, learning_rate=5e-3),
@@ -280,4 +293,4 @@ DIGITS = Experiment(
     matters=0.005,
 )
 
-EXPERIMENTS = (WHICH_STREAM, REACH, ORDER, DIGITS)
+EXPERIMENTS = (WHICH_STREAM, ORDER, LONGER, REACH, DIGITS)
