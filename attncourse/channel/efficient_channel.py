@@ -72,6 +72,19 @@ def psi(channels: int, gamma: float = 2, b: float = 1) -> int:
     return size if size % 2 else size + 1
 
 
+def usual_size(channels: int) -> int:
+    """``psi(channels)`` by comparisons: 3 from 8 channels on, and 2 more at each sixteenfold."""
+    whole(channels=channels)
+    if channels < 1:
+        raise ValueError(f"channels={channels} must be at least 1")
+    size = 1
+    for doublings in range(3, 62, 4):
+        if channels < 2**doublings:
+            break
+        size += 2
+    return size
+
+
 def band(w: Float[Tensor, "c k"], *, circular: bool = False) -> Float[Tensor, "c c"]:
     """The matrix whose product with z is the sum of (4): row c holds the weights of gate c.
 
@@ -208,7 +221,7 @@ def checked_size(channels: int, kernel_size: int | None = None, padding: str = "
     """The kernel's size: ``kernel_size`` if given, else :func:`psi`; raises as the class says."""
     if padding not in PADDINGS:
         raise ValueError(f"padding={padding!r} is unknown: choose 'zeros' or 'circular'")
-    size = psi(channels)
+    size = usual_size(channels)
     if kernel_size is not None:
         whole(kernel_size=kernel_size)
         if kernel_size < 1 or kernel_size % 2 == 0:

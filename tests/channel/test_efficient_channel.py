@@ -14,6 +14,7 @@ from attncourse.channel.efficient_channel import (
     band,
     efficient_channel_reference,
     psi,
+    usual_size,
 )
 from attncourse.channel.squeeze_excitation import squeeze
 from attncourse.experiments import experiments_of
@@ -414,6 +415,8 @@ def test_psi_inverts_the_exponential():
     """C = 2 ** (2 k - 1): at the widths 2, 32, 512 the size is exactly 1, 3, 5."""
     assert [psi(2 ** (2 * k - 1)) for k in (1, 3, 5, 7)] == [1, 3, 5, 7]
     assert psi(64, gamma=1.0) == 7
+    edges = [2**n + step for n in range(1, 40) for step in (-1, 0, 1)]
+    assert [usual_size(c) for c in edges] == [psi(c) for c in edges]
     with pytest.raises(ValueError, match="divides by zero"):
         psi(64, gamma=0.0)
 
