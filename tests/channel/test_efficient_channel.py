@@ -17,7 +17,7 @@ from attncourse.channel.efficient_channel import (
     usual_size,
 )
 from attncourse.channel.squeeze_excitation import squeeze
-from attncourse.experiments import experiments_of
+from attncourse.experiments import experiments_of, published
 from attncourse.experiments.channel.efficient_channel import (
     CUES,
     NOISE,
@@ -520,3 +520,18 @@ def test_a_shielded_network_never_sees_the_cue():
     for name, blind in (("k = 1", True), ("diagonal", True), ("ECA", False)):
         net = WHICH_STREAM.variant(name).build()
         assert torch.equal(net(x), net(other)) == blind, name
+
+
+def test_recorded_runs_say_what_the_chapter_says():
+    """No exchange, no gain; every gate that sees more does better, and so do ordinary networks."""
+    recorded = published("channel/efficient_channel")
+    found = recorded.compare("which_stream", "ECA")
+    for name in ("no gate", "k = 1", "diagonal"):
+        assert found[name].summary.high < 0.57
+    better = {"blocks": 0.036, "full matrix": 0.055, "SE": 0.059, "mixed SE": 0.06, "CNN": 0.036,
+              "deep CNN": 0.058, "ECA-NS": 0.032}  # fmt: skip
+    for name, gain in better.items():
+        assert found[name].gain.verdict == "clear"
+        assert found[name].gain.mean == pytest.approx(gain, abs=1e-3)
+    assert found["ECA"].summary.mean == pytest.approx(0.909, abs=1e-3)
+    assert found["SE"].summary.mean == pytest.approx(0.969, abs=1e-3)
