@@ -31,6 +31,7 @@ from attncourse.experiments.channel.efficient_channel import (
     random_order,
     shielded,
 )
+from attncourse.training import seed_everything
 from tests.channel.test_squeeze_excitation import golden_input
 from tests.contract.specimen import Specimen, built, of_torch
 
@@ -535,3 +536,24 @@ def test_recorded_runs_say_what_the_chapter_says():
         assert found[name].gain.mean == pytest.approx(gain, abs=1e-3)
     assert found["ECA"].summary.mean == pytest.approx(0.909, abs=1e-3)
     assert found["SE"].summary.mean == pytest.approx(0.969, abs=1e-3)
+
+
+def test_the_recorded_orders_say_what_the_chapter_says():
+    """The other side for B helps; near no map nothing does, unless a layer before it mixes."""
+    recorded = published("channel/efficient_channel")
+    found = recorded.compare("order", "as built")
+    for name in ("opposite sides", "between", "random", "shielded, mixed", "shielded SE"):
+        assert found[name].gain.verdict == "clear"
+    assert found["opposite sides"].gain.mean == pytest.approx(0.023, abs=1e-3)
+    assert found["shielded"].summary.high < 0.57
+    beside = recorded.compare("order", "opposite sides")
+    assert beside["between"].gain.verdict == "clearly small"
+    assert beside["random"].gain.verdict == "no clear effect"
+    mixed = recorded.compare("order", "shielded SE")["shielded, mixed"]
+    assert mixed.gain.verdict == "clearly small"
+    seen = []
+    for seed in range(10):
+        seed_everything(seed)
+        net = experiments_of("channel/efficient_channel")[1].variant("random").build()
+        seen.append(len(informed(net.gate.order, 3)))
+    assert (min(seen), max(seen)) == (3, 8)
