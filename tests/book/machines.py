@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 
-from attncourse.views.machines import attention, gate, mixture, time
+from attncourse.views.machines import attention, gate, kernels, mixture, time
 from attncourse.views.warp import read_bilinear, warp_points
 
 
@@ -18,7 +18,7 @@ def numbers(spec, state):
     """Path in the state -> what Python computes for the same settings."""
     return {
         "machine:gate": _gate, "machine:attention": _attention, "machine:time": _time,
-        "machine:mixture": _mixture, "machine:sampler": _sampler,
+        "machine:mixture": _mixture, "machine:sampler": _sampler, "machine:kernels": _kernels,
     }[spec["kind"]](spec, state)  # fmt: skip
 
 
@@ -86,6 +86,12 @@ def _mixture(spec, state):
         equal = np.full((len(branches), 1), 1 / len(branches))
         found["share"] = np.broadcast_to(one if state["fixed"] else equal, share.shape)
         found["mixed"] = (found["share"][:, :, None, None] * maps).sum(axis=0)
+    return {(key,): values for key, values in found.items()}
+
+
+def _kernels(spec, state):
+    x, parts = np.reshape(state["x"], spec["shape"]), ("kernels", "slopes", "shifts")
+    found = kernels.kernel_numbers(x, *(spec[part] for part in parts), state["mode"])
     return {(key,): values for key, values in found.items()}
 
 

@@ -105,6 +105,11 @@ def every_machine():
             reduce=RNG.normal(size=(3, 2)), reduce_bias=RNG.normal(size=3),
             presets={"upside down": PICTURE[::-1]}, own_picture=True,
         ),
+        "kernels": m.kernel_machine(
+            PICTURE[:5, :5], kernels, [4.0, -4.0], [-2.0, 2.0], id="kernels", alt=ALT,
+            names=["for bright", "for dark"], presets={"upside down": PICTURE[:5, :5][::-1]},
+            own_picture=True,
+        ),
         "glimpse": m.glimpse_machine(
             PICTURE, id="glimpse", alt=ALT, size=3, scales=3, presets={"corner": (-1.0, 1.0)},
             own_picture=True,
@@ -215,13 +220,30 @@ def test_channels_change_places(page):
     )
 
 
-@pytest.mark.parametrize("name", ["mixture", "glimpse"])
+def test_a_turn_moves_pixels_and_no_weight_and_inversion_moves_both(page):
+    figure = page.locator("#kernels")
+    figure.locator(".ac-choice input").first.evaluate("c => c.click()")
+    figure.get_by_role("button", name="start again").click()
+    before = state(page, "kernels")
+    figure.get_by_role("button", name="turn by 90").click()
+    turned = state(page, "kernels")
+    np.testing.assert_allclose(
+        np.reshape(turned["x"], (5, 5)), np.rot90(np.reshape(before["x"], (5, 5)), 1)
+    )
+    np.testing.assert_allclose(turned["weights"], before["weights"], atol=1e-12)
+    figure.get_by_role("button", name="invert").click()
+    inverted = state(page, "kernels")
+    np.testing.assert_allclose(inverted["mean"], 1 - before["mean"], atol=1e-12)
+    assert np.abs(np.subtract(inverted["weights"], before["weights"])).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["mixture", "kernels", "glimpse"])
 def test_a_picture_of_the_reader_s_own_turns_grey(page, tmp_path, name):
     from PIL import Image
 
     Image.new("RGB", (40, 48), (255, 0, 255)).save(tmp_path / "own.png")
     page.locator(f"#{name} input[type=file]").set_input_files(tmp_path / "own.png")
-    key = {"mixture": "x", "glimpse": "image"}[name]
+    key = {"mixture": "x", "kernels": "x", "glimpse": "image"}[name]
     page.wait_for_function(
         "([name, key]) => Math.abs((JSON.parse(document.getElementById(name).dataset.state)[key]"
         " || [0])[0] - 2 / 3) < 0.01",

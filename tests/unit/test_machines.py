@@ -46,6 +46,12 @@ def mixture(kernels=(1, 3, 3), score=(1, 1)):
     )  # fmt: skip
 
 
+def kernels(shape=(2, 3, 3), slopes=(1.0, -1.0), x=(4, 4)):
+    return m.kernel_machine(
+        np.zeros(x), np.zeros(shape), slopes, [0.0, 0.0], id="kernels", alt=ALT, names=["a", "b"]
+    )
+
+
 REFUSED = {
     "names": (lambda: gate(names="abc"), "3 names"),
     "axes": (lambda: gate(x=np.zeros((3, 3))), r"pass \(c, h, w\)"),
@@ -79,6 +85,9 @@ REFUSED = {
     "preset": (lambda: time(presets={"other": np.zeros(3)}), r"must be \(3, 2\)"),
     "kernels": (lambda: mixture(kernels=(1, 2, 2)), "with an odd side"),
     "scores": (lambda: mixture(score=(1, 2)), r"it must be \(1, 1\)"),
+    "even kernels": (lambda: kernels(shape=(2, 2, 2)), r"pass \(2, side, side\) with an odd"),
+    "slopes": (lambda: kernels(slopes=(1.0,)), r"slopes has the shape \(1,\): pass \(2,\)"),
+    "picture": (lambda: kernels(x=(4, 4, 3)), r"pass one grey image, \(h, w\)"),
     "taps": (
         lambda: m.taps_machine(np.zeros((4, 4)), [1.0] * 8, id="taps", alt=ALT),
         "needs a square number of taps",
@@ -102,7 +111,7 @@ def test_what_does_not_fit_is_refused(name):
         make()
 
 
-@pytest.mark.parametrize("make", [gate, attention, time, mixture])
+@pytest.mark.parametrize("make", [gate, attention, time, mixture, kernels])
 def test_a_machine_is_self_contained_and_repeats_byte_for_byte(make):
     html = make()._repr_mimebundle_()["text/html"]
     assert html == make()._repr_mimebundle_()["text/html"]

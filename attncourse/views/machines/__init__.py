@@ -1,6 +1,6 @@
 """Live machines: a mechanism computed in the page, step by step, from numbers the reader changes.
 
-Five machines serve the whole book.  Each is one call on arrays and works without a kernel, a
+Six machines serve the whole book.  Each is one call on arrays and works without a kernel, a
 library or the network; a poster stays where scripts do not run.  What the page computes stands in
 its figure's ``data-state``, and the functions ``gate_numbers``, ``attention_numbers`` and so on
 compute the same in Python.
@@ -19,6 +19,7 @@ from attncourse.views.machines.gate import (
     gate_machine,
     gate_numbers,
 )
+from attncourse.views.machines.kernels import kernel_machine, kernel_numbers
 from attncourse.views.machines.mixture import Branch, mixture_machine, mixture_numbers
 from attncourse.views.machines.sampler import glimpse_machine, taps_machine
 from attncourse.views.machines.time import (
@@ -48,6 +49,8 @@ __all__ = [
     "gate_machine",
     "gate_numbers",
     "glimpse_machine",
+    "kernel_machine",
+    "kernel_numbers",
     "mixture_machine",
     "mixture_numbers",
     "taps_machine",
