@@ -206,7 +206,7 @@ WHICH_STREAM = _ladder(
         Variant("deep CNN", "plain", OF_SE.variant("deep CNN").build, "the same with two layers"),
         Variant(
             "ECA-NS",
-            "mechanism",
+            "ablation",
             _eca(shared=False),
             "a kernel for each channel: is it the sharing?",
         ),

@@ -123,7 +123,7 @@ VARIANTS = (
     Variant("GSoP", "mechanism", lambda: TwoStreams(gsop), "the mechanism"),
 )  # fmt: skip
 
-_ROW = ("SE", "variances", "mixing", "cue only", "mixed SE", "GSoP, theirs", "GSoP")
+_ROW = ("no gate", "SE", "variances", "mixing", "cue only", "mixed SE", "GSoP, theirs", "GSoP")
 
 
 def _row(name: str, row: str, question: str, chosen: tuple[str, ...]) -> Experiment:
