@@ -1,4 +1,4 @@
-"""The command line: ``python -m attncourse list | exercises | doctor | run | merge | progress``."""
+"""The command line: ``python -m attncourse`` and what to do, such as ``list`` or ``run``."""
 
 from __future__ import annotations
 
@@ -52,6 +52,15 @@ def _exercises(options: argparse.Namespace) -> int:
         print(f"\n{chapter}")
         for exercise in group:
             print(f"  {exercise.id:44} level {exercise.level}  {exercise.title}")
+    return 0
+
+
+def _wings(options: argparse.Namespace) -> int:
+    """Print as data what the pages that open the wings show: influences and diagrams."""
+    from attncourse.experiments import ladder
+    from attncourse.views import wings
+
+    _print_json({"channel": ladder.as_records(), "branch": wings.branch()})
     return 0
 
 
@@ -202,6 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exercises = commands.add_parser("exercises", help=_exercises.__doc__)
     exercises.add_argument("--json", action="store_true", help="what the pages judge answers by")
     exercises.set_defaults(function=_exercises)
+
+    wings = commands.add_parser("wings", help=_wings.__doc__)
+    wings.set_defaults(function=_wings)
 
     doctor = commands.add_parser("doctor", help=_doctor.__doc__)
     doctor.set_defaults(function=_doctor)

@@ -8,9 +8,12 @@ from types import ModuleType
 from attncourse.catalog import CHAPTERS_WRITTEN
 from attncourse.experiments.base import Experiment
 
+#: Pages that open a wing and compare its mechanisms -> where their experiments are.
+WINGS = {"channel/index": "attncourse.experiments.ladder"}
+
 
 def experiments_of(chapter: str) -> tuple[Experiment, ...]:
-    """The experiments of ``category/mechanism`` that the chapter is about.
+    """The experiments of ``category/mechanism`` that the chapter is about, or of a wing's page.
 
     Raises:
         KeyError: if the course has no such chapter; the message lists what exists.
@@ -35,7 +38,8 @@ def all_experiments(*, large: bool = False) -> dict[str, tuple[Experiment, ...]]
 
 
 def _module(chapter: str) -> ModuleType:
-    if chapter not in CHAPTERS_WRITTEN:
-        known = ", ".join(CHAPTERS_WRITTEN)
+    if chapter not in (*CHAPTERS_WRITTEN, *WINGS):
+        known = ", ".join((*CHAPTERS_WRITTEN, *WINGS))
         raise KeyError(f"no experiments for {chapter!r}; the course has: {known}")
-    return importlib.import_module(f"attncourse.experiments.{chapter.replace('/', '.')}")
+    own = f"attncourse.experiments.{chapter.replace('/', '.')}"
+    return importlib.import_module(WINGS.get(chapter, own))

@@ -104,8 +104,9 @@ class Schematic:
         """
         if via == "up":
             bend = start.x + start.half_width + 20
-            path = f"M{bend:g} {start.y:g}V{end.y:g}H{end.x - end.half_width:g}"
-            at = ((bend + end.x - end.half_width) / 2, end.y - 8)
+            leaves, arrives = start.x + start.half_width, end.x - end.half_width
+            path = f"M{leaves:g} {start.y:g}H{bend:g}V{end.y:g}H{arrives:g}"
+            at = ((bend + arrives) / 2, end.y - 8)
         elif start.y == end.y:
             sign = 1 if end.x > start.x else -1
             a, b = start.x + sign * start.half_width, end.x - sign * end.half_width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -28,6 +29,7 @@ from attnbook import (  # noqa: E402
     taxonomy,
     timings,
     trim,
+    wings,
 )
 from sphinx.errors import ExtensionError  # noqa: E402
 
@@ -105,6 +107,37 @@ def test_the_map_tells_minutes_and_shows_the_first_figure() -> None:
     assert ">35 min<" in html
     assert '<img class="ac-thumb" alt="" src="../_images/a.png">' in html
     Outline(html)
+
+
+def test_a_matrix_is_a_picture_and_a_word() -> None:
+    import io
+
+    from PIL import Image
+
+    alone = [[float(i == j) for j in range(8)] for i in range(8)]
+    near = [[float(abs(i - j) < 2) for j in range(8)] for i in range(8)]
+    every = [[0.1] * 8 for _ in range(8)]
+    words = ["its own alone", "its own and 1 on each side", "all"]
+    assert [wings.who(matrix) for matrix in (alone, near, every)] == words
+    address = wings.matrix_png(near)
+    with Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))) as image:
+        assert image.size == (8, 8)
+        assert [image.getpixel((x, 0))[3] for x in range(4)] == [255, 255, 0, 0]
+
+
+def test_the_ladder_shows_every_score_with_its_interval() -> None:
+    path = ROOT / "book/results/channel/index.json"
+    experiments = json.loads(path.read_text(encoding="utf-8"))["experiments"]
+    gates = json.loads((ROOT / "book/_data/wings.json").read_text(encoding="utf-8"))["channel"]
+    html = wings.table_html(experiments, gates, lambda stem: f'<a href="{stem}.html">x</a>')
+    outline = Outline(html)
+    assert outline.links == [f"{gate['stem']}.html" for gate in gates]
+    assert list(experiments) == list(wings.ROWS)
+    shown = re.findall(r"<b>(\d+)</b><small>(\d+) to (\d+)</small>", html)
+    stored = [e["summary"][v] for v in experiments["mean"]["summary"] for e in experiments.values()]
+    keys = ("mean", "low", "high")
+    assert shown == [tuple(f"{100 * s[key]:.0f}" for key in keys) for s in stored]
+    assert "<td>–</td>" in wings.cell(None, 0.5)
 
 
 def test_a_description_is_the_first_paragraph_without_a_formula() -> None:

@@ -20,11 +20,13 @@ from attncourse.experiments import (
     difference,
     every_experiment_of,
     experiments_of,
+    ladder,
     published,
     record,
     summarise,
 )
 from attncourse.experiments.controls import Added, StaticGate
+from attncourse.experiments.register import WINGS
 from attncourse.experiments.runner import commit, fingerprint
 from attncourse.tasks import digits_task
 from attncourse.training import Budget
@@ -232,11 +234,11 @@ def test_every_experiment_compares_fairly(chapter):
         assert len({v.name for v in e.variants}) == len(e.variants)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS_WRITTEN)
+@pytest.mark.parametrize("chapter", [*CHAPTERS_WRITTEN, *WINGS])
 def test_published_results_are_those_of_the_experiments(chapter):
     """At least five seeds of every variant, with the task and budget that the code now has."""
     results = published(chapter)
-    for e in all_experiments()[chapter]:
+    for e in experiments_of(chapter):
         entry = results.experiments[e.name]
         assert entry["question"] == e.question
         assert entry["budget"]["steps"] in (e.quick.steps, e.full.steps)
@@ -248,6 +250,26 @@ def test_published_results_are_those_of_the_experiments(chapter):
             assert stored["mean"] == pytest.approx(fresh.mean)
             assert (stored["low"], stored["high"]) == pytest.approx((fresh.low, fresh.high))
             assert stored["over"] == fresh.over
+
+
+def test_a_wing_s_figure_shows_what_its_gates_do_now(repository):
+    """``python -m attncourse wings > book/_data/wings.json``."""
+    stored = json.loads((repository / "book/_data/wings.json").read_text(encoding="utf-8"))
+    before, now = stored["channel"], ladder.as_records()
+    assert [gate["stem"] for gate in before] == [gate["stem"] for gate in now]
+    for one, other in zip(before, now, strict=True):
+        matrices = [[row.split() for row in gate["influences"]] for gate in (one, other)]
+        numbers = torch.tensor([[[int(v) for v in row] for row in m] for m in matrices])
+        assert (numbers[0] - numbers[1]).abs().max() <= 1, one["stem"]
+
+
+def test_influences_tell_who_moves_whose_gate():
+    shared = ladder.influences(lambda c: SqueezeExcitation(c, reduction=1), 6)
+    alone = ladder.influences(ladder.GATES["style_recalibration"], 6)
+    assert (shared > 0).all()
+    assert torch.equal(alone, alone.diag().diag())
+    assert shared.max() == alone.max() == 1
+    assert (alone.diag() > 0).all()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS_WRITTEN)

@@ -507,3 +507,11 @@ def test_a_control_that_cannot_work_is_refused():
         control(series={"SE": "mechanism"})
     with pytest.raises(ValueError, match="3 points for 2 values of x"):
         control(x=("x", [0, 1]))
+
+
+def test_the_branch_wing_s_diagrams_are_those_of_the_page(repository):
+    """``python -m attncourse wings > book/_data/wings.json``."""
+    from attncourse.views import wings
+
+    stored = json.loads((repository / "book/_data/wings.json").read_text(encoding="utf-8"))
+    assert stored["branch"] == wings.branch()

@@ -33,6 +33,7 @@ from attnbook import (
     taxonomy,
     timings,
     trim,
+    wings,
 )
 
 _HERE = Path(__file__).parent
@@ -77,6 +78,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("attnbook_catalog", "book/_data/catalog.json", "env")
     app.add_config_value("attnbook_exercises", "book/_data/exercises.json", "env")
     app.add_config_value("attnbook_benchmarks", "book/_data/benchmarks.json", "env")
+    app.add_config_value("attnbook_wings", "book/_data/wings.json", "env")
     app.add_config_value("attnbook_constraints", "constraints.txt", "env")
     app.connect("config-inited", _configure, priority=400)
     app.add_transform(anchors.NamedAnchors)
@@ -98,6 +100,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapter-timings", timings.ChapterTimings)
     app.add_directive("progress-table", progress.ProgressTable)
     app.add_directive("comparison", comparison.Comparison)
+    app.add_directive("ladder", wings.Ladder)
+    app.add_directive("wing-drawing", wings.WingDrawing)
     app.add_directive("benchmarks", costs.Benchmarks)
     app.add_directive("distances", costs.Distances)
     app.add_directive("gpu-chapters", gpu.GpuChapters)
