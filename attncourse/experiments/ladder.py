@@ -22,6 +22,7 @@ from attncourse.channel import (
 )
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.channel.frequency_channel import Mixed, fca
+from attncourse.experiments.channel.global_second_order_pooling import gsop
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
 from attncourse.tasks import StatisticLadder
 from attncourse.tasks.statistic_ladder import ROWS
@@ -32,6 +33,7 @@ Gate = Callable[[int], Attention]
 #: Stem of a chapter -> its gate of so many channels, in the order of the course.
 GATES: dict[str, Gate] = {
     "squeeze_excitation": lambda c: SqueezeExcitation(c, reduction=4),
+    "global_second_order_pooling": gsop,
     "style_recalibration": StyleRecalibration,
     "gated_channel_transformation": GatedChannelTransformation,
     "frequency_channel": fca,
