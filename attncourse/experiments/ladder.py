@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from attncourse.attention import Attention
 from attncourse.backbones import TwoStreams
 from attncourse.channel import (
+    EfficientChannel,
     GatedChannelTransformation,
     SqueezeExcitation,
     StyleRecalibration,
@@ -37,6 +38,7 @@ GATES: dict[str, Gate] = {
     "style_recalibration": StyleRecalibration,
     "gated_channel_transformation": GatedChannelTransformation,
     "frequency_channel": fca,
+    "efficient_channel": lambda c: EfficientChannel(c, 3),
 }
 #: The rival behind them all.
 MIXED = "mixed SE"
