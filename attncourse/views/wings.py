@@ -52,4 +52,7 @@ def kernels_weighed() -> Schematic:
 def branch() -> dict[str, str]:
     """Name -> HTML of the diagrams of the branch wing."""
     drawn = {"outputs": outputs_weighed(), "kernels": kernels_weighed()}
-    return {name: schematic.show().html for name, schematic in drawn.items()}
+    return {
+        name: f'<figure class="ac-wing-drawing">{schematic.svg()}</figure>'
+        for name, schematic in drawn.items()
+    }
