@@ -20,7 +20,7 @@ def test_list_shows_what_exists_and_what_is_coming(capsys):
     out = capsys.readouterr().out
     assert "\nchannel (what)\n" in out
     assert "    channel/squeeze_excitation" in out
-    assert "· channel/global_second_order_pooling" in out
+    assert "· closing/cost" in out
     assert "· coming" in out
 
 

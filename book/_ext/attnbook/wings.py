@@ -89,7 +89,8 @@ def table_html(
         if variant in matrices:
             matrix = [[int(v) / 99 for v in row.split()] for row in matrices[variant]]
             moved = (
-                f'<img alt="" src="{matrix_png(matrix)}" width="48" height="48">'
+                f'<img alt="Gates as rows, channels as columns: a gate is moved by {who(matrix)}." '
+                f'src="{matrix_png(matrix)}" width="48" height="48">'
                 f"<small>{who(matrix)}</small>"
             )
         else:
