@@ -319,7 +319,7 @@ def test_commands_that_are_named_exist():
         if command and tool in ("course", "notebook"):
             assert re.search(rf'"{command}"', path.read_text(encoding="utf-8")), command
     commands = set(re.findall(r"python -m attncourse (\w+)", guides))
-    assert commands == {"list", "doctor", "run", "progress", "exercises"}
+    assert commands == {"list", "doctor", "run", "progress", "exercises", "wings"}
     for command in commands:
         assert f'add_parser("{command}"' in text("attncourse/__main__.py"), command
 
