@@ -6,10 +6,13 @@ handed means and spreads, a gate without any parameter, an ordinary CNN that see
 one reader that looks at every copy by itself and votes.
 ``random_gain`` multiplies each example by a number of its own, so that no fixed spread separates
 good copies from spoilt ones: this is where a gate that compares with the batch should lose.
+``other_numbers`` puts another number that grows with noise in the place of the spread.
 ``digits`` puts residual SRM where nothing was arranged in its favour.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +44,24 @@ class OneColumn(StyleRecalibration):
         """The gates from one number, (b, channels)."""
         numbers = [number if n == self.keep else 0 * number for n, number in enumerate(style(x))]
         return torch.sigmoid(self.norm(integrate(numbers[0], numbers[1], self.weight)))
+
+
+class OtherNumber(StyleRecalibration):
+    """SRM's gate on one number of each channel, which is no spread.
+
+    Args:
+        channels: number of channels.
+        describe: from x (b, channels, h, w) to the numbers (b, channels).
+    """
+
+    def __init__(self, channels: int, describe: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(channels)
+        self.describe = describe
+
+    def g(self, x: Tensor) -> Tensor:
+        """The gates from that number, (b, channels)."""
+        number = self.describe(x)
+        return torch.sigmoid(self.norm(integrate(0 * number, number, self.weight)))
 
 
 class WithoutNorm(nn.Module):
@@ -126,6 +147,12 @@ _UNNORMED = Variant(
     lambda: _gated(WithoutNorm),
     "the same two numbers and a bias, not compared with the batch",
 )
+_STD_ONLY = Variant(
+    "std only",
+    "ablation",
+    lambda: _gated(OneColumn, keep=1),
+    "SRM with the column of the mean removed",
+)
 _SRM = Variant("SRM", "mechanism", lambda: _gated(StyleRecalibration), "the mechanism")
 
 BUDGET = Budget(steps=500, learning_rate=2e-2)
@@ -152,12 +179,7 @@ NOISY_COPIES = Experiment(
             lambda: _gated(OneColumn, keep=0),
             "SRM with the column of the spread removed",
         ),
-        Variant(
-            "std only",
-            "ablation",
-            lambda: _gated(OneColumn, keep=1),
-            "SRM with the column of the mean removed",
-        ),
+        _STD_ONLY,
         _UNNORMED,
         Variant(
             "SRM, authors'",
@@ -181,6 +203,38 @@ RANDOM_GAIN = Experiment(
     quick=BUDGET,
     full=BUDGET,
     data="noisy copies of scikit-learn digits, with a random gain",
+    matters=0.01,
+)
+
+
+def _on(describe: Callable[[Tensor], Tensor]) -> Callable[[], nn.Module]:
+    return lambda: AveragedCopies(lambda c: OtherNumber(c, describe))
+
+
+OTHER_NUMBERS = Experiment(
+    name="other_numbers",
+    question="Is it the spread, or any number that grows with the noise?",
+    task=NoisyCopies,
+    variants=(
+        _NO_GATE,
+        Variant(
+            "maximum",
+            "ablation",
+            _on(lambda x: x.amax(dim=(2, 3))),
+            "the largest pixel of each channel in place of the spread",
+        ),
+        Variant(
+            "mean size",
+            "ablation",
+            _on(lambda x: x.abs().mean(dim=(2, 3))),
+            "the mean of |x| in place of the spread",
+        ),
+        _STD_ONLY,
+        _SRM,
+    ),
+    quick=BUDGET,
+    full=BUDGET,
+    data="noisy copies of scikit-learn digits",
     matters=0.01,
 )
 
@@ -215,4 +269,4 @@ DIGITS = Experiment(
     matters=0.005,
 )
 
-EXPERIMENTS = (NOISY_COPIES, RANDOM_GAIN, DIGITS)
+EXPERIMENTS = (NOISY_COPIES, RANDOM_GAIN, OTHER_NUMBERS, DIGITS)
