@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 
-from attncourse.views.machines import attention, gate, kernels, mixture, time
+from attncourse.views.machines import attention, codebook, gate, kernels, mixture, time
 from attncourse.views.warp import read_bilinear, warp_points
 
 
@@ -19,6 +19,7 @@ def numbers(spec, state):
     return {
         "machine:gate": _gate, "machine:attention": _attention, "machine:time": _time,
         "machine:mixture": _mixture, "machine:sampler": _sampler, "machine:kernels": _kernels,
+        "machine:codebook": _codebook,
     }[spec["kind"]](spec, state)  # fmt: skip
 
 
@@ -93,6 +94,13 @@ def _kernels(spec, state):
     x, parts = np.reshape(state["x"], spec["shape"]), ("kernels", "slopes", "shifts")
     found = kernels.kernel_numbers(x, *(spec[part] for part in parts), state["mode"])
     return {(key,): values for key, values in found.items()}
+
+
+def _codebook(spec, state):
+    x, words = (np.reshape(state[name], (-1, 2)) for name in ("x", "words"))
+    found = codebook.codebook_numbers(x, words, state["tau"])
+    wanted = {(name,): values for name, values in found.items()}
+    return wanted | {("shares",): found["a"][state["pixel"]]}
 
 
 def _sampler(spec, state):

@@ -18,6 +18,7 @@ ALT = "Small arrays of random numbers and what a mechanism makes of them, step b
 COLOURS = RNG.random((30, 3))
 PICTURE = RNG.random((12, 10)).astype("f4")
 FRAMES = RNG.random((6, 3)).round(1)
+POINTS = np.random.default_rng(6).normal(size=(20, 2)).clip(-2, 2)
 LIMITS = ((-1.0, 1.0), (0.0, 1.0), (-1.0, 1.0))
 
 
@@ -117,6 +118,11 @@ def every_machine():
         "taps": m.taps_machine(
             PICTURE, RNG.normal(size=9), id="taps", alt=ALT, centre=(0.1, -0.2),
             presets={"apart": [0.5, -0.5] * 9, "far": [6.0, 6.0] * 9},
+        ),
+        "codebook": m.codebook_machine(
+            POINTS, (4, 5), [[1, 0], [-1, 0.25], [0, -1.5]], id="codebook", alt=ALT, start=3,
+            presets={"upside down": -POINTS},
+            goals=[m.Goal("Give codeword 2 most of the pixels.", ("load", 1), above=0.5)],
         ),
     }  # fmt: skip
 

@@ -52,6 +52,12 @@ def kernels(shape=(2, 3, 3), slopes=(1.0, -1.0), x=(4, 4)):
     )
 
 
+def codebook(x=None, words=None, **more):
+    x = np.zeros((6, 2)) if x is None else x
+    words = np.eye(2) if words is None else words
+    return m.codebook_machine(x, (2, 3), words, id="codes", alt=ALT, **more)
+
+
 REFUSED = {
     "names": (lambda: gate(names="abc"), "3 names"),
     "axes": (lambda: gate(x=np.zeros((3, 3))), r"pass \(c, h, w\)"),
@@ -100,6 +106,9 @@ REFUSED = {
         lambda: m.glimpse_machine(np.zeros((4, 4, 3)), id="glimpse", alt=ALT, size=2),
         r"pass one grey image, \(h, w\)",
     ),
+    "pixels": (lambda: codebook(np.zeros((5, 2))), r"2 x 3 pixels of two channels need \(6, 2\)"),
+    "codewords": (lambda: codebook(words=np.zeros((3, 3))), r"pass \(k, 2\)"),
+    "factor": (lambda: codebook(factor=-3.0), "must be one of factors"),
     "goal": (lambda: m.Goal("Open it.", ("gates", 0)).as_data(), "give one"),
 }
 
@@ -111,7 +120,7 @@ def test_what_does_not_fit_is_refused(name):
         make()
 
 
-@pytest.mark.parametrize("make", [gate, attention, time, mixture, kernels])
+@pytest.mark.parametrize("make", [gate, attention, time, mixture, kernels, codebook])
 def test_a_machine_is_self_contained_and_repeats_byte_for_byte(make):
     html = make()._repr_mimebundle_()["text/html"]
     assert html == make()._repr_mimebundle_()["text/html"]
