@@ -473,6 +473,14 @@ def test_recorded_runs_say_what_the_chapter_says():
     assert found["CNN"].gain.verdict == "clear"
     assert found["CNN"].gain.mean == pytest.approx(-0.02, abs=0.005)
     assert max(found["random filters"].scores.values()) < found["CNN"].summary.mean
+    details = recorded.compare("variations", "FcaNet")
+    assert details["mixed SE, cue only"].summary.mean < 0.55
+    assert details["group filters"].gain.verdict == "clearly small"
+    small = sorted(details["FcaNet, r = 16"].scores.values())
+    assert small[0] < 0.85 < 0.95 < small[1]
+    longer = recorded.compare("faint_wave_longer", "FcaNet")
+    assert all(longer[n].gain.verdict == "clear" for n in ("CNN", "deep CNN", "mixed SE"))
+    assert longer["deep CNN"].gain.mean == pytest.approx(-0.029, abs=0.005)
     faint = recorded.compare("faint_wave", "FcaNet")
     assert faint["learned filters"].gain.verdict == "clearly small"
     assert faint["step filters"].gain.verdict == "no clear effect"

@@ -548,6 +548,9 @@ def test_recorded_runs_say_what_the_chapter_says():
     for name, points in (("no batch norm", 0.8), ("1 / variance", 0.8), ("votes", -1.2)):
         assert found[name].gain.verdict == "no clear effect"
         assert found[name].gain.mean == pytest.approx(points / 100, abs=0.001)
+    other = recorded.compare("other_numbers", "SRM")
+    assert other["mean size"].gain.verdict == "clearly small"
+    assert other["maximum"].gain.mean == pytest.approx(-0.009, abs=0.003)
     gained = recorded.compare("random_gain", "SRM")
     for name in ("votes", "1 / variance", "SE, mean and std"):
         assert gained[name].gain.verdict == "clear"

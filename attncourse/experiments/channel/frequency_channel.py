@@ -3,7 +3,8 @@
 ``which_wave`` is the dct row of the statistic ladder: the cue is the sign of a half wave, its mean
 is zero.  Beside FcaNet stand filters of the same layout that are not cosines, filters that are
 learned, SE behind a layer that mixes channels, and ordinary CNNs that see all inputs.
-``faint_wave`` is the same with a cue near the noise.
+``variations`` asks what three details of these networks count.
+``faint_wave`` is the same with a cue near the noise, ``faint_wave_longer`` with more steps.
 ``digits`` is plain classification, where nothing was arranged in the mechanism's favour, on maps
 below the size at which the released code turns into SE.
 """
@@ -165,6 +166,64 @@ WHICH_WAVE = Experiment(
     matters=0.01,
 )
 
+
+class CueOnly(Attention):
+    """Gates that are decided on the cue channels alone; the digits are zero there.
+
+    Args:
+        channels: number of channels of the two-stream network.
+        attention: decides, from all channels that it is given.
+    """
+
+    cue: Tensor
+
+    def __init__(self, channels: int, attention: Attention) -> None:
+        super().__init__()
+        self.attention = attention
+        place = torch.arange(channels) % 8  # four groups of six content maps and two cue fields
+        self.register_buffer("cue", (place >= 6).float()[:, None, None], persistent=False)
+
+    def g(self, x: Tensor) -> Tensor:
+        """Gates (b, c) of the cue."""
+        return self.attention.g(x * self.cue)
+
+    def f(self, weights: Tensor, x: Tensor) -> Tensor:
+        """The gates act on all channels."""
+        return self.attention.f(weights, x)
+
+
+VARIATIONS = Experiment(
+    name="variations",
+    question="Do a smaller hidden layer, a shared filter or the digits' maps count here?",
+    task=lambda: StatisticLadder("dct"),
+    variants=(
+        WHICH_WAVE.variant("no gate"),
+        Variant(
+            "mixed SE, cue only",
+            "ablation",
+            lambda: TwoStreams(lambda c: CueOnly(c, Mixed(c))),
+            "the rival without the digits' maps, which could lend it a left and a right",
+        ),
+        Variant(
+            "group filters",
+            "plain",
+            lambda: TwoStreams(lambda c: Filtered(c, filters(4), learned=True)),
+            "a learned filter for each group, in place of one for each channel",
+        ),
+        Variant(
+            "FcaNet, r = 16",
+            "mechanism",
+            lambda: TwoStreams(lambda c: fca(c, reduction=16)),
+            "the paper's reduction, which leaves two hidden units",
+        ),
+        WHICH_WAVE.variant("FcaNet"),
+    ),
+    quick=Budget(steps=400),
+    full=Budget(steps=400),
+    data="statistic ladder on scikit-learn digits",
+    matters=0.01,
+)
+
 _FAINT = ("CNN", "deep CNN", "mixed SE", "learned filters", "step filters", "FcaNet")
 
 FAINT_WAVE = Experiment(
@@ -174,6 +233,17 @@ FAINT_WAVE = Experiment(
     variants=tuple(WHICH_WAVE.variant(name) for name in _FAINT),
     quick=Budget(steps=400),
     full=Budget(steps=400),
+    data="statistic ladder on scikit-learn digits, a cue of strength 0.2",
+    matters=0.01,
+)
+
+LONGER = Experiment(
+    name="faint_wave_longer",
+    question="Do networks without a window over the map catch up with more steps?",
+    task=lambda: StatisticLadder("dct", strength=0.2),
+    variants=tuple(WHICH_WAVE.variant(name) for name in _FAINT),
+    quick=Budget(steps=2_000),
+    full=Budget(steps=2_000),
     data="statistic ladder on scikit-learn digits, a cue of strength 0.2",
     matters=0.01,
 )
@@ -210,4 +280,4 @@ DIGITS = Experiment(
     matters=0.005,
 )
 
-EXPERIMENTS = (WHICH_WAVE, FAINT_WAVE, DIGITS)
+EXPERIMENTS = (WHICH_WAVE, FAINT_WAVE, VARIATIONS, LONGER, DIGITS)

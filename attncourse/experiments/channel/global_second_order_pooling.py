@@ -15,11 +15,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attncourse.attention import Attention
 from attncourse.backbones import SmallResNet, TwoStreams
 from attncourse.channel import GlobalSecondOrderPooling, SqueezeExcitation
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.channel.frequency_channel import Mixed
+from attncourse.experiments.channel.frequency_channel import CueOnly, Mixed
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
 from attncourse.tasks import StatisticLadder, digits_task
 from attncourse.training import Budget
@@ -48,26 +47,6 @@ class Ablated(GlobalSecondOrderPooling):
         """The covariance, or its diagonal."""
         sigma = super().covariances(x)
         return sigma if self.pairs else torch.diag_embed(sigma.diagonal(dim1=1, dim2=2))
-
-
-class CueOnly(Attention):
-    """GSoP's gates, decided on the cue channels alone; the digits are zero there."""
-
-    cue: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.attention = gsop(channels)
-        place = torch.arange(channels) % 8  # four groups of six content maps and two cue fields
-        self.register_buffer("cue", (place >= 6).float()[:, None, None], persistent=False)
-
-    def g(self, x: Tensor) -> Tensor:
-        """Gates (b, c) of the cue."""
-        return self.attention.g(x * self.cue)
-
-    def f(self, weights: Tensor, x: Tensor) -> Tensor:
-        """The gates act on all channels."""
-        return self.attention.f(weights, x)
 
 
 def gsop(channels: int) -> GlobalSecondOrderPooling:
@@ -102,7 +81,7 @@ VARIANTS = (
         "the whole covariance of the channels themselves",
     ),
     Variant(
-        "cue only", "ablation", lambda: TwoStreams(CueOnly),
+        "cue only", "ablation", lambda: TwoStreams(lambda c: CueOnly(c, gsop(c))),
         "GSoP that sees the two cue channels and no digit",
     ),
     Variant(
