@@ -6,7 +6,15 @@ import base64
 
 import numpy as np
 
-from attncourse.views.machines import attention, codebook, gate, kernels, mixture, time
+from attncourse.views.machines import (
+    attention,
+    codebook,
+    gate,
+    gather,
+    kernels,
+    mixture,
+    time,
+)
 from attncourse.views.warp import read_bilinear, warp_points
 
 
@@ -20,6 +28,7 @@ def numbers(spec, state):
         "machine:gate": _gate, "machine:attention": _attention, "machine:time": _time,
         "machine:mixture": _mixture, "machine:sampler": _sampler, "machine:kernels": _kernels,
         "machine:codebook": _codebook,
+        "machine:gather": _gather,
     }[spec["kind"]](spec, state)  # fmt: skip
 
 
@@ -101,6 +110,13 @@ def _codebook(spec, state):
     found = codebook.codebook_numbers(x, words, state["tau"])
     wanted = {(name,): values for name, values in found.items()}
     return wanted | {("shares",): found["a"][state["pixel"]]}
+
+
+def _gather(spec, state):
+    judge = gather.Judge(**spec["judges"][state["judge"]])
+    x = np.reshape(state["x"], spec["shape"])
+    found = gather.gather_numbers(x, spec["extents"][state["variant"]], judge)
+    return {(key,): values for key, values in found.items()} | {("spread",): np.ptp(found["gates"])}
 
 
 def _sampler(spec, state):

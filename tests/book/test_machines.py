@@ -111,6 +111,11 @@ def every_machine():
             names=["for bright", "for dark"], presets={"upside down": PICTURE[:5, :5][::-1]},
             own_picture=True,
         ),
+        "gather": m.gather_machine(
+            PICTURE, [1, 3, 4, 0], [m.Judge("bright"), m.Judge("dark", -6.0, 3.0)], id="gather",
+            alt=ALT, start=1, presets={"upside down": PICTURE[::-1]}, own_picture=True,
+            goals=[m.Goal("Shut the first.", ("gates", 0), below=0.2)],
+        ),
         "glimpse": m.glimpse_machine(
             PICTURE, id="glimpse", alt=ALT, size=3, scales=3, presets={"corner": (-1.0, 1.0)},
             own_picture=True,
@@ -243,13 +248,13 @@ def test_a_turn_moves_pixels_and_no_weight_and_inversion_moves_both(page):
     assert np.abs(np.subtract(inverted["weights"], before["weights"])).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["mixture", "kernels", "glimpse"])
+@pytest.mark.parametrize("name", ["mixture", "kernels", "gather", "glimpse"])
 def test_a_picture_of_the_reader_s_own_turns_grey(page, tmp_path, name):
     from PIL import Image
 
     Image.new("RGB", (40, 48), (255, 0, 255)).save(tmp_path / "own.png")
     page.locator(f"#{name} input[type=file]").set_input_files(tmp_path / "own.png")
-    key = {"mixture": "x", "kernels": "x", "glimpse": "image"}[name]
+    key = {"mixture": "x", "kernels": "x", "gather": "x", "glimpse": "image"}[name]
     page.wait_for_function(
         "([name, key]) => Math.abs((JSON.parse(document.getElementById(name).dataset.state)[key]"
         " || [0])[0] - 2 / 3) < 0.01",

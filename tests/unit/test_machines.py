@@ -58,6 +58,11 @@ def codebook(x=None, words=None, **more):
     return m.codebook_machine(x, (2, 3), words, id="codes", alt=ALT, **more)
 
 
+def gather(x=None, extents=(2, 0), start=0):
+    x = np.zeros((4, 5)) if x is None else x
+    return m.gather_machine(x, extents, [m.Judge("bright")], id="cells", alt=ALT, start=start)
+
+
 REFUSED = {
     "names": (lambda: gate(names="abc"), "3 names"),
     "axes": (lambda: gate(x=np.zeros((3, 3))), r"pass \(c, h, w\)"),
@@ -109,6 +114,8 @@ REFUSED = {
     "pixels": (lambda: codebook(np.zeros((5, 2))), r"2 x 3 pixels of two channels need \(6, 2\)"),
     "codewords": (lambda: codebook(words=np.zeros((3, 3))), r"pass \(k, 2\)"),
     "factor": (lambda: codebook(factor=-3.0), "must be one of factors"),
+    "map": (lambda: gather(np.zeros((2, 3, 3))), r"pass one grey image, \(h, w\)"),
+    "extent": (lambda: gather(extents=(-1,)), r"extents=\(-1,\), start=0 and 1 judges"),
     "goal": (lambda: m.Goal("Open it.", ("gates", 0)).as_data(), "give one"),
 }
 
@@ -120,7 +127,7 @@ def test_what_does_not_fit_is_refused(name):
         make()
 
 
-@pytest.mark.parametrize("make", [gate, attention, time, mixture, kernels, codebook])
+@pytest.mark.parametrize("make", [gate, attention, time, mixture, kernels, codebook, gather])
 def test_a_machine_is_self_contained_and_repeats_byte_for_byte(make):
     html = make()._repr_mimebundle_()["text/html"]
     assert html == make()._repr_mimebundle_()["text/html"]

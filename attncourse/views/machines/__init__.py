@@ -1,6 +1,6 @@
 """Live machines: a mechanism computed in the page, step by step, from numbers the reader changes.
 
-Seven machines serve the whole book.  Each is one call on arrays and works without a kernel, a
+Eight machines serve the whole book.  Each is one call on arrays and works without a kernel, a
 library or the network; a poster stays where scripts do not run.  What the page computes stands in
 its figure's ``data-state``, and the functions ``gate_numbers``, ``attention_numbers`` and so on
 compute the same in Python.
@@ -20,6 +20,7 @@ from attncourse.views.machines.gate import (
     gate_machine,
     gate_numbers,
 )
+from attncourse.views.machines.gather import Judge, gather_machine, gather_numbers
 from attncourse.views.machines.kernels import kernel_machine, kernel_numbers
 from attncourse.views.machines.mixture import Branch, mixture_machine, mixture_numbers
 from attncourse.views.machines.sampler import glimpse_machine, taps_machine
@@ -44,6 +45,7 @@ __all__ = [
     "Goal",
     "Head",
     "JointGate",
+    "Judge",
     "Squeeze",
     "attention_machine",
     "attention_numbers",
@@ -51,6 +53,8 @@ __all__ = [
     "codebook_numbers",
     "gate_machine",
     "gate_numbers",
+    "gather_machine",
+    "gather_numbers",
     "glimpse_machine",
     "kernel_machine",
     "kernel_numbers",
