@@ -4,6 +4,7 @@ from attncourse.channel.context_encoding import ContextEncoding, PresenceHead
 from attncourse.channel.efficient_channel import EfficientChannel
 from attncourse.channel.frequency_channel import FrequencyChannel
 from attncourse.channel.gated_channel_transformation import GatedChannelTransformation
+from attncourse.channel.gather_excite import GatherExcite
 from attncourse.channel.global_second_order_pooling import (
     GlobalSecondOrderPooling,
     SecondOrderPositions,
@@ -16,6 +17,7 @@ __all__ = [
     "EfficientChannel",
     "FrequencyChannel",
     "GatedChannelTransformation",
+    "GatherExcite",
     "GlobalSecondOrderPooling",
     "PresenceHead",
     "SecondOrderPositions",

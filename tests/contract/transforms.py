@@ -51,6 +51,8 @@ def gradients_of_each_sample(specimen: Specimen, make: Make) -> None:
         module = built(make, arguments)
         x = specimen.x(arguments, 2, *specimen.small[1:])
         parameters = dict(module.named_parameters())
+        if not parameters:  # nothing to differentiate by
+            continue
 
         def loss(parameters, sample, module=module):
             return functional_call(module, parameters, (sample[None],)).square().sum()
