@@ -19,10 +19,11 @@ from attncourse.channel.context_encoding import (
     residual_sums,
     squared_distances,
 )
-from attncourse.experiments import published
+from attncourse.experiments import experiments_of, published
 from attncourse.experiments.channel.context_encoding.experiment import LOOK_ALIKE
 from attncourse.experiments.channel.context_encoding.nets import look_alike_items, scene_loss
 from attncourse.layers import as_affine
+from attncourse.tasks import StatisticLadder
 from attncourse.tasks.look_alikes import LookAlikes
 from tests.channel.test_squeeze_excitation import golden_input
 from tests.contract.specimen import Specimen, built, of_torch
@@ -549,10 +550,11 @@ def test_the_loss_is_a_mean_of_binary_entropies():
 # ---------------------------------------------------------------- the networks of its experiments
 
 
-def network(name):
-    """A new network of the main experiment, the same numbers at every call."""
+def network(name, which="look_alikes"):
+    """A new network of an experiment, the same numbers at every call."""
     torch.manual_seed(0)
-    return LOOK_ALIKE.variant(name).build()
+    found = {e.name: e for e in experiments_of("channel/context_encoding")}
+    return found[which].variant(name).build()
 
 
 @torch.no_grad()
@@ -611,6 +613,20 @@ def test_the_score_counts_look_alike_pixels_of_each_scene():
     close(look_alike_items(Coin(), said, y), 1.0 - kind.double())
 
 
+def test_the_cue_alone_reaches_the_codebook():
+    """Digits move no gate; the shape of the cloud does where shares are unequal."""
+    x, _, _ = StatisticLadder("code", test_size=8).test_cases()
+    x = x.to(torch.float32)
+    for name, sees in (("cue, codebook", True), ("cue, equal shares", False)):
+        net = network(name, "which_shape").eval()
+        features = net.features(x)
+        digits = features.clone()
+        digits[:, :6] += 1
+        close(net.gate.g(features), net.gate.g(digits))
+        gates = net.gate.g(features)
+        assert (float((gates - gates[:1]).abs().max().detach()) > 1e-3) == sees, name
+
+
 def test_recorded_runs_say_what_the_chapter_says():
     recorded = published("channel/context_encoding")
     found = recorded.compare("look_alikes", "EncNet")
@@ -628,3 +644,9 @@ def test_recorded_runs_say_what_the_chapter_says():
     assert found["no norm"].gain.verdict == "clear"
     asked = recorded.compare("present", "normed SE, 0")
     assert [learned(asked, f"normed SE, {w}") for w in ("0", "0.2", "1")] == [1, 5, 5]
+    cue = recorded.compare("which_shape", "cue, codebook")
+    for name in ("no gate", "SE", "cue, equal shares"):
+        assert cue[name].summary.mean < 0.56
+        assert cue[name].gain.verdict == "clear"
+    for name in ("cue, codebook", "mixed SE", "EncNet"):
+        assert cue[name].summary.mean > 0.95

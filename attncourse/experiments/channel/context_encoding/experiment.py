@@ -7,6 +7,8 @@ stand a maximum, the global mean beside every pixel, and a network with a wide v
 ``more_steps`` gives the same networks four times the steps, ``large_patch`` a larger square,
 ``other_size`` tests on scenes of four times the area,
 ``present`` varies the weight of the loss on the classes present at two thirds of the steps.
+``which_shape`` is the row ``code`` of the statistic ladder: neither means nor covariances of the
+cue tell the bit.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
+from attncourse.attention import Attention
+from attncourse.backbones import TwoStreams
 from attncourse.channel import ContextEncoding
+from attncourse.channel.squeeze_excitation import scale
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.channel.context_encoding.nets import (
     CODEWORDS,
@@ -28,7 +33,10 @@ from attncourse.experiments.channel.context_encoding.nets import (
     look_alike_items,
     scene_loss,
 )
+from attncourse.experiments.channel.frequency_channel import Mixed
+from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
 from attncourse.experiments.scores import Score
+from attncourse.tasks import StatisticLadder
 from attncourse.tasks.look_alikes import LookAlikes
 from attncourse.training import Budget
 
@@ -160,4 +168,53 @@ PRESENT = replace(
 )  # fmt: skip
 
 
-EXPERIMENTS = (LOOK_ALIKE, MORE_STEPS, LARGE_PATCH, OTHER_SIZE, PRESENT)
+class OfTheCue(Attention):
+    """Gates for all channels from the two cue channels alone, fed to the codebook raw.
+
+    Codewords are drawn from a normal distribution and smoothing factors start at -1, for features
+    that spread about one.
+    """
+
+    def __init__(self, channels: int, make: type[ContextEncoding] = ContextEncoding) -> None:
+        super().__init__()
+        self.block = make(2, CODEWORDS, mix=False)
+        nn.init.normal_(self.block.words)
+        nn.init.constant_(self.block.smoothing, -1.0)
+        self.block.expand = nn.Linear(2, channels)
+
+    def g(self, x: Tensor) -> Tensor:
+        """Gates (b, c) from channels 6 and 7, where the cue stands first."""
+        out: Tensor = self.block.g(x[:, 6:8])
+        return out
+
+    def f(self, weights: Tensor, x: Tensor) -> Tensor:
+        """The gates act on all channels, without x beside them."""
+        return scale(weights, x)
+
+
+WHICH_SHAPE = Experiment(
+    name="which_shape",
+    question="What does it take to tell four clusters at the corners from four on the axes?",
+    task=lambda: StatisticLadder("code"),
+    variants=(
+        Variant("no gate", "plain", WHICH_STREAM.variant("no gate").build,
+                "the level without the cue"),
+        Variant("SE", "plain", WHICH_STREAM.variant("SE").build, "means"),
+        Variant("mixed SE", "plain", lambda: TwoStreams(Mixed),
+                "SE behind a 1x1 convolution and a ReLU"),
+        Variant("cue, equal shares", "ablation",
+                lambda: TwoStreams(lambda c: OfTheCue(c, EqualShares)),
+                "the codebook on the two raw cue channels, with smoothing factors of zero"),
+        Variant("cue, codebook", "mechanism", lambda: TwoStreams(OfTheCue),
+                "the codebook on the two raw cue channels: no convolution and no ReLU before it"),
+        Variant("EncNet", "mechanism",
+                lambda: TwoStreams(lambda c: ContextEncoding(c, CODEWORDS, residual=False)),
+                "the block on all channels, without the residual"),
+    ),
+    quick=Budget(steps=400),
+    full=Budget(steps=400),
+    data="statistic ladder on scikit-learn digits, row code",
+    matters=0.01,
+)  # fmt: skip
+
+EXPERIMENTS = (LOOK_ALIKE, MORE_STEPS, LARGE_PATCH, OTHER_SIZE, PRESENT, WHICH_SHAPE)
