@@ -9,6 +9,7 @@ import numpy as np
 from attncourse.views.machines import (
     attention,
     codebook,
+    filters,
     gate,
     gather,
     kernels,
@@ -29,6 +30,7 @@ def numbers(spec, state):
         "machine:mixture": _mixture, "machine:sampler": _sampler, "machine:kernels": _kernels,
         "machine:codebook": _codebook,
         "machine:gather": _gather,
+        "machine:filters": _filters,
     }[spec["kind"]](spec, state)  # fmt: skip
 
 
@@ -117,6 +119,13 @@ def _gather(spec, state):
     x = np.reshape(state["x"], spec["shape"])
     found = gather.gather_numbers(x, spec["extents"][state["variant"]], judge)
     return {(key,): values for key, values in found.items()} | {("spread",): np.ptp(found["gates"])}
+
+
+def _filters(spec, state):
+    x, parts = np.reshape(state["x"], spec["shape"]), ("kernels", "weight", "bias")
+    given = [spec[part] for part in parts]
+    found = filters.filter_numbers(x, *given, state["mode"], state["noise"])
+    return {(key,): values for key, values in found.items()}
 
 
 def _sampler(spec, state):

@@ -116,6 +116,11 @@ def every_machine():
             alt=ALT, start=1, presets={"upside down": PICTURE[::-1]}, own_picture=True,
             goals=[m.Goal("Shut the first.", ("gates", 0), below=0.2)],
         ),
+        "filters": m.filter_machine(
+            PICTURE[:5, :5], kernels, RNG.normal(size=(2, 3)), [-1.0, 0.5], id="filters", alt=ALT,
+            names=["one", "two"], presets={"upside down": PICTURE[:5, :5][::-1]},
+            own_picture=True,
+        ),
         "glimpse": m.glimpse_machine(
             PICTURE, id="glimpse", alt=ALT, size=3, scales=3, presets={"corner": (-1.0, 1.0)},
             own_picture=True,
@@ -248,13 +253,29 @@ def test_a_turn_moves_pixels_and_no_weight_and_inversion_moves_both(page):
     assert np.abs(np.subtract(inverted["weights"], before["weights"])).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["mixture", "kernels", "gather", "glimpse"])
+def test_noise_moves_gates_in_training_alone(page):
+    figure = page.locator("#filters")
+    figure.locator(".ac-choice input").first.evaluate("c => c.click()")
+    figure.get_by_role("button", name="draw noise").click()
+    assert set(state(page, "filters")["gates"]) <= {0, 1}
+    assert not any(state(page, "filters")["noise"])
+    for mode in (1, 2):
+        figure.locator(".ac-choice input").nth(mode).evaluate("c => c.click()")
+        noisy = state(page, "filters")
+        assert all(noisy["noise"])
+        assert all(0 <= gate <= 1 for gate in noisy["gates"])
+    assert set(noisy["gates"]) <= {0, 1}
+    figure.locator(".ac-choice input").first.evaluate("c => c.click()")
+
+
+@pytest.mark.parametrize("name", ["mixture", "kernels", "gather", "filters", "glimpse"])
 def test_a_picture_of_the_reader_s_own_turns_grey(page, tmp_path, name):
     from PIL import Image
 
     Image.new("RGB", (40, 48), (255, 0, 255)).save(tmp_path / "own.png")
     page.locator(f"#{name} input[type=file]").set_input_files(tmp_path / "own.png")
-    key = {"mixture": "x", "kernels": "x", "gather": "x", "glimpse": "image"}[name]
+    names = ("mixture", "kernels", "gather", "filters")
+    key = {"glimpse": "image", **dict.fromkeys(names, "x")}[name]
     page.wait_for_function(
         "([name, key]) => Math.abs((JSON.parse(document.getElementById(name).dataset.state)[key]"
         " || [0])[0] - 2 / 3) < 0.01",

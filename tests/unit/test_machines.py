@@ -63,6 +63,13 @@ def gather(x=None, extents=(2, 0), start=0):
     return m.gather_machine(x, extents, [m.Judge("bright")], id="cells", alt=ALT, start=start)
 
 
+def filters(shape=(2, 3, 3), weight=(2, 3), x=(4, 4)):
+    return m.filter_machine(
+        np.zeros(x), np.zeros(shape), np.zeros(weight), [0.0, 0.0], id="filters", alt=ALT,
+        names=["a", "b"],
+    )  # fmt: skip
+
+
 REFUSED = {
     "names": (lambda: gate(names="abc"), "3 names"),
     "axes": (lambda: gate(x=np.zeros((3, 3))), r"pass \(c, h, w\)"),
@@ -99,6 +106,9 @@ REFUSED = {
     "even kernels": (lambda: kernels(shape=(2, 2, 2)), r"pass \(2, side, side\) with an odd"),
     "slopes": (lambda: kernels(slopes=(1.0,)), r"slopes has the shape \(1,\): pass \(2,\)"),
     "picture": (lambda: kernels(x=(4, 4, 3)), r"pass one grey image, \(h, w\)"),
+    "even filters": (lambda: filters(shape=(2, 2, 2)), r"pass \(2, side, side\) with an odd"),
+    "scores of filters": (lambda: filters(weight=(2, 2)), r"weight has the shape \(2, 2\): pass"),
+    "one row": (lambda: filters(x=(1, 4)), r"pass one grey image, \(h, w\)"),
     "taps": (
         lambda: m.taps_machine(np.zeros((4, 4)), [1.0] * 8, id="taps", alt=ALT),
         "needs a square number of taps",
@@ -127,7 +137,9 @@ def test_what_does_not_fit_is_refused(name):
         make()
 
 
-@pytest.mark.parametrize("make", [gate, attention, time, mixture, kernels, codebook, gather])
+@pytest.mark.parametrize(
+    "make", [gate, attention, time, mixture, kernels, codebook, gather, filters]
+)
 def test_a_machine_is_self_contained_and_repeats_byte_for_byte(make):
     html = make()._repr_mimebundle_()["text/html"]
     assert html == make()._repr_mimebundle_()["text/html"]

@@ -1,6 +1,6 @@
 """Live machines: a mechanism computed in the page, step by step, from numbers the reader changes.
 
-Eight machines serve the whole book.  Each is one call on arrays and works without a kernel, a
+Nine machines serve the whole book.  Each is one call on arrays and works without a kernel, a
 library or the network; a poster stays where scripts do not run.  What the page computes stands in
 its figure's ``data-state``, and the functions ``gate_numbers``, ``attention_numbers`` and so on
 compute the same in Python.
@@ -9,6 +9,7 @@ compute the same in Python.
 from attncourse.views.machines.attention import Head, attention_machine, attention_numbers
 from attncourse.views.machines.bench import Goal
 from attncourse.views.machines.codebook import codebook_machine, codebook_numbers
+from attncourse.views.machines.filters import filter_machine, filter_numbers
 from attncourse.views.machines.gate import (
     BRIGHTNESS,
     EDGES_ACROSS,
@@ -51,6 +52,8 @@ __all__ = [
     "attention_numbers",
     "codebook_machine",
     "codebook_numbers",
+    "filter_machine",
+    "filter_numbers",
     "gate_machine",
     "gate_numbers",
     "gather_machine",
