@@ -4,6 +4,7 @@ from attncourse.channel.context_encoding import ContextEncoding, PresenceHead
 from attncourse.channel.efficient_channel import EfficientChannel
 from attncourse.channel.frequency_channel import FrequencyChannel
 from attncourse.channel.gated_channel_transformation import GatedChannelTransformation
+from attncourse.channel.gater import GaterNet
 from attncourse.channel.gather_excite import GatherExcite
 from attncourse.channel.global_second_order_pooling import (
     GlobalSecondOrderPooling,
@@ -17,6 +18,7 @@ __all__ = [
     "EfficientChannel",
     "FrequencyChannel",
     "GatedChannelTransformation",
+    "GaterNet",
     "GatherExcite",
     "GlobalSecondOrderPooling",
     "PresenceHead",
