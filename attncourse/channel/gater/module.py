@@ -13,7 +13,7 @@ symbol     shape        meaning
 =========  ===========  =====================================================================
 x          b c h w      the image, or what stands in its place
 F_j^l      a 3 3        filter j of layer l of the backbone, for a channels of the layer before
-E(x)       b e          features of the gater: convolutions of stride 2, and a mean
+E(x)       b c_E        features of the gater: convolutions of stride 2, and a mean
 z          b d          the bottleneck
 tau        b k          one score for each of the k filters of all layers
 s          b k          gates, 0 or 1 in use: the attention g(x)
@@ -76,7 +76,7 @@ class Gater(nn.Module):
         self.expand = nn.Linear(bottleneck, gates, **factory)
 
     def features(self, x: Tensor) -> Tensor:
-        """E(x), (b, e)."""
+        """E(x), (b, c_E)."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(accepted(conv, x))))
         return x.mean(dim=(2, 3))
