@@ -18,6 +18,7 @@ from attncourse.backbones import TwoStreams
 from attncourse.channel import (
     EfficientChannel,
     GatedChannelTransformation,
+    GatherExcite,
     SqueezeExcitation,
     StyleRecalibration,
 )
@@ -31,13 +32,16 @@ from attncourse.training import Budget
 
 Gate = Callable[[int], Attention]
 
-#: Stem of a chapter -> its gate of so many channels, in the order of the course.
+#: Stem of a chapter, after a colon which form of it -> its gate of so many channels, in the order
+#: of the course.
 GATES: dict[str, Gate] = {
     "squeeze_excitation": lambda c: SqueezeExcitation(c, reduction=4),
     "global_second_order_pooling": gsop,
     "style_recalibration": StyleRecalibration,
     "gated_channel_transformation": GatedChannelTransformation,
     "frequency_channel": fca,
+    "gather_excite": lambda c: GatherExcite(c, 4),
+    "gather_excite:θ⁺": lambda c: GatherExcite(c, None, mlp=True, reduction=4, size=(8, 8)),
     "efficient_channel": lambda c: EfficientChannel(c, 3),
 }
 #: The rival behind them all.

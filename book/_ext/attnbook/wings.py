@@ -125,8 +125,9 @@ class Ladder(SphinxDirective):
         titles = {chapter.stem: chapter.short for chapter in found.chapters}
 
         def name(stem: str) -> str:
+            stem, _, form = stem.partition(":")
             uri = env.app.builder.get_relative_uri(env.docname, f"{BOOK}/{category}/{stem}")
-            return f'<a href="{escape(uri)}">{escape(titles[stem])}</a>'
+            return f'<a href="{escape(uri)}">{escape(f"{titles[stem]} {form}".strip())}</a>'
 
         html = table_html(
             json.loads(results.read_text(encoding="utf-8"))["experiments"],
