@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from attncourse.attention import Attention
 from attncourse.backbones import TwoStreams
 from attncourse.channel import (
+    ContextEncoding,
     EfficientChannel,
     GatedChannelTransformation,
     GatherExcite,
@@ -40,6 +41,7 @@ GATES: dict[str, Gate] = {
     "style_recalibration": StyleRecalibration,
     "gated_channel_transformation": GatedChannelTransformation,
     "frequency_channel": fca,
+    "context_encoding": lambda c: ContextEncoding(c, 8, residual=False),
     "gather_excite": lambda c: GatherExcite(c, 4),
     "gather_excite:θ⁺": lambda c: GatherExcite(c, None, mlp=True, reduction=4, size=(8, 8)),
     "efficient_channel": lambda c: EfficientChannel(c, 3),
