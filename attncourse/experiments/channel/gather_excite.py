@@ -66,6 +66,26 @@ class ScaledMean(nn.Module):
         return excite(torch.sigmoid(self.norm(z)), x)
 
 
+class BareScaledMean(nn.Module):
+    """Means with a learned factor and shift before the sigmoid, and no normalisation.
+
+    It has 2 parameters a channel, as :class:`ScaledMean` has.
+
+    Args:
+        channels: number of channels.
+        extent: side of a cell.
+        factor: where the factor starts.
+    """
+
+    def __init__(self, channels: int, extent: int, factor: float) -> None:
+        super().__init__()
+        self.extent, self.affine = extent, Affine(channels, factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``sigmoid(factor * mean + shift) * x``."""
+        return excite(torch.sigmoid(self.affine(gather_mean(x, self.extent))), x)
+
+
 class ConvolvedGate(nn.Module):
     """A gate for every position by one 3 x 3 convolution, a normalisation and a sigmoid.
 
@@ -211,4 +231,36 @@ LOCAL_CORRUPTION = Experiment(
     matters=0.01,
 )
 
-EXPERIMENTS = (LOCAL_CORRUPTION,)
+SIGNS = Experiment(
+    name="signs",
+    question="Does training turn the sign of a gate, and what helps it?",
+    task=LocalCorruption,
+    variants=(
+        LOCAL_CORRUPTION.variant("no gate"),
+        Variant(
+            "θ⁻, e = 4, from -1",
+            "ablation",
+            _behind_affine(_mean(4), -1.0),
+            "turned, and no larger than it starts",
+        ),
+        Variant(
+            "scale alone, from +1",
+            "ablation",
+            _behind_affine(lambda c: BareScaledMean(c, 4, 1.0)),
+            "a learned scale behind the mean, without a normalisation",
+        ),
+        Variant(
+            "scale alone, from 0",
+            "ablation",
+            _behind_affine(lambda c: BareScaledMean(c, 4, 0.0)),
+            "the same, with gates that are constant at first",
+        ),
+        LOCAL_CORRUPTION.variant("θ, e = 4"),
+    ),
+    quick=BUDGET,
+    full=BUDGET,
+    data="copies of scikit-learn digits, covered region by region",
+    matters=0.01,
+)
+
+EXPERIMENTS = (LOCAL_CORRUPTION, SIGNS)

@@ -38,7 +38,7 @@ PRESENT = FunctionExercise(
     title="Say which classes are there",
     level=1,
     task="Write `present(labels, classes)`: from labels, (b, h, w) whole numbers, to the targets t "
-    "of (6), (b, classes) in floating point: 1 for each class that has a pixel in the image, 0 for "
+    "of (6), (b, classes) in single precision: 1 for each class with a pixel in the image, 0 for "
     "the others. Labels outside 0 to classes - 1, such as -1, belong to no class.",
     hints=(
         "For one image and one class: is any label equal to it?",

@@ -44,6 +44,7 @@ def _gates(
     add: Callable[[Tensor, Tensor], Tensor] = lambda tau, noise: tau + noise,
     squash: Callable[[Tensor], Tensor] = saturating_sigmoid,
     threshold: Callable[[Tensor, Tensor], Tensor] = _through,
+    compared: Callable[[Tensor, Tensor], Tensor] | None = None,
     choose: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.where,
 ) -> Function:
     """Equations (4) to (6), with one step changed by each argument."""
@@ -51,7 +52,8 @@ def _gates(
     def gates(tau: Tensor, noise: Tensor, hard: Tensor) -> Tensor:
         noisy = add(tau, noise)
         soft = squash(noisy)
-        return choose(hard, threshold(noisy, soft), soft)
+        seen = noisy if compared is None else compared(tau, noise)
+        return choose(hard, threshold(seen, soft), soft)
 
     return gates
 
@@ -116,7 +118,7 @@ GATES = FunctionExercise(
             "a threshold on the bare scores",
             "The threshold sees the noisy scores: without noise a gate near zero would always "
             "fall on the same side.",
-            _gates(threshold=lambda noisy, soft: (soft > 0.9).to(soft) + (soft - soft.detach())),
+            _gates(compared=lambda tau, noise: tau),
         ),
         Misconception(
             "hard and soft exchanged",

@@ -223,8 +223,8 @@ QUIZ = Quiz(
             (
                 Option("Near zero.", "There its mean is 0.25 where the truth is 0.40."),
                 Option("Far from zero.",
-                       "The sigmoid is wider than the normal density: at a score of 3 it is nine "
-                       "times too large.", right=True),
+                       "It is the true one, smeared by the sigmoid's slope, and so lower and "
+                       "wider: at a score of 3 it is nine times too large.", right=True),
                 Option("Nowhere: its mean is right.", "Only its sign is always right."),
             ),
         ),

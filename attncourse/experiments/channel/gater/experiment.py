@@ -88,6 +88,7 @@ FILTERS = Experiment(
             Variant(f"{width} a layer", "plain", ordinary(width, width, width), "narrower")
             for width in NARROWER
         ),
+        Variant("5, 5, 6", "plain", ordinary(5, 5, 6), "narrower, at GaterNet's multiply-adds"),
         Variant("as many parameters", "plain", ordinary(19, 19, 20), "a wider network"),
         Variant("SE", "plain", partial(FilterNet, Excited), "all filters, SE's gates behind them"),
         _MASK,
