@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from types import FunctionType
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -74,6 +74,53 @@ def seeded(*numbers: int) -> torch.Generator:
     """A generator whose stream is fixed by ``numbers`` and unrelated to that of any others."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator("cpu").manual_seed(int(state) >> 1)
+
+
+@drawn_on_the_processor
+class HiddenCases:
+    """What tasks have in common that draw on digits and hide something in every example.
+
+    A task states ``stream``, which tells its batches from those of others, and ``test_seed``, and
+    gives ``_draw``: examples, labels, what is hidden, and the digit that each example is about.
+    """
+
+    stream: ClassVar[int]
+    test_seed: ClassVar[int]
+    test_size: int
+
+    def _draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> int:
+        """Ten digits."""
+        return 10
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """``size`` examples and labels, made from training digits."""
+        x, y, _ = self.draw(size, seeded(seed, step, self.stream), train=True)
+        return x, y
+
+    def test_set(self) -> tuple[Tensor, Tensor]:
+        """The fixed test examples, made from test digits."""
+        x, y, _ = self.test_cases()
+        return x, y
+
+    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The test set with what is hidden in each example."""
+        return self.draw(self.test_size, seeded(self.test_seed), train=False)
+
+    def test_units(self) -> Units:
+        """The digit that each test example is about: a few hundred, each of them often."""
+        return Units("digits", self._draw(self.test_size, seeded(self.test_seed), train=False)[3])
+
+    def draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw examples, labels and what is hidden from ``generator``."""
+        return self._draw(size, generator, train=train)[:3]
 
 
 def epoch_batch(count: int, size: int, what: str, seed: int, step: int, *stream: int) -> Tensor:

@@ -9,14 +9,14 @@ digit without knowing which corner is meant is right in 1/4 + 3/4 * 1/10 = 32.5 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import HiddenCases, drawn_on_the_processor
 from attncourse.tasks.images import digits_of
 
-_TEST_SEED = 2_400
 _DIGIT, _CUE = 8, 4
 #: Brightness of the cue's square and of the quadrant that names the corner.
 _DIM, _BRIGHT = 0.2, 1.0
@@ -24,8 +24,10 @@ _DIM, _BRIGHT = 0.2, 1.0
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class CueAndLook:
+class CueAndLook(HiddenCases):
     """Four digits and a cue on a square canvas.
+
+    Hidden is the named corner, (b,): corner 2 r + k lies at row end r, column end k.
 
     Attributes:
         side: side of the canvas in pixels, even; more pixels only move the corners apart.
@@ -40,6 +42,8 @@ class CueAndLook:
         torch.Size([128, 1, 20, 20])
     """
 
+    stream: ClassVar[int] = 3
+    test_seed: ClassVar[int] = 2_400
     side: int = 20
     test_size: int = 2_000
 
@@ -49,35 +53,6 @@ class CueAndLook:
                 f"side={self.side} must be even and at least {2 * _DIGIT + _CUE}: "
                 f"two digits and the cue between them"
             )
-
-    @property
-    def classes(self) -> int:
-        """Ten digits."""
-        return 10
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` examples (size, 1, side, side) and labels, made from training digits."""
-        x, y, _ = self.draw(size, seeded(seed, step, 3), train=True)
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test examples, made from test digits."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set with the named corner of every example, (test_size,) of 0 to 3."""
-        return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
-
-    def test_units(self) -> Units:
-        """The digit in the named corner of each test example."""
-        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
-
-    def draw(
-        self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw examples, labels and corners; corner 2 r + k lies at row end r, column end k."""
-        return self._draw(size, generator, train=train)[:3]
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool

@@ -14,24 +14,26 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import HiddenCases, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits_of
 
 SIDE = 10
 _DIGIT = 8
 _BORDER = SIDE * SIDE - _DIGIT * _DIGIT
-_TEST_SEED = 3_000
 _PATTERN_SEED = 36
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class CueRecall:
+class CueRecall(HiddenCases):
     """Clips of a cue and ``frames - 1`` digits, as vectors of 100 pixels.
+
+    Hidden is the number of the frame that the cue points at, (b,), 1 to frames - 1.
 
     Attributes:
         frames: length of a clip, cue included.
@@ -49,6 +51,8 @@ class CueRecall:
         torch.Size([64, 8, 100])
     """
 
+    stream: ClassVar[int] = 2
+    test_seed: ClassVar[int] = 3_000
     frames: int = 8
     patterns: int = 16
     noise: float = 0.05
@@ -64,35 +68,6 @@ class CueRecall:
             )
         if self.noise < 0:
             raise ValueError(f"noise={self.noise} must not be negative")
-
-    @property
-    def classes(self) -> int:
-        """Ten digits."""
-        return 10
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` clips (size, frames, 100) and labels, made from training digits."""
-        x, y, _ = self.draw(size, seeded(seed, step, 2), train=True)
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test clips, made from test digits."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set with the number of the frame that the cue points at, 1 to frames - 1."""
-        return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
-
-    def test_units(self) -> Units:
-        """The digit that each test clip asks for."""
-        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
-
-    def draw(
-        self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw clips, labels and the places of the frames that match the cue."""
-        return self._draw(size, generator, train=train)[:3]
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool

@@ -10,16 +10,16 @@ Inversion changes the mean of an image.  A turn moves its pixels and changes no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import HiddenCases, Units, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits_of
 
 STYLES = ("plain", "turned", "inverted", "turned and inverted")
-_TEST_SEED = 14_000
 
 
 def in_style(
@@ -34,8 +34,10 @@ def in_style(
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class FourWorlds:
+class FourWorlds(HiddenCases):
     """Digits of 8 x 8 pixels in four styles, each as likely as the others.
+
+    Hidden is the number of the style, (b,).
 
     Attributes:
         noise: standard deviation of the noise on every pixel.
@@ -51,6 +53,8 @@ class FourWorlds:
         torch.Size([64, 1, 8, 8])
     """
 
+    stream: ClassVar[int] = 14
+    test_seed: ClassVar[int] = 14_000
     noise: float = 0.05
     told: bool = False
     test_size: int = 2_000
@@ -59,34 +63,13 @@ class FourWorlds:
         if not self.noise >= 0:
             raise ValueError(f"noise={self.noise} must be at least 0")
 
-    @property
-    def classes(self) -> int:
-        """Ten digits."""
-        return 10
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` examples (size, 1 or 2, 8, 8) and labels, made from training digits."""
-        return self._draw(size, seeded(seed, step, 14), train=True)[:2]
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test examples, made from test digits."""
-        return self.test_cases()[:2]
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set and the style of each example, (test_size,)."""
-        return self._draw(self.test_size, seeded(_TEST_SEED), train=False)[:3]
-
-    def test_units(self) -> Units:
-        """The digit of each test example: a few hundred, each shown often."""
-        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
-
     def in_every_style(self, count: int = 400) -> Tensor:
         """The same ``count`` test digits in all four styles, (4, count, 1, 8, 8), with one noise.
 
         The noise is drawn once and turned with its digit, so that the first two are the same
         pixels at other places.
         """
-        images, generator = digits_of(train=False)[0], seeded(_TEST_SEED, 1)
+        images, generator = digits_of(train=False)[0], seeded(self.test_seed, 1)
         shown = images[torch.randint(len(images), (count,), generator=generator)]
         noisy = shown + self.noise * torch.randn(shown.shape, generator=generator)
         return torch.stack(
@@ -96,7 +79,7 @@ class FourWorlds:
     def units_in_every_style(self, count: int = 400) -> Units:
         """Which test digit each of them is."""
         digits = len(digits_of(train=False)[1])
-        generator = seeded(_TEST_SEED, 1)
+        generator = seeded(self.test_seed, 1)
         return Units("digits", torch.randint(digits, (count,), generator=generator))
 
     def _draw(

@@ -11,21 +11,23 @@ or none of it, and one gate for a copy is enough.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import HiddenCases, drawn_on_the_processor
 from attncourse.tasks.images import digits_of
 
-_TEST_SEED = 14_000
 _SIDE = 8
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class LocalCorruption:
+class LocalCorruption(HiddenCases):
     """Copies of one digit of 8 x 8 pixels, with a share of their regions under clutter.
+
+    Hidden is which pixels are covered, (b, copies, 8, 8).
 
     Attributes:
         copies: how many channels show the digit.
@@ -44,6 +46,8 @@ class LocalCorruption:
         torch.Size([128, 8, 8, 8])
     """
 
+    stream: ClassVar[int] = 14
+    test_seed: ClassVar[int] = 14_000
     copies: int = 8
     region: int = 4
     covered: float = 0.6
@@ -60,35 +64,6 @@ class LocalCorruption:
             raise ValueError(f"covered={self.covered} is a chance: choose a number from 0 to 1")
         if not self.spread >= 0:
             raise ValueError(f"spread={self.spread} must be a number of at least 0")
-
-    @property
-    def classes(self) -> int:
-        """Ten digits."""
-        return 10
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` examples (size, copies, 8, 8) and labels, made from training digits."""
-        x, y, _ = self.draw(size, seeded(seed, step, 14), train=True)
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test examples, made from test digits."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set and which pixels are covered, (test_size, copies, 8, 8)."""
-        return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
-
-    def test_units(self) -> Units:
-        """The digit of each test example: a few hundred, each shown often."""
-        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
-
-    def draw(
-        self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw examples, labels and which pixels are covered from ``generator``."""
-        return self._draw(size, generator, train=train)[:3]
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool

@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import HiddenCases, drawn_on_the_processor
 from attncourse.tasks.images import digits_of
-
-_TEST_SEED = 12_000
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class NoisyCopies:
+class NoisyCopies(HiddenCases):
     """Copies of one digit of 8 x 8 pixels, a share of them under strong noise.
+
+    Hidden is which copies are spoilt, (b, copies).
 
     Attributes:
         copies: how many channels show the digit.
@@ -46,6 +47,8 @@ class NoisyCopies:
         torch.Size([128, 8, 8, 8])
     """
 
+    stream: ClassVar[int] = 12
+    test_seed: ClassVar[int] = 12_000
     copies: int = 8
     noise: float = 2.0
     faint: float = 0.05
@@ -62,35 +65,6 @@ class NoisyCopies:
             raise ValueError(f"spoilt={self.spoilt} is a chance: choose a number from 0 to 1")
         if not 0 <= self.gain < math.inf:
             raise ValueError(f"gain={self.gain} must be a number of at least 0")
-
-    @property
-    def classes(self) -> int:
-        """Ten digits."""
-        return 10
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` examples (size, copies, 8, 8) and labels, made from training digits."""
-        x, y, _ = self.draw(size, seeded(seed, step, 12), train=True)
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test examples, made from test digits."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set and which copies are spoilt, (test_size, copies) of True and False."""
-        return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
-
-    def test_units(self) -> Units:
-        """The digit of each test example: a few hundred, each shown often."""
-        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
-
-    def draw(
-        self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw examples, labels and which copies are spoilt from ``generator``."""
-        return self._draw(size, generator, train=train)[:3]
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool

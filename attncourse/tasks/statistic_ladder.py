@@ -22,23 +22,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import HiddenCases, drawn_on_the_processor
 from attncourse.tasks.images import digits_of
 
 #: Row -> default strength of its cue.
 ROWS: dict[str, float] = {"mean": 0.5, "std": 0.4, "dct": 0.7, "cov": 0.8, "code": math.sqrt(2)}
-_TEST_SEED = 2_000
 _SIDE = 8
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class StatisticLadder:
+class StatisticLadder(HiddenCases):
     """One row of the ladder.
+
+    Hidden is the bit, (b,) of 0 and 1.
 
     Attributes:
         row: a key of :data:`ROWS`.
@@ -54,6 +56,8 @@ class StatisticLadder:
         torch.Size([128, 4, 8, 8])
     """
 
+    stream: ClassVar[int] = 1
+    test_seed: ClassVar[int] = 2_000
     row: str = "mean"
     strength: float | None = None
     test_size: int = 2_000
@@ -75,35 +79,6 @@ class StatisticLadder:
         """The strength, as a number."""
         assert self.strength is not None
         return self.strength
-
-    @property
-    def classes(self) -> int:
-        """Ten digits."""
-        return 10
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` examples (size, 4, 8, 8) and labels, made from training digits."""
-        x, y, _ = self.draw(size, seeded(seed, step, 1), train=True)
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test examples, made from test digits."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set with the hidden bit of every example, (test_size,) of 0 and 1."""
-        return self.draw(self.test_size, seeded(_TEST_SEED), train=False)
-
-    def test_units(self) -> Units:
-        """The digit that each test example asks for: a few hundred, each asked for often."""
-        return Units("digits", self._draw(self.test_size, seeded(_TEST_SEED), train=False)[3])
-
-    def draw(
-        self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw examples, labels and hidden bits from ``generator``."""
-        return self._draw(size, generator, train=train)[:3]
 
     def _draw(
         self, size: int, generator: torch.Generator, *, train: bool
