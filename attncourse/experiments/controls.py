@@ -1,4 +1,4 @@
-"""Ablations that many experiments share: what is left when a gate loses one property."""
+"""Ablations and rivals that many experiments share."""
 
 from __future__ import annotations
 
@@ -98,3 +98,45 @@ class TwoLayerGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The gates of all numbers, times x."""
         return scale(torch.sigmoid(self.expand(F.relu(self.reduce(self.describe(x))))), x)
+
+
+class Mixed(Attention):
+    """SE's gates, decided on channels that a 1x1 convolution and a ReLU have mixed first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.attention = SqueezeExcitation(channels, reduction=4)
+
+    def g(self, x: Tensor) -> Tensor:
+        """Gates (b, c) of the mixed channels."""
+        return self.attention.g(F.relu(self.mix(x)))
+
+    def f(self, weights: Tensor, x: Tensor) -> Tensor:
+        """The gates act on the channels as they were."""
+        return self.attention.f(weights, x)
+
+
+class CueOnly(Attention):
+    """Gates that are decided on the cue channels alone; the digits are zero there.
+
+    Args:
+        channels: number of channels of the two-stream network.
+        attention: decides, from all channels that it is given.
+    """
+
+    cue: Tensor
+
+    def __init__(self, channels: int, attention: Attention) -> None:
+        super().__init__()
+        self.attention = attention
+        place = torch.arange(channels) % 8  # four groups of six content maps and two cue fields
+        self.register_buffer("cue", (place >= 6).float()[:, None, None], persistent=False)
+
+    def g(self, x: Tensor) -> Tensor:
+        """Gates (b, c) of the cue."""
+        return self.attention.g(x * self.cue)
+
+    def f(self, weights: Tensor, x: Tensor) -> Tensor:
+        """The gates act on all channels."""
+        return self.attention.f(weights, x)

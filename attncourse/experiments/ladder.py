@@ -24,9 +24,10 @@ from attncourse.channel import (
     StyleRecalibration,
 )
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.channel.frequency_channel import Mixed, fca
+from attncourse.experiments.channel.frequency_channel import fca
 from attncourse.experiments.channel.global_second_order_pooling import gsop
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
+from attncourse.experiments.controls import Mixed
 from attncourse.tasks import StatisticLadder
 from attncourse.tasks.statistic_ladder import ROWS
 from attncourse.training import Budget

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.attention import Attention
-from attncourse.backbones import SmallResNet, TwoStreams
+from attncourse.backbones import TwoStreams
 from attncourse.channel import EfficientChannel, SqueezeExcitation
 from attncourse.channel.squeeze_excitation import scale, squeeze
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.channel.frequency_channel import Mixed
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM as OF_SE
-from attncourse.tasks import StatisticLadder, digits_task
+from attncourse.experiments.controls import Mixed
+from attncourse.experiments.small_digits import reader, small_digits
+from attncourse.tasks import StatisticLadder
 from attncourse.training import Budget
 
 #: Channels of the two-stream network: four groups of six maps and the two fields of the cue.
@@ -265,32 +266,18 @@ ORDER = _ladder(
 )
 
 
-def _reader(gate: Callable[[int], nn.Module] | None) -> Callable[[], nn.Module]:
-    return lambda: SmallResNet(widths=(16, 32, 64), attention=gate)
-
-
-DIGITS = Experiment(
-    name="digits",
-    question="Does ECA help a small residual network to read real digits?",
-    task=digits_task,
-    variants=(
-        Variant("plain", "plain", _reader(None), "no gate"),
-        Variant("SE", "plain", _reader(lambda c: SqueezeExcitation(c, 4)), "all means, two layers"),
-        Variant(
-            "diagonal", "ablation", _reader(lambda c: Blocks(c, c)), "a weight for each channel"
-        ),
-        Variant(
-            "ECA, reordered",
-            "ablation",
-            _reader(lambda c: Reordered(EfficientChannel(c), random_order(c))),
-            "a random order of channels in front of each block, from the first step on",
-        ),
-        Variant("ECA", "mechanism", _reader(EfficientChannel), "the mechanism, three weights"),
+DIGITS = small_digits(
+    "Does ECA help a small residual network to read real digits?",
+    Variant("plain", "plain", reader(), "no gate"),
+    Variant("SE", "plain", reader(lambda c: SqueezeExcitation(c, 4)), "all means, two layers"),
+    Variant("diagonal", "ablation", reader(lambda c: Blocks(c, c)), "a weight for each channel"),
+    Variant(
+        "ECA, reordered",
+        "ablation",
+        reader(lambda c: Reordered(EfficientChannel(c), random_order(c))),
+        "a random order of channels in front of each block, from the first step on",
     ),
-    quick=Budget(steps=220, learning_rate=5e-3),
-    full=Budget(steps=220, learning_rate=5e-3),
-    data="scikit-learn digits, 1,400 for training, 397 for testing",
-    matters=0.005,
+    Variant("ECA", "mechanism", reader(EfficientChannel), "the mechanism, three weights"),
 )
 
 EXPERIMENTS = (WHICH_STREAM, ORDER, LONGER, REACH, DIGITS)

@@ -11,19 +11,17 @@ below the size at which the released code turns into SE.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.attention import Attention
-from attncourse.backbones import SmallResNet, TwoStreams
+from attncourse.backbones import TwoStreams
 from attncourse.channel import FrequencyChannel, SqueezeExcitation
 from attncourse.channel.frequency_channel import TOP16, planes
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
-from attncourse.tasks import StatisticLadder, digits_task
+from attncourse.experiments.controls import CueOnly, Mixed
+from attncourse.experiments.small_digits import reader, small_digits
+from attncourse.tasks import StatisticLadder
 from attncourse.training import Budget
 
 #: One frequency for each of the four groups of the two-stream network.
@@ -52,23 +50,6 @@ class Filtered(FrequencyChannel):
     def planes(self, x: Tensor) -> Tensor:
         """The filters, whatever ``x``."""
         return self.filters
-
-
-class Mixed(Attention):
-    """SE's gates, decided on channels that a 1x1 convolution and a ReLU have mixed first."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.mix = nn.Conv2d(channels, channels, 1)
-        self.attention = SqueezeExcitation(channels, reduction=4)
-
-    def g(self, x: Tensor) -> Tensor:
-        """Gates (b, c) of the mixed channels."""
-        return self.attention.g(F.relu(self.mix(x)))
-
-    def f(self, weights: Tensor, x: Tensor) -> Tensor:
-        """The gates act on the channels as they were."""
-        return self.attention.f(weights, x)
 
 
 def filters(count: int) -> Tensor:
@@ -166,32 +147,6 @@ WHICH_WAVE = Experiment(
     matters=0.01,
 )
 
-
-class CueOnly(Attention):
-    """Gates that are decided on the cue channels alone; the digits are zero there.
-
-    Args:
-        channels: number of channels of the two-stream network.
-        attention: decides, from all channels that it is given.
-    """
-
-    cue: Tensor
-
-    def __init__(self, channels: int, attention: Attention) -> None:
-        super().__init__()
-        self.attention = attention
-        place = torch.arange(channels) % 8  # four groups of six content maps and two cue fields
-        self.register_buffer("cue", (place >= 6).float()[:, None, None], persistent=False)
-
-    def g(self, x: Tensor) -> Tensor:
-        """Gates (b, c) of the cue."""
-        return self.attention.g(x * self.cue)
-
-    def f(self, weights: Tensor, x: Tensor) -> Tensor:
-        """The gates act on all channels."""
-        return self.attention.f(weights, x)
-
-
 VARIATIONS = Experiment(
     name="variations",
     question="Do a smaller hidden layer, a shared filter or the digits' maps count here?",
@@ -253,31 +208,19 @@ def _published(channels: int, **options: object) -> FrequencyChannel:
     return fca(channels, frequencies=TOP16, **options)
 
 
-def _reader(gate: Callable[[int], nn.Module] | None) -> Callable[[], nn.Module]:
-    return lambda: SmallResNet(widths=(16, 32, 64), attention=gate)
-
-
-DIGITS = Experiment(
-    name="digits",
-    question="Does FcaNet help a small residual network to read real digits?",
-    task=digits_task,
-    variants=(
-        Variant("plain", "plain", _reader(None), "no gate"),
-        Variant(
-            "SE", "ablation", _reader(lambda c: SqueezeExcitation(c, 4)), "the mean of each channel"
-        ),
-        Variant(
-            "FcaNet, collapsed",
-            "ablation",
-            _reader(lambda c: _published(c, collapse=True)),
-            "the released rule: on the maps of 4 x 4 and 2 x 2 every frequency is the mean",
-        ),
-        Variant("FcaNet", "mechanism", _reader(_published), "sixteen frequencies at every size"),
+DIGITS = small_digits(
+    "Does FcaNet help a small residual network to read real digits?",
+    Variant("plain", "plain", reader(), "no gate"),
+    Variant(
+        "SE", "ablation", reader(lambda c: SqueezeExcitation(c, 4)), "the mean of each channel"
     ),
-    quick=Budget(steps=220, learning_rate=5e-3),
-    full=Budget(steps=220, learning_rate=5e-3),
-    data="scikit-learn digits, 1,400 for training, 397 for testing",
-    matters=0.005,
+    Variant(
+        "FcaNet, collapsed",
+        "ablation",
+        reader(lambda c: _published(c, collapse=True)),
+        "the released rule: on the maps of 4 x 4 and 2 x 2 every frequency is the mean",
+    ),
+    Variant("FcaNet", "mechanism", reader(_published), "sixteen frequencies at every size"),
 )
 
 EXPERIMENTS = (WHICH_WAVE, FAINT_WAVE, VARIATIONS, LONGER, DIGITS)

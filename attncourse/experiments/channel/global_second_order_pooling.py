@@ -15,12 +15,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attncourse.backbones import SmallResNet, TwoStreams
+from attncourse.backbones import TwoStreams
 from attncourse.channel import GlobalSecondOrderPooling, SqueezeExcitation
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.channel.frequency_channel import CueOnly, Mixed
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
-from attncourse.tasks import StatisticLadder, digits_task
+from attncourse.experiments.controls import CueOnly, Mixed
+from attncourse.experiments.small_digits import reader, small_digits
+from attncourse.tasks import StatisticLadder
 from attncourse.training import Budget
 
 #: Reduced channels in the two-stream network of 32 channels.
@@ -129,23 +130,11 @@ WAVE = _row("wave", "dct", "What does it take to tell a half wave from its mirro
 MEAN = _row("mean", "mean", "Does a centred squeeze see a mean?", _ROW)
 
 
-def _reader(gate: Callable[[int], nn.Module] | None) -> Callable[[], nn.Module]:
-    return lambda: SmallResNet(widths=(16, 32, 64), attention=gate)
-
-
-DIGITS = Experiment(
-    name="digits",
-    question="Does GSoP help a small residual network to read real digits?",
-    task=digits_task,
-    variants=(
-        Variant("plain", "plain", _reader(None), "no gate"),
-        Variant("SE", "ablation", _reader(lambda c: SqueezeExcitation(c, 4)), "means"),
-        Variant("GSoP", "mechanism", _reader(gsop), "covariances"),
-    ),
-    quick=Budget(steps=220, learning_rate=5e-3),
-    full=Budget(steps=220, learning_rate=5e-3),
-    data="scikit-learn digits, 1,400 for training, 397 for testing",
-    matters=0.005,
+DIGITS = small_digits(
+    "Does GSoP help a small residual network to read real digits?",
+    Variant("plain", "plain", reader(), "no gate"),
+    Variant("SE", "ablation", reader(lambda c: SqueezeExcitation(c, 4)), "means"),
+    Variant("GSoP", "mechanism", reader(gsop), "covariances"),
 )
 
 EXPERIMENTS = (WHICH_PAIR, SPREAD, WAVE, MEAN, DIGITS)

@@ -17,13 +17,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attncourse.backbones import AveragedCopies, SmallResNet
+from attncourse.backbones import AveragedCopies
 from attncourse.channel import SqueezeExcitation, StyleRecalibration
 from attncourse.channel.squeeze_excitation import scale
 from attncourse.channel.style_recalibration import integrate, style
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.controls import StaticGate, TwoLayerGate
-from attncourse.tasks import digits_task
+from attncourse.experiments.small_digits import reader, small_digits
 from attncourse.tasks.noisy_copies import NoisyCopies
 from attncourse.training import Budget
 
@@ -238,35 +238,27 @@ OTHER_NUMBERS = Experiment(
     matters=0.01,
 )
 
-DIGITS = Experiment(
-    name="digits",
-    question="Does residual SRM help a small residual network to read real digits?",
-    task=digits_task,
-    variants=(
-        Variant("plain", "plain", SmallResNet, "no gate"),
-        Variant(
-            "SE",
-            "plain",
-            lambda: SmallResNet(attention=lambda c: SqueezeExcitation(c, reduction=4)),
-            "the mechanism of the chapter before",
-        ),
-        Variant(
-            "static gate",
-            "ablation",
-            lambda: SmallResNet(attention=StaticGate),
-            "gates that do not look at the image",
-        ),
-        Variant(
-            "residual SRM",
-            "mechanism",
-            lambda: SmallResNet(attention=StyleRecalibration),
-            "the mechanism at the end of each residual branch",
-        ),
+DIGITS = small_digits(
+    "Does residual SRM help a small residual network to read real digits?",
+    Variant("plain", "plain", reader(), "no gate"),
+    Variant(
+        "SE",
+        "plain",
+        reader(lambda c: SqueezeExcitation(c, reduction=4)),
+        "the mechanism of the chapter before",
     ),
-    quick=Budget(steps=220, learning_rate=5e-3),
-    full=Budget(steps=220, learning_rate=5e-3),
-    data="scikit-learn digits, 1,400 for training, 397 for testing",
-    matters=0.005,
+    Variant(
+        "static gate",
+        "ablation",
+        reader(StaticGate),
+        "gates that do not look at the image",
+    ),
+    Variant(
+        "residual SRM",
+        "mechanism",
+        reader(StyleRecalibration),
+        "the mechanism at the end of each residual branch",
+    ),
 )
 
 EXPERIMENTS = (NOISY_COPIES, RANDOM_GAIN, OTHER_NUMBERS, DIGITS)

@@ -33,8 +33,8 @@ from attncourse.experiments.channel.context_encoding.nets import (
     look_alike_items,
     scene_loss,
 )
-from attncourse.experiments.channel.frequency_channel import Mixed
 from attncourse.experiments.channel.squeeze_excitation import WHICH_STREAM
+from attncourse.experiments.controls import Mixed
 from attncourse.experiments.scores import Score
 from attncourse.tasks import StatisticLadder
 from attncourse.tasks.look_alikes import LookAlikes
