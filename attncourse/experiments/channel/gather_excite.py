@@ -54,36 +54,20 @@ class ScaledMean(nn.Module):
         channels: number of channels.
         extent: side of a cell.
         own: average a cell over itself, not over the window around its first position.
+        factor: where the scale starts if nothing is normalised.
     """
 
-    def __init__(self, channels: int, extent: int, *, own: bool = False) -> None:
+    def __init__(
+        self, channels: int, extent: int, *, own: bool = False, factor: float | None = None
+    ) -> None:
         super().__init__()
-        self.extent, self.own, self.norm = extent, own, nn.BatchNorm2d(channels)
+        self.extent, self.own = extent, own
+        self.norm = nn.BatchNorm2d(channels) if factor is None else Affine(channels, factor)
 
     def forward(self, x: Tensor) -> Tensor:
         """``sigmoid(norm(mean)) * x``."""
         z = F.avg_pool2d(x, self.extent) if self.own else gather_mean(x, self.extent)
         return excite(torch.sigmoid(self.norm(z)), x)
-
-
-class BareScaledMean(nn.Module):
-    """Means with a learned factor and shift before the sigmoid, and no normalisation.
-
-    It has 2 parameters a channel, as :class:`ScaledMean` has.
-
-    Args:
-        channels: number of channels.
-        extent: side of a cell.
-        factor: where the factor starts.
-    """
-
-    def __init__(self, channels: int, extent: int, factor: float) -> None:
-        super().__init__()
-        self.extent, self.affine = extent, Affine(channels, factor)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``sigmoid(factor * mean + shift) * x``."""
-        return excite(torch.sigmoid(self.affine(gather_mean(x, self.extent))), x)
 
 
 class ConvolvedGate(nn.Module):
@@ -246,13 +230,13 @@ SIGNS = Experiment(
         Variant(
             "scale alone, from +1",
             "ablation",
-            _behind_affine(lambda c: BareScaledMean(c, 4, 1.0)),
+            _behind_affine(lambda c: ScaledMean(c, 4, factor=1.0)),
             "a learned scale behind the mean, without a normalisation",
         ),
         Variant(
             "scale alone, from 0",
             "ablation",
-            _behind_affine(lambda c: BareScaledMean(c, 4, 0.0)),
+            _behind_affine(lambda c: ScaledMean(c, 4, factor=0.0)),
             "the same, with gates that are constant at first",
         ),
         LOCAL_CORRUPTION.variant("θ, e = 4"),
