@@ -8,12 +8,16 @@ class that no layer here makes use of is only named.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from torch import nn
+
+from benchmarks.case import Case, Form
 
 
 def layer(file: str, name: str) -> Any:
@@ -40,6 +44,29 @@ def layer(file: str, name: str) -> Any:
     finally:
         _forget()
         sys.modules.update(before)
+
+
+def as_fast_as_timm(
+    case: Case, theirs: Any, form: Callable[[nn.Module, tuple[int, ...]], Form]
+) -> tuple[Case, ...]:
+    """The same case beside timm's layer, which is written alike; nothing where there is no timm.
+
+    Args:
+        case: ours, at some sizes.
+        theirs: what :func:`layer` found.
+        form: from our module and the shape of x, theirs with the same weights.
+    """
+    if theirs is None:
+        return ()
+    twin = replace(
+        case,
+        name=f"{case.name} and timm's",
+        others={"timm": form},
+        exponents={"ours": 1.0, "timm": 1.0},
+        floors={"timm": (0.9, None)},
+        ceilings={"timm": 1.1},
+    )
+    return (twin,)
 
 
 def take_over(theirs: nn.Module, ours: nn.Module) -> None:
