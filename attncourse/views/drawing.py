@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import re
+from collections.abc import Callable
 
 import matplotlib as mpl
 from matplotlib.collections import QuadMesh
@@ -36,15 +37,20 @@ TEXT_TONES = {
 }
 
 
-def drawing(figure: Figure) -> str | None:
-    """The figure as SVG, or nothing if that would be too large, or an image in it is smoothed."""
+def drawing(figure: Figure, film: Callable[[], str]) -> str | None:
+    """The figure as SVG, or nothing if that would be too large, or an image in it is smoothed.
+
+    Args:
+        figure: what is drawn.
+        film: gives its :func:`film_drawing`, which serves a figure that holds images.
+    """
     images = figure.findobj(lambda part: isinstance(part, (AxesImage, QuadMesh)))
     if any(i.get_interpolation() not in _SHARP for i in figure.findobj(AxesImage)):
         return None
     if not images:
         text, most = themed(_svg(figure)), _MOST_BYTES
     else:
-        text, most = film_drawing(figure), _MOST_WITH_IMAGES
+        text, most = film(), _MOST_WITH_IMAGES
         if len(text) > most:
             text = _EMBEDDED.sub(_lighter, text)
     return text if len(text) <= most else None

@@ -33,7 +33,7 @@ class Picture:
     def __init__(self, figure: Figure, alt: str, dpi: int | None = None) -> None:
         self._figure, self._dpi, self.alt = figure, dpi, alt
         self.width = round(figure.get_figwidth() * 100)
-        self.svg = drawing(figure) if dpi is None else None
+        self.svg = drawing(figure, lambda: self.film) if dpi is None else None
 
     @cached_property
     def png(self) -> bytes:
