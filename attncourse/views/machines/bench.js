@@ -117,6 +117,15 @@ kind => tools => {
     return node;
   };
 
+  // What may become of a painted picture: its start, a turn, its inverse, a preset.
+  const changes = (parent, x, h, w, draw) => {
+    const start = Array.from(x), become = values => { x.set(values); draw(); };
+    button(parent, "start again", () => become(start));
+    if (h === w) button(parent, "turn by 90\u00b0", () => become(x.map((_, n) => x[n % w * w + w - 1 - Math.floor(n / w)])));
+    button(parent, "invert", () => become(x.map(v => 1 - v)));
+    spec.presets.forEach(([name, values]) => button(parent, name, () => become(tools.floats(values))));
+  };
+
   // A reader's own picture, averaged to rows x columns x 3 numbers from 0 to 1; it stays in the page.
   // What takes it may also have it in grey.
   const own = (parent, rows, columns, taken) => {
@@ -161,11 +170,21 @@ kind => tools => {
     const t = Math.max(-1, Math.min(1, v / (most || 1))), from = t < 0 ? [33, 102, 172] : [178, 24, 43];
     return `rgb(${from.map(k => Math.round(247 + (k - 247) * Math.abs(t)))})`;
   };
+  // A kernel moved over h x w numbers, its taps `dilation` apart, with zeros outside.
+  const convolve = (x, h, w, kernel, bias = 0, dilation = 1) => Array.from({ length: h * w }, (_, n) => {
+    const half = (kernel.length - 1) / 2;
+    let sum = bias;
+    kernel.forEach((row, p) => row.forEach((tap, q) => {
+      const i = Math.floor(n / w) + (p - half) * dilation, j = n % w + (q - half) * dilation;
+      if (i >= 0 && j >= 0 && i < h && j < w) sum += tap * x[i * w + j];
+    }));
+    return sum;
+  });
   const affine = (w, b, x) => w.map((row, n) => row.reduce((sum, v, k) => sum + v * x[k], b ? b[n] : 0));
   const softmax = s => { const top = Math.max(...s), e = s.map(v => Math.exp(v - top)), sum = e.reduce((a, v) => a + v, 0); return e.map(v => v / sum); };
   const act = {
     none: v => v, relu: v => Math.max(0, v), sigmoid: v => 1 / (1 + Math.exp(-v)), tanh: Math.tanh, "1 + tanh": v => 1 + Math.tanh(v),
   };
 
-  return kind({ ...tools, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine, softmax, act });
+  return kind({ ...tools, step, lane, cells, bars, choice, controls, button, changes, own, say, grey, signed, number, convolve, affine, softmax, act });
 }

@@ -77,6 +77,45 @@ def as_lists(values: Any, name: str, ndim: int) -> Any:
     return array.tolist()
 
 
+def grey_image(values: Any) -> np.ndarray:
+    """An image x of one channel.
+
+    Raises:
+        ValueError: for another number of axes, or a value that is not finite.
+    """
+    x = _finite(values, "x")
+    if x.ndim != 2:
+        raise ValueError(f"x has the shape {x.shape}: pass one grey image, (h, w)")
+    return x
+
+
+def square_kernels(kernels: Any, count: int) -> list[Any]:
+    """``count`` kernels of one odd side, as nested lists.
+
+    Raises:
+        ValueError: for another shape, or a value that is not finite.
+    """
+    shape = np.shape(kernels)
+    if len(shape) != 3 or shape[0] != count or shape[1] != shape[2] or shape[1] % 2 == 0:
+        raise ValueError(
+            f"kernels have the shape {shape}: pass ({count}, side, side) with an odd side"
+        )
+    return as_lists(kernels, "kernels", 3)
+
+
+def convolved(
+    x: np.ndarray, kernel: np.ndarray, bias: float = 0.0, dilation: int = 1
+) -> np.ndarray:
+    """The convolution of x with a kernel, its taps ``dilation`` apart, with zeros outside."""
+    padded = np.pad(np.asarray(x, dtype=float), len(kernel) // 2 * dilation)
+    height, width = x.shape
+    total = np.full((height, width), float(bias))
+    for p, row in enumerate(kernel):
+        for q, tap in enumerate(row):
+            total += tap * padded[p * dilation :, q * dilation :][:height, :width]
+    return total
+
+
 def as_presets(presets: Mapping[str, Any], shape: tuple[int, ...]) -> list[list[str]]:
     """Name of a button -> the numbers that it sets, encoded.
 

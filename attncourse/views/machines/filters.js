@@ -1,13 +1,10 @@
 // A gater looks at the picture and switches filters on or off; then the picture is looked at again.
-({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine }) => {
-  const [h, w] = spec.shape, size = h * w, x = Float64Array.from(floats(spec.x)), { names, kernels } = spec, start = Array.from(x);
+({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, changes, own, say, grey, signed, number, convolve, affine }) => {
+  const [h, w] = spec.shape, size = h * w, x = Float64Array.from(floats(spec.x)), { names, kernels } = spec;
   const side = kernels[0].length, most = Math.max(...kernels.flat(2).map(Math.abs));
   let mode = 0, at = 0, result = null, drawn = names.map(() => 0);
   const bar = controls();
-  button(bar, "start again", () => { x.set(start); draw(); });
-  if (h === w) button(bar, "turn by 90\u00b0", () => { const was = Array.from(x); was.forEach((_, n) => x[n] = was[n % w * w + w - 1 - Math.floor(n / w)]); draw(); });
-  button(bar, "invert", () => { x.forEach((v, n) => x[n] = 1 - v); draw(); });
-  spec.presets.forEach(([name, values]) => button(bar, name, () => { x.set(floats(values)); draw(); }));
+  changes(bar, x, h, w, () => draw());
   choice(bar, "gates", spec.modes.map(([name]) => name), 0, n => { mode = n; draw(); });
   button(bar, "draw noise", () => { drawn = names.map(() => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())); draw(); });
   if (spec.own) own(bar, h, w, (_, greys) => { x.set(greys); draw(); });
@@ -26,19 +23,11 @@
     for (let i = 0; i + down < h; i++) for (let j = 0; j + across < w; j++) { sum += Math.abs(x[(i + down) * w + j + across] - x[i * w + j]); count++; }
     return sum / count;
   };
-  const convolve = kernel => Array.from({ length: size }, (_, n) => {
-    let sum = 0;
-    for (let p = 0; p < side; p++) for (let q = 0; q < side; q++) {
-      const i = Math.floor(n / w) + p - (side - 1) / 2, j = n % w + q - (side - 1) / 2;
-      if (i >= 0 && j >= 0 && i < h && j < w) sum += kernel[p][q] * x[i * w + j];
-    }
-    return sum;
-  });
   function draw() {
     const [, noisy, hard] = spec.modes[mode], features = [x.reduce((sum, v) => sum + v, 0) / size, change(1, 0), change(0, 1)];
     const noise = noisy ? drawn : names.map(() => 0), tau = affine(spec.weight, spec.bias, features).map((v, k) => v + noise[k]);
     const s = tau.map(v => hard ? +(v > 0) : soft(v));
-    result = { features, tau, gates: s, y: kernels.map((kernel, k) => convolve(kernel).map(v => s[k] * Math.max(0, v))) };
+    result = { features, tau, gates: s, y: kernels.map((kernel, k) => convolve(x, h, w, kernel).map(v => s[k] * Math.max(0, v))) };
     [painted, ...maps].forEach(cell => cell.draw());
     seen(features); scores(tau); gates(s);
     const on = s.filter(v => v > 0).length;

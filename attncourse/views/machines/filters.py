@@ -8,9 +8,17 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_lists, as_presets, exact, machine
+from attncourse.views.machines.bench import (
+    Goal,
+    as_lists,
+    as_presets,
+    convolved,
+    exact,
+    grey_image,
+    machine,
+    square_kernels,
+)
 from attncourse.views.show import Picture, show
 
 #: What the gater sees: the mean, and the mean size of the step to the right and downwards.
@@ -59,13 +67,12 @@ def filter_machine(
     Raises:
         ValueError: if shapes do not fit or a value is not finite.
     """
-    x = _finite(x, "x")
-    if x.ndim != 2 or min(x.shape) < 2:
-        raise ValueError(f"x has the shape {x.shape}: pass one grey image, (h, w)")
-    shape, count = np.shape(kernels), len(names)
-    if len(shape) != 3 or shape[0] != count or shape[1] != shape[2] or shape[1] % 2 == 0:
+    count = len(names)
+    x, checked = grey_image(x), square_kernels(kernels, count)
+    if min(x.shape) < 2:
         raise ValueError(
-            f"kernels have the shape {shape}: pass ({count}, side, side) with an odd side"
+            f"x has the shape {x.shape}: pass one grey image, (h, w), of at least two rows and "
+            f"two columns, so that something can change between them"
         )
     for name, values, wanted in (("weight", weight, (count, 3)), ("bias", bias, (count,))):
         if np.shape(values) != wanted:
@@ -75,7 +82,7 @@ def filter_machine(
         "x": encode(x),
         "names": list(names),
         "features": list(FEATURES),
-        "kernels": as_lists(kernels, "kernels", 3),
+        "kernels": checked,
         "weight": as_lists(weight, "weight", 2),
         "bias": as_lists(bias, "bias", 1),
         "modes": [list(mode) for mode in MODES],
@@ -100,17 +107,8 @@ def filter_numbers(
     tau = exact(weight) @ features + exact(bias) + (np.asarray(noise) if noisy else 0)
     soft = np.clip(1.2 / (1 + np.exp(-tau)) - 0.1, 0, 1)
     gates = (tau > 0).astype(float) if hard else soft
-    maps = np.stack([np.maximum(_convolved(x, kernel), 0) for kernel in exact(kernels)])
+    maps = np.stack([np.maximum(convolved(x, kernel), 0) for kernel in exact(kernels)])
     return {"features": features, "tau": tau, "gates": gates, "y": gates[:, None, None] * maps}
-
-
-def _convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The convolution of x with a kernel, with zeros outside."""
-    padded, total = np.pad(x, len(kernel) // 2), np.zeros(x.shape)
-    for p, row in enumerate(kernel):
-        for q, tap in enumerate(row):
-            total += tap * padded[p:, q:][: x.shape[0], : x.shape[1]]
-    return total
 
 
 def _poster(

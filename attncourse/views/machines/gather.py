@@ -9,9 +9,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_presets, machine
+from attncourse.views.machines.bench import Goal, as_presets, grey_image, machine
 from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE
 
@@ -59,9 +58,7 @@ def gather_machine(
     Raises:
         ValueError: if shapes do not fit, an extent is negative or a value is not finite.
     """
-    x = _finite(x, "x")
-    if x.ndim != 2:
-        raise ValueError(f"x has the shape {x.shape}: pass one grey image, (h, w)")
+    x = grey_image(x)
     if not extents or min(extents) < 0 or not 0 <= start < len(extents) or not judges:
         raise ValueError(
             f"extents={tuple(extents)}, start={start} and {len(judges)} judges: pass sides of at "

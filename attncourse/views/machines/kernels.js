@@ -1,12 +1,9 @@
 // Kernels that are mixed by what the mean of the picture says, and one convolution with the mixture.
-({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, softmax, act }) => {
+({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, changes, own, say, grey, signed, number, convolve, softmax, act }) => {
   const [h, w] = spec.shape, size = h * w, x = Float64Array.from(floats(spec.x)), { names, kernels, slopes, shifts } = spec;
   let mode = 0, at = 0, result = null;
-  const bar = controls(), side = kernels[0].length, start = Array.from(x);
-  button(bar, "start again", () => { x.set(start); draw(); });
-  if (h === w) button(bar, "turn by 90\u00b0", () => { const was = Array.from(x); was.forEach((_, n) => x[n] = was[n % w * w + w - 1 - Math.floor(n / w)]); draw(); });
-  button(bar, "invert", () => { x.forEach((v, n) => x[n] = 1 - v); draw(); });
-  spec.presets.forEach(([name, values]) => button(bar, name, () => { x.set(floats(values)); draw(); }));
+  const bar = controls(), side = kernels[0].length;
+  changes(bar, x, h, w, () => draw());
   choice(bar, "weights", spec.modes.map(([name]) => name), 0, n => { mode = n; draw(); });
   if (spec.own) own(bar, h, w, (_, greys) => { x.set(greys); draw(); });
   const most = Math.max(...kernels.flat(2).map(Math.abs));
@@ -24,22 +21,14 @@
   const map = (label, key) => { const box = make("div", out), m = cells(box, h, w, label, { fill: n => grey(result ? result[key][n] / spec.most : 0), width: 160 }); make("p", box, { class: "ac-cell-name", text: label }); return m; };
   const maps = [map("one convolution with the mixture", "y"), map(`${names.length} convolutions, their outputs mixed`, "outputs")];
   readout(live);
-  const convolve = kernel => Array.from({ length: size }, (_, n) => {
-    let sum = 0;
-    for (let p = 0; p < side; p++) for (let q = 0; q < side; q++) {
-      const i = Math.floor(n / w) + p - (side - 1) / 2, j = n % w + q - (side - 1) / 2;
-      if (i >= 0 && j >= 0 && i < h && j < w) sum += kernel[p][q] * x[i * w + j];
-    }
-    return sum;
-  });
   function draw() {
     const s = x.reduce((sum, v) => sum + v, 0) / size, [, kind, temperature] = spec.modes[mode];
     const logits = slopes.map((slope, m) => slope * s + shifts[m]);
     const a = kind === "sigmoid" ? logits.map(act.sigmoid) : kind === "softmax" ? softmax(logits.map(u => u / temperature)) : names.map(() => 1 / names.length);
     const blend = kernels[0].map((row, p) => row.map((_, q) => a.reduce((sum, share, m) => sum + share * kernels[m][p][q], 0)));
-    const apart = kernels.map(convolve);
+    const apart = kernels.map(kernel => convolve(x, h, w, kernel));
     const outputs = apart[0].map((_, n) => act.relu(a.reduce((sum, share, m) => sum + share * apart[m][n], 0)));
-    result = { weights: a, kernel: blend, y: convolve(blend).map(act.relu), outputs };
+    result = { weights: a, kernel: blend, y: convolve(x, h, w, blend).map(act.relu), outputs };
     [painted, ...parts, mixed, ...maps].forEach(cell => cell.draw());
     mean([s]); scores(logits); weights(a);
     say({ x: Array.from(x), at, mode, mean: s, logits, ...result },

@@ -8,15 +8,17 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
 from attncourse.views.machines.bench import (
     ACTIVATIONS,
     Goal,
     as_lists,
     as_presets,
+    convolved,
     exact,
+    grey_image,
     machine,
+    square_kernels,
 )
 from attncourse.views.show import Picture, show
 
@@ -66,14 +68,7 @@ def kernel_machine(
     Raises:
         ValueError: if shapes do not fit or a value is not finite.
     """
-    x = _finite(x, "x")
-    if x.ndim != 2:
-        raise ValueError(f"x has the shape {x.shape}: pass one grey image, (h, w)")
-    shape = np.shape(kernels)
-    if len(shape) != 3 or shape[0] != len(names) or shape[1] != shape[2] or shape[1] % 2 == 0:
-        raise ValueError(
-            f"kernels have the shape {shape}: pass ({len(names)}, side, side) with an odd side"
-        )
+    x, checked = grey_image(x), square_kernels(kernels, len(names))
     for name, values in (("slopes", slopes), ("shifts", shifts)):
         if np.shape(values) != (len(names),):
             raise ValueError(f"{name} has the shape {np.shape(values)}: pass ({len(names)},)")
@@ -81,7 +76,7 @@ def kernel_machine(
         "shape": list(x.shape),
         "x": encode(x),
         "names": list(names),
-        "kernels": as_lists(kernels, "kernels", 3),
+        "kernels": checked,
         "slopes": as_lists(slopes, "slopes", 1),
         "shifts": as_lists(shifts, "shifts", 1),
         "modes": [list(mode) for mode in MODES],
@@ -108,21 +103,12 @@ def kernel_numbers(
         weights = np.exp(even - even.max())
         weights /= weights.sum()
     kernel = np.tensordot(weights, kernels, 1)
-    parts = np.stack([_convolved(x, one) for one in kernels])
+    parts = np.stack([convolved(x, one) for one in kernels])
     return {
         "mean": mean, "logits": logits, "weights": weights, "kernel": kernel,
-        "y": np.maximum(_convolved(x, kernel), 0),
+        "y": np.maximum(convolved(x, kernel), 0),
         "outputs": np.maximum(np.tensordot(weights, parts, 1), 0),
     }  # fmt: skip
-
-
-def _convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The convolution of x with a kernel, with zeros outside."""
-    padded, total = np.pad(np.asarray(x, dtype=float), len(kernel) // 2), np.zeros(x.shape)
-    for p, row in enumerate(kernel):
-        for q, tap in enumerate(row):
-            total += tap * padded[p:, q:][: x.shape[0], : x.shape[1]]
-    return total
 
 
 def _poster(

@@ -1,5 +1,5 @@
 // Branches with kernels of their own, a weight for each, and what their mixture is.
-({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, affine, softmax, act }) => {
+({ spec, live, make, readout, floats, step, lane, cells, bars, choice, controls, button, own, say, grey, signed, number, convolve, affine, softmax, act }) => {
   const [h, w] = spec.shape, size = h * w, x = Float64Array.from(floats(spec.x)), branches = spec.branches, channels = spec.channels;
   let fixed = -1, at = 0, result = null;
   const bar = controls();
@@ -24,20 +24,8 @@
   const mixed = lane(step("The mixture", "V = \u03a3 a_k U_k"), channels.length);
   const outputs = channels.map((name, c) => map(mixed, name, n => result ? result.mixed[c][n] : 0));
   readout(live);
-  const convolve = (kernel, bias, dilation) => {
-    const side = kernel.length, half = (side - 1) / 2, out = new Float64Array(size);
-    for (let n = 0; n < size; n++) {
-      let sum = bias;
-      for (let p = 0; p < side; p++) for (let q = 0; q < side; q++) {
-        const i = Math.floor(n / w) + (p - half) * dilation, j = n % w + (q - half) * dilation;
-        if (i >= 0 && j >= 0 && i < h && j < w) sum += kernel[p][q] * x[i * w + j];
-      }
-      out[n] = Math.max(0, sum);
-    }
-    return Array.from(out);
-  };
   function draw() {
-    const maps = branches.map(b => channels.map((_, c) => convolve(b.kernels[c], b.biases[c], b.dilation)));
+    const maps = branches.map(b => channels.map((_, c) => convolve(x, h, w, b.kernels[c], b.biases[c], b.dilation).map(act.relu)));
     const means = channels.map((_, c) => maps.reduce((sum, m) => sum + m[c].reduce((a, v) => a + v, 0) / size, 0));
     const z = affine(spec.reduce, spec.reduce_bias, means).map(act.relu);
     const logits = branches.map(b => affine(b.score, null, z));

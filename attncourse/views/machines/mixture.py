@@ -11,7 +11,15 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_lists, as_presets, exact, machine
+from attncourse.views.machines.bench import (
+    Goal,
+    as_lists,
+    as_presets,
+    convolved,
+    exact,
+    grey_image,
+    machine,
+)
 from attncourse.views.show import Picture, show
 
 
@@ -68,9 +76,7 @@ def mixture_machine(
     Raises:
         ValueError: if shapes do not fit or a value is not finite.
     """
-    x = _finite(x, "x")
-    if x.ndim != 2:
-        raise ValueError(f"x has the shape {x.shape}: pass one grey image, (h, w)")
+    x = grey_image(x)
     reduce = _finite(reduce, "reduce")
     for branch in branches:
         kernels, score = np.shape(branch.kernels), np.shape(branch.score)
@@ -131,18 +137,8 @@ def mixture_numbers(
 
 def _filtered(x: np.ndarray, branch: Branch) -> np.ndarray:
     """relu(kernel * x + bias) of every channel, with zeros outside."""
-    kernels, side = exact(branch.kernels), np.shape(branch.kernels)[1]
-    rim = side // 2 * branch.dilation
-    padded = np.pad(x, rim)
-    found = []
-    for kernel, bias in zip(kernels, exact(branch.biases), strict=True):
-        total = np.full(x.shape, bias)
-        for p in range(side):
-            for q in range(side):
-                down, across = p * branch.dilation, q * branch.dilation
-                total = total + kernel[p, q] * padded[down:, across:][: x.shape[0], : x.shape[1]]
-        found.append(np.maximum(total, 0))
-    return np.stack(found)
+    pairs = zip(exact(branch.kernels), exact(branch.biases), strict=True)
+    return np.stack([np.maximum(convolved(x, k, bias, branch.dilation), 0) for k, bias in pairs])
 
 
 def _poster(
