@@ -8,7 +8,7 @@
   choice(bar, "gates", spec.modes.map(([name]) => name), 0, n => { mode = n; draw(); });
   button(bar, "draw noise", () => { drawn = names.map(() => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())); draw(); });
   if (spec.own) own(bar, h, w, (_, greys) => { x.set(greys); draw(); });
-  const input = lane(step("Paint the image", "x"), 2), left = make("div", input), right = lane(make("div", input), names.length);
+  const input = lane(step("Paint the image", "x"), 2), left = make("div", input), right = lane(make("div", input), Math.ceil(names.length / 2));
   const painted = cells(left, h, w, "The image: arrow keys move, space paints, + and - change", { fill: n => grey(x[n]), move: n => { at = n; draw(); }, paint: (n, change) => { x[n] = change(x[n]); draw(); } });
   names.forEach((name, k) => { const box = make("div", right); cells(box, side, side, `filter ${name}`, { fill: n => signed(kernels[k][Math.floor(n / side)][n % side], most), width: 80 }).draw(); make("p", box, { class: "ac-cell-name", text: name }); });
   const seen = bars(step("The first look: the gater's features", "E(x)"), spec.features, [0, 1], "x");
