@@ -61,9 +61,14 @@ def room_of(node: str) -> str:
 
 
 def chapter_of(node: str, chapters: Sequence[str]) -> str:
-    """The chapter whose name stands in a test's id, or ``once``."""
+    """The chapter whose name stands in a test's id, or ``once``.
+
+    In the unit room a bare name may be that of a task or a tool; there a chapter's whole path
+    stands in the brackets of the tests of its benchmark and its experiments.
+    """
     if node.startswith("tests/unit/"):
-        return _ONCE
+        own = [c for c in chapters if re.search(rf"\[{c}(?![a-z_])", node)]
+        return own[0] if own else _ONCE
     found = [c for c in chapters if re.search(rf"\b{c}\b", node)]
     stems = [c for c in chapters if re.search(rf"(?<![a-z]){c.rsplit('/', 1)[-1]}", node)]
     return max(found or stems, key=len, default=_ONCE)

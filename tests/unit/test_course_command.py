@@ -144,16 +144,17 @@ def test_the_table_of_times_puts_each_test_in_its_chapter_and_room():
         "tests/book/test_pages.py::test_page_fits_a_phone[book/spatial/non_local.html]": 2.0,
         "tests/exercises/test_every_exercise.py::test_hints[non_local.weights]": 4.0,
         "tests/spatial/test_non_local.py::test_rows_sum_to_one": 8.0,
-        "tests/unit/test_benchmarks.py::test_floors[spatial/non_local]": 16.0,
+        "tests/unit/test_benchmarks.py::test_floors[spatial/non_local2]": 16.0,
+        "tests/unit/test_task_non_local.py::test_draws[non_local]": 128.0,
         "tests/book/test_pages.py::test_page_fits_a_phone[book/notation.html]": 32.0,
         "book/spatial/non_local.ipynb::Cell 3": 64.0,
     }
     times = time_table.Times(tests, 1.0)
     table = time_table.by_chapter(times, ["spatial/non_local", "spatial/asymmetric_non_local"])
     assert table["spatial/non_local"] == {
-        "contract": 1, "pages": 2, "exercises": 4, "own": 8, "notebook": 64,
+        "contract": 1, "pages": 2, "exercises": 4, "own": 24, "notebook": 64,
     }  # fmt: skip
-    assert table["once"] == {"own": 16, "pages": 32}
+    assert table["once"] == {"own": 128, "pages": 32}
     assert not table["spatial/asymmetric_non_local"]
 
 

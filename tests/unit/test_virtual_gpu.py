@@ -156,7 +156,9 @@ def test_an_accelerator_of_ones_own_may_be_in_mixed_precision():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chapter", ["channel/squeeze_excitation", "spatial/recurrent_attention"])
+@pytest.mark.parametrize(
+    "chapter", ["channel/squeeze_excitation", "spatial/recurrent_attention"], ids=["gate", "policy"]
+)
 def test_a_chapter_runs_on_a_gpu(chapter, tmp_path):
     """Notebook, experiments and benchmarks mix no devices, as far as two steps show it.
 
