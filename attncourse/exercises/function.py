@@ -18,6 +18,7 @@ from attncourse.exercises.learner import call
 from attncourse.exercises.partial import right_in_part
 from attncourse.exercises.remedies import REPEATED, Inputs, Sample, copies, doubled
 from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
+from attncourse.exercises.watch import demand_no_autograd, demand_small
 
 __all__ = ["Case", "FunctionExercise", "Property"]
 
@@ -60,6 +61,8 @@ class FunctionExercise(Exercise):
         gradients: inputs whose gradient must be right too; by default all through which the
             reference passes one, and with ``()`` none.
         alternatives: other right answers, for the tests.
+        by_hand: whether a gradient shall be derived, so that autograd may not be asked.
+        most: inputs of the first case -> how many numbers the largest tensor on the way may have.
         tolerance: how far apart the numbers may be.
     """
 
@@ -69,6 +72,8 @@ class FunctionExercise(Exercise):
     properties: tuple[Property, ...] = ()
     gradients: tuple[str, ...] | None = None
     alternatives: tuple[Function, ...] = ()
+    by_hand: bool = False
+    most: Callable[[Inputs], int] | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
 
     remedy: ClassVar[str] = (
@@ -84,6 +89,10 @@ class FunctionExercise(Exercise):
         self._demand_repeatable(answer, failed or trials[0], seed)
         if failed is not None:
             raise self._explained(answer, trials, failed, seed)
+        if self.by_hand:
+            demand_no_autograd(answer, asked[0])
+        if self.most is not None:
+            demand_small(answer, asked[0], self.most)
         slopes = [self._check_gradient(answer, t, n, seed) for n, t in enumerate(trials)]
         what = "values and gradients" if any(slopes) else "values"
         return self.correct(f"The {what} agree on all {len(trials)} inputs.")

@@ -68,7 +68,7 @@ CODE = FunctionExercise(
     level=2,
     task="Write `encoded(u, d, tau)`: from features u, (b, n, c), codewords d, (k, c), and "
     "smoothing factors tau, (k,), to the sums of residuals by (2) and (3), (b, k, c). Use (7) and "
-    "(8), so that no tensor of b × n × k × c numbers is made.",
+    "(8), so that no tensor of b × n × k × c numbers is made; the check looks.",
     hints=(
         "First all squared distances, (b, n, k), by (7). What of them needs a matrix product?",
         "`a = (tau * distances).softmax(dim=2)`; then Σᵢ aᵢₖ uᵢ is one matrix product, `a.mT @ u`.",
@@ -79,9 +79,14 @@ CODE = FunctionExercise(
     reference=encode,
     alternatives=(
         _code(),
-        _code(distance=lambda u, d: (u[:, :, None] - d).square().sum(dim=3)),
-        _code(gather=lambda a, u, d: (a[..., None] * (u[:, :, None] - d)).sum(dim=1)),
+        _code(distance=lambda u, d: torch.cdist(u, d.expand(len(u), -1, -1)).square()),
+        _code(
+            gather=lambda a, u, d: torch.stack(
+                [(a[:, :, [k]] * (u - word)).sum(dim=1) for k, word in enumerate(d)], dim=1
+            )
+        ),
     ),
+    most=lambda given: given["u"].numel() * len(given["d"]) - 1,
     cases=(
         Case("plain", _codebook(2, 7, 3, 4)),
         Case("one image, one codeword", _codebook(1, 5, 1, 3)),
@@ -216,6 +221,7 @@ WAY_BACK = FunctionExercise(
         Case("more codewords than pixels", _slopes(3, 2, 4, 2)),
     ),
     gradients=(),
+    by_hand=True,
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
         Misconception(

@@ -216,6 +216,7 @@ SKIP = FunctionExercise(
         Case("all on", _layer(4, 3, 1.1, 1.1)),
         Case("few on", _layer(8, 8, 0.1, 0.1)),
         Case("few before", _layer(8, 4, 0.1, 0.8, h=3, w=3)),
+        Case("one on", _layer(4, 5, 0.6, -1)),
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
@@ -245,6 +246,12 @@ SKIP = FunctionExercise(
             "filters that are off kept",
             "Rows of filters that are off were computed as well: that is what skipping saves.",
             _skip(rows=lambda kernels, on: kernels),
+        ),
+        Misconception(
+            "an axis too many taken away",
+            "Where a single filter is on, `squeeze()` takes its axis away as well. Take away the "
+            "axis of the batch alone: `[0]` or `squeeze(0)`.",
+            _skip(finish=torch.squeeze),
         ),
         Misconception(
             "a mean over taps",

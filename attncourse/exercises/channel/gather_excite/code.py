@@ -60,6 +60,13 @@ def _in_rows(x: Tensor, e: int) -> Tensor:
     return x * torch.sigmoid(_up(total / count, x))
 
 
+def _repeated(s: Tensor, x: Tensor) -> Tensor:
+    """Every gate e times in a row, the last one as often as there is room."""
+    (h, w), (rows, columns) = x.shape[2:], s.shape[2:]
+    i, j = torch.arange(h) // -(-h // rows), torch.arange(w) // -(-w // columns)
+    return s[:, :, i][..., j]
+
+
 def _cells(x: Tensor, e: int) -> Tensor:
     return F.avg_pool2d(x, e, e, ceil_mode=True)
 
@@ -127,6 +134,12 @@ GATED = FunctionExercise(
             "smooth gates",
             "You spread the gates bilinearly. Here all positions of a cell share one gate.",
             _gated(up=lambda s, x: F.interpolate(s, size=x.shape[2:], mode="bilinear")),
+        ),
+        Misconception(
+            "gates that repeat e times",
+            "Position i gets gate i // e in yours. By (3) it gets gate i P // h, as nearest "
+            "neighbours do; the two differ where e does not divide a side.",
+            _gated(up=_repeated),
         ),
         Misconception(
             "x added",

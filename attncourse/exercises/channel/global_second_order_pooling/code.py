@@ -207,6 +207,7 @@ WAY_BACK = FunctionExercise(
         ),
     ),
     gradients=(),
+    by_hand=True,
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
         Misconception(

@@ -1,0 +1,95 @@
+"""Watch a learner's code while it runs: how large its tensors are, and whether it asks autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from attncourse.exercises.drawing import Drawn
+from attncourse.exercises.learner import call
+from attncourse.exercises.remedies import Inputs, copies
+from attncourse.exercises.verdict import not_yet
+
+#: What reaches autograd: `Tensor.backward` and `torch.func.grad` come through these two as well.
+_DOORS = ("grad", "backward")
+
+
+class Largest(TorchDispatchMode):
+    """Keeps the shape of the largest tensor that is made, a view counted as what it looks at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+        self.shape: tuple[int, ...] = ()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor):
+                numbers = tensor.untyped_storage().nbytes() // tensor.element_size()
+                if numbers > self.numbers:
+                    self.numbers, self.shape = numbers, tuple(tensor.shape)
+        return made
+
+
+@contextmanager
+def autograd_noted() -> Iterator[list[str]]:
+    """The names of autograd's functions that are called inside."""
+    asked: list[str] = []
+    originals = {name: getattr(torch.autograd, name) for name in _DOORS}
+
+    def noted(name: str) -> Callable[..., Any]:
+        def door(*arguments: Any, **options: Any) -> Any:
+            asked.append(name)
+            return originals[name](*arguments, **options)
+
+        return door
+
+    for name in _DOORS:
+        setattr(torch.autograd, name, noted(name))
+    try:
+        yield asked
+    finally:
+        for name, original in originals.items():
+            setattr(torch.autograd, name, original)
+
+
+def demand_no_autograd(answer: Callable[..., Any], question: Drawn) -> None:
+    """Raise if a right answer did not derive the gradient but asked for it."""
+    with autograd_noted() as asked:
+        call(answer, copies(question.inputs), question.details)
+    if asked:
+        raise not_yet(
+            "The values are right, but autograd found them. Derive the gradient and write it "
+            "down: the formula is what this exercise asks for.",
+            misconception="autograd in place of a derivation",
+            details=(("Your code calls", f"torch.autograd.{asked[0]}"), *question.details),
+            inputs=question.inputs,
+        )
+
+
+def demand_small(
+    answer: Callable[..., Any], question: Drawn, most: Callable[[Inputs], int]
+) -> None:
+    """Raise if a right answer makes a tensor of more than ``most`` numbers on its way."""
+    bound = most(question.inputs)
+    with Largest() as seen:
+        call(answer, copies(question.inputs), question.details)
+    if seen.numbers > bound:
+        raise not_yet(
+            "The values are right, but on its way your code makes a tensor that is larger than "
+            "it may be. On a real image it would not fit, or would take most of the time.",
+            misconception="a tensor that need not be made",
+            details=(
+                ("Your largest tensor", f"{seen.shape}: {seen.numbers} numbers"),
+                ("Allowed", f"{bound} numbers"),
+                *question.details,
+            ),
+            inputs=question.inputs,
+        )
