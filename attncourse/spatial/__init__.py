@@ -1,7 +1,14 @@
 """Spatial attention: *where* to attend.  ``g(x)`` gives weights or places of positions."""
 
+from attncourse.spatial.criss_cross import CrissCross
 from attncourse.spatial.non_local import NonLocal
 from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, RecurrentAttention
 from attncourse.spatial.spatial_transformer import SpatialTransformer
 
-__all__ = ["DeepRecurrentAttention", "NonLocal", "RecurrentAttention", "SpatialTransformer"]
+__all__ = [
+    "CrissCross",
+    "DeepRecurrentAttention",
+    "NonLocal",
+    "RecurrentAttention",
+    "SpatialTransformer",
+]
