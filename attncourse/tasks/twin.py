@@ -91,7 +91,7 @@ class Twins:
             where each source and its query stand, counted in reading order.
         """
         count = self.side**2
-        cells = torch.rand(size, count, generator=generator).argsort(dim=1)[:, : 2 * self.pairs]
+        cells = self._cells(size, generator)
         identity = torch.randn(size, self.pairs, IDENTITY, generator=generator)
         identity = F.normalize(identity, dim=2)
         colour = 2 * torch.rand(size, self.pairs, COLOURS, generator=generator) - 1
@@ -102,6 +102,11 @@ class Twins:
         y = _placed(torch.cat([colour, flag], dim=2), cells[:, self.pairs :], count)
         grid = (self.side, self.side)
         return x.unflatten(2, grid), y.unflatten(2, grid), cells.unflatten(1, (2, self.pairs))
+
+    def _cells(self, size: int, generator: torch.Generator) -> Tensor:
+        """Where things stand, (size, 2 * pairs): all sources, then their queries; no cell twice."""
+        drawn = torch.rand(size, self.side**2, generator=generator)
+        return drawn.argsort(dim=1)[:, : 2 * self.pairs]
 
 
 def _placed(values: Tensor, cells: Tensor, count: int) -> Tensor:
