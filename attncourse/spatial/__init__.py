@@ -3,6 +3,7 @@
 from attncourse.spatial.criss_cross import CrissCross
 from attncourse.spatial.non_local import NonLocal
 from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, RecurrentAttention
+from attncourse.spatial.show_attend_tell import ShowAttendTell
 from attncourse.spatial.spatial_transformer import SpatialTransformer
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "DeepRecurrentAttention",
     "NonLocal",
     "RecurrentAttention",
+    "ShowAttendTell",
     "SpatialTransformer",
 ]
