@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from attncourse.spatial import ShowAttendTell
 from attncourse.spatial.show_attend_tell import (
     CARD,
-    Told,
-    coverage_penalty,
     show_attend_tell_reference,
 )
 from tests.contract.specimen import Specimen, built, of_torch

@@ -1,6 +1,6 @@
 r"""The decoder of *Show, Attend and Tell* (Xu et al., 2015; key ``xu2015show``).
 
-Equations, numbered as in the chapter ``spatial/show_attend_tell``; (8) to (15) are the training
+Equations, numbered as in the chapter ``spatial/show_attend_tell``; (9) to (14) are the training,
 in ``policy.py``:
 
 .. math::
@@ -9,10 +9,10 @@ in ``policy.py``:
     \alpha_{t,i} &= \exp(e_{t,i}) \big/ \textstyle\sum_j \exp(e_{t,j})            & (2)\\
     \hat z_t &= \beta_t \textstyle\sum_i \alpha_{t,i} a_i, \quad
         \beta_t = \sigma(w_\beta^\top h_{t-1} + b_\beta) \text{ or } 1           & (3)\\
-    (i_t, f_t, o_t, g_t) &= (\sigma, \sigma, \sigma, \tanh)
-        \bigl(W [E y_{t-1};\, h_{t-1};\, \hat z_t] + b\bigr)                     & (4)\\
-    c_t &= f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot \tanh c_t    & (5)\\
-    s_t &= L_o (E y_{t-1} + L_h h_t + L_z \hat z_t)                              & (6)\\
+    (u_t, k_t, o_t, n_t) &= (\sigma, \sigma, \sigma, \tanh)
+        \bigl(W [E y_{t-1};\, h_{t-1};\, \hat z_t] + b_w\bigr)                   & (4)\\
+    c_t &= k_t \odot c_{t-1} + u_t \odot n_t, \quad h_t = o_t \odot \tanh c_t    & (5)\\
+    \psi_t &= U_o (E y_{t-1} + U_h h_t + U_z \hat z_t)                           & (6)\\
     h_0 &= \tanh(W_1 \bar a + b_1), \quad c_0 = \tanh(W_2 \bar a + b_2)          & (7)
 
 ========  =========  ================================================================
@@ -21,19 +21,20 @@ symbol    shape      meaning
 a         b n c      annotations: the features of n = h w positions
 alpha     b t n      maps, one for each word: the attention g(x)
 z-hat     b c        context of one word
-h, c      b D        state and cell of the LSTM
+h, c      b D        state and cell of the LSTM; u, k, o, n are its gates and what is new
 y         b t        words of k; before the first one, E y is zero
-s         b t k      scores of the words
+psi       b t k      scores of the words
 ========  =========  ================================================================
 
 *Soft* attention takes the mean (3) as it stands.  *Hard* attention draws one position from
 alpha in training, so that alpha in (3) becomes one-hot, and takes the largest at test time.
 
-Paper and code: the paper's :math:`f_{\text{att}}` adds a number c to every score, which the
-softmax takes away again, so that it never learns; it is left out here.  The paper has two MLPs
-in (7) and no nonlinearity around the sum in (6); the authors' code ends (7) in a tanh, which is
-taken over, and puts a tanh into (6), which is not.  Their code takes the mean at test time for
-a hard model too.  Here (6) has the biases that PyTorch's layers have.
+Paper and code: the paper and the lecture call the gates i, f, o, g.  The paper's
+:math:`f_{\text{att}}` adds a number to every score, which the softmax takes away again, so that it
+never learns; it is left out here.  The paper has two MLPs in (7) and no nonlinearity around the
+sum in (6); the authors' code ends (7) in a tanh, which is taken over, and puts a tanh into (6),
+which is not.  Their code takes the mean at test time for a hard model too.  Here (6) has the
+biases that PyTorch's layers have.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Equations, numbered as in the chapter ``spatial/show_attend_tell``:
 .. math::
     R_t &= \textstyle\sum_{u \ge t} p(y_u)                                        & (11)\\
     L_{\text{hard}} &= \sum_t \Bigl( -\ln p(y_t) - \lambda_r [R_t - b_t] \ln \alpha_{t, s_t}
-        - \lambda_e H(\alpha_t) \Bigr)
+        - \lambda_e \mathcal H(\alpha_t) \Bigr)
         + \textstyle\frac1T \sum_t (b_t - [R_t])^2                               & (12)\\
     L_{\text{soft}} &= -\textstyle\sum_t \ln p(y_t)
         + \lambda \sum_i \bigl(1 - \sum_t \alpha_{t,i}\bigr)^2                   & (14)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,9 @@ CHANNELS, CELLS = 32, 9
 
 
 class Encoder(nn.Module):
-    """Three convolutions of stride two: one annotation for each cell of the grid.
+    """Patches of four by four pixels, and a convolution over them: one annotation for each cell.
+
+    The second layer reads four by four patches around a cell, of which only four lie in it.
 
     Args:
         padding: ``zeros``, ``circular`` (the grid goes on at its other side, so that no place is
@@ -33,12 +35,9 @@ class Encoder(nn.Module):
     def __init__(self, padding: str = "zeros", *, table: bool = True, side: int = 3) -> None:
         super().__init__()
         self.apart, self.side = padding == "apart", side
-        mode = "zeros" if self.apart else padding
-        widths = (1, 16, CHANNELS, CHANNELS)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(one, two, 3, stride=2, padding=1, padding_mode=mode)
-            for one, two in zip(widths[:-1], widths[1:], strict=True)
-        )
+        mode: Any = "zeros" if self.apart else padding
+        self.patches = nn.Conv2d(1, CHANNELS, 4, stride=4)
+        self.around = nn.Conv2d(CHANNELS, CHANNELS, 4, stride=2, padding=1, padding_mode=mode)
         self.table = nn.Parameter(0.1 * torch.randn(CHANNELS, side, side)) if table else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,8 +46,7 @@ class Encoder(nn.Module):
         if self.apart:
             cells = x.unfold(2, 8, 8).unfold(3, 8, 8)  # b 1 s s 8 8
             x = cells.reshape(-1, 1, 8, 8)
-        for layer in self.layers:
-            x = F.relu(layer(x))
+        x = F.relu(self.around(F.relu(self.patches(x))))
         if self.apart:
             x = x.view(images, self.side, self.side, CHANNELS).permute(0, 3, 1, 2)
         return x if self.table is None else x + self.table
@@ -117,8 +115,11 @@ class Learner(nn.Module):
         table: whether annotations carry their position.
         blank: start the state from zeros in place of the mean annotation.
         soft_steps: number of steps with the mean, before the draws of a hard model begin.
+        forget: draw the scorer anew after these steps, so that all but the map is trained.
         coverage: weight of the doubly stochastic penalty.
         entropy: weight of the entropy.
+        baseline: whether the rewards to go are compared with a learned guess.
+        log_reward: reward each word by the logarithm of its probability, as the paper does.
         options: of the decoder.
     """
 
@@ -132,9 +133,11 @@ class Learner(nn.Module):
         table: bool = True,
         blank: bool = False,
         soft_steps: int = 0,
+        forget: bool = False,
         coverage: float = 0.0,
         entropy: float = 0.02,
         baseline: bool = True,
+        log_reward: bool = False,
         **options: object,
     ) -> None:
         super().__init__()
@@ -144,8 +147,8 @@ class Learner(nn.Module):
             self.decoder.first_state = Blank(self.decoder.width)  # type: ignore[assignment]
             self.decoder.first_cell = Blank(self.decoder.width)  # type: ignore[assignment]
         self.baseline = Baseline(self.decoder.width) if baseline else None
-        self.hard, self.soft_steps = self.decoder.hard, soft_steps
-        self.coverage, self.entropy = coverage, entropy
+        self.hard, self.soft_steps, self.forget = self.decoder.hard, soft_steps, forget
+        self.coverage, self.entropy, self.log_reward = coverage, entropy, log_reward
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
 
     def forward(self, x: Tensor) -> Tensor | Ready:
@@ -156,6 +159,9 @@ class Learner(nn.Module):
             scores: Tensor = self.decoder(annotations)
             return scores
         self.decoder.hard = self.hard and int(self.step) >= self.soft_steps
+        if self.forget and int(self.step) == self.soft_steps:
+            for layer in (self.decoder.key, self.decoder.query, self.decoder.score):
+                layer.reset_parameters()
         self.step += 1
         return Ready(self, annotations)
 
