@@ -1,4 +1,4 @@
-"""What hard and soft attention promises beyond the contract, and the mistakes that must not pass."""
+"""What hard and soft attention promises beyond the contract, and mistakes that must not pass."""
 
 from __future__ import annotations
 

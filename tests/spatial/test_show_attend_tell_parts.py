@@ -12,13 +12,20 @@ import torch.nn.functional as F
 from attncourse.experiments import experiments_of, published
 from attncourse.experiments.spatial.show_attend_tell import (
     READ_THE_GRID,
+    WHERE_IT_LOOKS,
     Encoder,
     Learner,
     looks_right,
     loss,
     words_right,
 )
-from attncourse.experiments.spatial.show_attend_tell.nets import FlatContext, MeanContext
+from attncourse.experiments.spatial.show_attend_tell.experiment import STEPS
+from attncourse.experiments.spatial.show_attend_tell.nets import (
+    Blank,
+    FlatContext,
+    MeanContext,
+    StraightThrough,
+)
 from attncourse.spatial import ShowAttendTell
 from attncourse.spatial.show_attend_tell import (
     Told,
@@ -28,8 +35,9 @@ from attncourse.spatial.show_attend_tell import (
     soft_loss,
 )
 from attncourse.spatial.show_attend_tell.policy import entropy, word_losses
+from attncourse.tasks.images import digits_of
 from attncourse.tasks.read_the_grid import ReadTheGrid, cells_in_order, occupied_cells
-from attncourse.training import seed_everything
+from attncourse.training import Budget, seed_everything
 from tests.contract.specimen import built
 
 CHAPTER = "spatial/show_attend_tell"
@@ -269,8 +277,6 @@ def test_the_grid_is_read_in_order():
     assert torch.equal(cells_in_order(x, 3), cells)
     assert occupied_cells(x).sum() == 180
     assert len(task.test_units().of) == y.numel() == 180
-    from attncourse.tasks.images import digits_of
-
     images, labels = digits_of(False)
     asked = task.test_units().of.view(60, 3)
     assert torch.equal(labels[asked], y)
@@ -355,3 +361,55 @@ def test_every_variant_has_five_recorded_seeds_with_items(experiment):
     for variant in experiment.variants:
         found = recorded.values(experiment.name, variant.name)
         assert sorted(found) == sorted(found.by_item) == [0, 1, 2, 3, 4], variant.name
+
+
+def test_one_training_serves_every_score():
+    """A variant of two experiments is trained once, and a second training gives the same run."""
+    from attncourse.experiments.spatial.show_attend_tell import experiment as made
+
+    budget, task = Budget(steps=3, batch_size=8), ReadTheGrid(test_size=40)
+    found = []
+    for _ in range(2):
+        made._TRAINED.clear()
+        run, words = READ_THE_GRID.measure("hard, mixed", 3, budget=budget, task=task)
+        again, looks = WHERE_IT_LOOKS.measure("hard, mixed", 3, budget=budget, task=task)
+        assert again is run
+        assert looks.items is not None
+        assert torch.equal(looks.items, looks_right(run.model, *task.test_set()))
+        found.append((run.losses, words.value, looks.value))
+    assert found[0] == found[1]
+    made._TRAINED.clear()
+
+
+def test_a_variant_differs_from_soft_or_hard_in_one_thing():
+    """Parts named in the tables are those that are trained."""
+    fields = ("hard", "soft_steps", "forget", "coverage", "entropy", "log_reward")
+    plain = {
+        "decoder": ShowAttendTell, "hard": False, "soft_steps": 0, "forget": False,
+        "coverage": 0.0, "entropy": 0.02, "log_reward": False, "mix": 0.0, "gate": False,
+        "table": True, "padding": "zeros", "apart": False, "blank": False,
+    }  # fmt: skip
+    half = STEPS // 2
+    changed = {
+        "soft": {}, "hard": {"hard": True}, "hard, mixed": {"hard": True, "mix": 0.5},
+        "hard, warm start": {"hard": True, "soft_steps": half},
+        "hard, reader first": {"hard": True, "soft_steps": half, "forget": True},
+        "soft, scorer anew": {"soft_steps": half, "forget": True},
+        "hard, ways shut": {"hard": True, "apart": True, "blank": True},
+        "hard, more entropy": {"hard": True, "entropy": 0.2},
+        "hard, reward ln p": {"hard": True, "log_reward": True},
+        "hard, straight-through": {"hard": True, "decoder": StraightThrough},
+        "mean": {"decoder": MeanContext}, "flattened map": {"decoder": FlatContext},
+        "soft, no place": {"padding": "circular", "table": False},
+        "soft, no table": {"table": False}, "soft, wrapped": {"padding": "circular"},
+        "soft, penalty": {"coverage": 1.0}, "soft, beta": {"gate": True},
+    }  # fmt: skip
+    for variant in READ_THE_GRID.variants:
+        net = variant.build()
+        found = {name: getattr(net, name) for name in fields} | {
+            "decoder": type(net.decoder), "mix": net.decoder.mix,
+            "gate": net.decoder.gate is not None, "table": net.encoder.table is not None,
+            "padding": net.encoder.around.padding_mode, "apart": net.encoder.apart,
+            "blank": isinstance(net.decoder.first_state, Blank),
+        }  # fmt: skip
+        assert found == plain | changed[variant.name], variant.name

@@ -37,9 +37,9 @@ def pull(a, alpha, d):
 
 def pull_in_loops(a, alpha, d):
     rows = []
-    for annotations, weights, direction in zip(a, alpha, d, strict=True):
+    for notes, weights, direction in zip(a, alpha, d, strict=True):
         jacobian = torch.diag(weights) - torch.outer(weights, weights)
-        rows.append(jacobian @ (annotations @ direction))
+        rows.append(jacobian @ (notes @ direction))
     return torch.stack(rows)
 
 

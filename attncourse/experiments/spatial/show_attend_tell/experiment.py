@@ -4,7 +4,7 @@
 map, and the drawn one with its cures; it shuts the ways around the map, takes away what tells a
 place, and adds the doubly stochastic penalty and the scalar beta.  ``where_it_looks`` and
 ``how_sharply`` score the same trained networks by their maps.  ``longer``
-gives two of them three times the steps.
+gives three of them three times the steps.
 
 The recipe was fixed with seed 10, on grids of training digits.
 """
@@ -180,7 +180,7 @@ WHERE_IT_LOOKS = replace(
     name="where_it_looks",
     question="Does the largest weight lie on the digit that is being said?",
     variants=(
-        SOFT, HARD, MIXED, WARM, THROUGH, READER, AGAIN, SHUT, SPREAD, LOGS,
+        MEAN, SOFT, HARD, MIXED, WARM, THROUGH, READER, AGAIN, SHUT, SPREAD, LOGS,
         *PLACES, PENALTY, BETA
     ),
     score=Score(looks_right, bounds=(0.0, 1.0)),
@@ -193,7 +193,7 @@ HOW_SHARPLY = replace(
     WHERE_IT_LOOKS,
     name="how_sharply",
     question="How much of its weight does a soft map give to that digit?",
-    variants=(replace(SOFT, role="plain"), PENALTY, BETA),
+    variants=(MEAN, SOFT, PENALTY, BETA),
     score=Score(weight_right, bounds=(0.0, 1.0)),
     metric="weight on the right cell",
     learned=None,
@@ -204,7 +204,7 @@ LONGER = replace(
     READ_THE_GRID,
     name="longer",
     question="Do the flattened map and pure draws get there in three times the steps?",
-    variants=(FLAT, HARD),
+    variants=(FLAT, HARD, SHUT),
     quick=_LONGER,
     full=_LONGER,
 )
