@@ -45,6 +45,6 @@ CASES = (
         grows=lambda shape: shape[2] * shape[3],
         along="positions",
         exponents={"ours": 1.0, "textbook": 1.0},
-        floors={"textbook": (1.3, 1.5)},
+        floors={"textbook": (1.5, 2.0)},
     ),
 )
