@@ -404,7 +404,7 @@ MUTANTS = (
 
 SPECIMEN = Specimen(
     card=CARD,
-    arguments=(SMALL, GATED, WIDE),
+    arguments=(WIDE, SMALL, GATED),
     reference=reference,
     promises=(
         positions_have_no_order,
