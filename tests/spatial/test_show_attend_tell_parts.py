@@ -413,3 +413,21 @@ def test_a_variant_differs_from_soft_or_hard_in_one_thing():
             "blank": isinstance(net.decoder.first_state, Blank),
         }  # fmt: skip
         assert found == plain | changed[variant.name], variant.name
+
+
+def test_the_chapter_says_what_was_recorded():
+    """Its sentences, as numbers: a recorded run that changes them has to change the text."""
+    found = published(CHAPTER)
+    words = found.compare("read_the_grid", against="soft")
+    for name in ("hard, mixed", "hard, warm start", "hard, straight-through", "soft, no table"):
+        assert abs(words[name].gain.mean) < 0.02, name
+    for name in ("mean", "flattened map", "hard", "hard, ways shut", "soft, no place"):
+        assert words[name].gain.verdict == "clear", name
+        assert max(words[name].scores.values()) < 0.75, name
+    assert words["soft, penalty"].gain.mean < 0
+    looks = found.compare("where_it_looks", against="soft")
+    sure = {row.name for row in looks.rows if min(row.scores.values()) > 0.9}
+    assert {"hard, mixed", "hard, warm start", "hard, straight-through", "soft, no table"} <= sure
+    assert not {"hard", "hard, ways shut", "hard, more entropy", "hard, reward ln p"} & sure
+    aided = looks["hard, reader first"].scores.values()
+    assert min(aided) > max(looks["hard"].scores.values())

@@ -3,8 +3,7 @@
 ``read_the_grid`` trains one decoder with different contexts: the mean, the flattened map, the soft
 map, and the drawn one with its cures; it shuts the ways around the map, takes away what tells a
 place, and adds the doubly stochastic penalty and the scalar beta.  ``where_it_looks`` and
-``how_sharply`` score the same trained networks by their maps.  ``longer``
-gives three of them three times the steps.
+``how_sharply`` score the same trained networks by their maps.
 
 The recipe was fixed with seed 10, on grids of training digits.
 """
@@ -199,14 +198,4 @@ HOW_SHARPLY = replace(
     learned=None,
 )
 
-_LONGER = replace(_BUDGET, steps=3 * STEPS)
-LONGER = replace(
-    READ_THE_GRID,
-    name="longer",
-    question="Do the flattened map and pure draws get there in three times the steps?",
-    variants=(FLAT, HARD, SHUT),
-    quick=_LONGER,
-    full=_LONGER,
-)
-
-EXPERIMENTS = (READ_THE_GRID, WHERE_IT_LOOKS, HOW_SHARPLY, LONGER)
+EXPERIMENTS = (READ_THE_GRID, WHERE_IT_LOOKS, HOW_SHARPLY)
