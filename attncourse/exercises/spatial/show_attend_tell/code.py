@@ -187,6 +187,7 @@ PULL = FunctionExercise(
         Case("as many channels as positions", _pulls(2, 4, 4)),
     ),
     gradients=(),
+    by_hand=True,
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
         Misconception(
