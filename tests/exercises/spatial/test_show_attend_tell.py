@@ -43,6 +43,11 @@ def pull_in_loops(a, alpha, d):
     return torch.stack(rows)
 
 
+def pull_by_autograd(a, alpha, d):
+    e = alpha.log().requires_grad_()
+    return torch.autograd.grad((e.softmax(1)[:, :, None] * a).sum(1), e, d)[0]
+
+
 def estimate(e, drawn, rewards, guess):
     credit = rewards.flip(0).cumsum(0).flip(0) - guess
     return credit[:, None] * (F.one_hot(drawn, e.shape[1]) - e.softmax(1))
@@ -118,6 +123,7 @@ TRIED = {
             "free": (
                 lambda a, alpha, d: alpha * (a @ d[:, :, None])[:, :, 0], "the others lose"),
             "half": (lambda *x: pull(*x) / 2, "1/2 times the expected"),
+            "autograd": (pull_by_autograd, "autograd"),
         },
     ),
 }  # fmt: skip
@@ -159,6 +165,14 @@ def test_the_table_is_what_the_decoder_does():
             if not torch.allclose(other(given), plain(x)):
                 found.add(f"{kind} words")
         assert found == WHAT_MOVES.truth[name], name
+
+
+def test_the_pull_is_what_autograd_finds():
+    a, e, d = (torch.randn(*s, dtype=torch.float64) for s in ((3, 5, 4), (3, 5), (3, 4)))
+    e.requires_grad_()
+    context = (e.softmax(1)[:, :, None] * a).sum(1)
+    (wanted,) = torch.autograd.grad(context, e, d)
+    torch.testing.assert_close(pull(a, e.softmax(1).detach(), d), wanted)
 
 
 def test_the_penalties_are_those_of_the_text():
