@@ -24,6 +24,18 @@ def in_torch_func() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
+def in_format_of(x: Tensor, y: Tensor) -> Tensor:
+    """``y`` in the memory format of ``x``; torch.func knows one format only."""
+    if not in_torch_func() and x.is_contiguous(memory_format=torch.channels_last):
+        return y.contiguous(memory_format=torch.channels_last)
+    return y
+
+
+def as_given(x: Tensor, y: Tensor) -> Tensor:
+    """``y`` in the type and memory format of ``x``."""
+    return in_format_of(x, y).to(x.dtype)
+
+
 def is_plain_eager() -> bool:
     """Whether operators run one by one: no compiler, no tracer and no torch.func is at work."""
     return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or in_torch_func())

@@ -1,6 +1,7 @@
 """Spatial attention: *where* to attend.  ``g(x)`` gives weights or places of positions."""
 
 from attncourse.spatial.criss_cross import CrissCross
+from attncourse.spatial.deformable_convolution import DeformableConvolution
 from attncourse.spatial.non_local import NonLocal
 from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, RecurrentAttention
 from attncourse.spatial.show_attend_tell import ShowAttendTell
@@ -9,6 +10,7 @@ from attncourse.spatial.spatial_transformer import SpatialTransformer
 __all__ = [
     "CrissCross",
     "DeepRecurrentAttention",
+    "DeformableConvolution",
     "NonLocal",
     "RecurrentAttention",
     "ShowAttendTell",

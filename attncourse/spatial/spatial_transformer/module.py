@@ -45,7 +45,7 @@ from attncourse.spatial.spatial_transformer.sampler import (
     target_points,
 )
 from attncourse.spatial.spatial_transformer.warps import Affine, Warp
-from attncourse.transforms import in_torch_func
+from attncourse.transforms import as_given
 
 Size = tuple[int, int]
 
@@ -166,13 +166,13 @@ class SpatialTransformer(Attention):
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """Equation (4), corner by corner, (b, c, h, w)."""
-        return _as_given(x, bilinear_sample(x.to(weights.dtype), weights, self.align_corners))
+        return as_given(x, bilinear_sample(x.to(weights.dtype), weights, self.align_corners))
 
     def attend(self, x: Tensor) -> Tensor:
         """``f(g(x), x)`` in one kernel, which keeps no corner for the backward pass."""
         grid = self.g(x)
         y = F.grid_sample(x.to(grid.dtype), grid, align_corners=self.align_corners)
-        return _as_given(x, y)
+        return as_given(x, y)
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""
@@ -182,13 +182,6 @@ class SpatialTransformer(Attention):
             if getattr(self, name) != default:
                 parts.append(f"{name}={getattr(self, name)}")
         return ", ".join(parts)
-
-
-def _as_given(x: Tensor, y: Tensor) -> Tensor:
-    """``y`` in the type and memory format of ``x``; torch.func knows one format only."""
-    if not in_torch_func() and x.is_contiguous(memory_format=torch.channels_last):
-        y = y.contiguous(memory_format=torch.channels_last)
-    return y.to(x.dtype)
 
 
 def parameter_count(
