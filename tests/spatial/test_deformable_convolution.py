@@ -257,16 +257,16 @@ class Negative(DeformableConvolution):
 class UnzeroedBiases(DeformableConvolution):
     """Weights of the side convolution zeroed, its biases forgotten (known error C36)."""
 
-    def reset_parameters(self):
-        super().reset_parameters()
+    def _start(self):
+        super()._start()
         nn.init.uniform_(self.side.bias, -0.1, 0.1)
 
 
 class RandomStart(DeformableConvolution):
     """The side convolution as PyTorch draws it."""
 
-    def reset_parameters(self):
-        super().reset_parameters()
+    def _start(self):
+        super()._start()
         self.side.reset_parameters()
 
 

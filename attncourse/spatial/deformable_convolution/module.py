@@ -160,12 +160,15 @@ class DeformableConvolution(Attention):
         kernel = torch.empty(out, channels // groups, kernel_size, kernel_size, **like)
         self.weight = nn.Parameter(kernel)
         self.bias = nn.Parameter(torch.empty(out, **like)) if bias else None
-        self.reset_parameters()
+        self._start()
 
     def reset_parameters(self) -> None:
         """Draw the kernel as PyTorch draws a convolution's, and let the taps stand still."""
         # The side convolution's own draw is thrown away, but it moves the numbers that follow.
         self.side.reset_parameters()
+        self._start()
+
+    def _start(self) -> None:
         bound = self.weight[0].numel() ** -0.5
         nn.init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:
