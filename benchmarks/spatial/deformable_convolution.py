@@ -78,7 +78,7 @@ CASES = tuple(
         grows=positions,
         along="positions",
         exponents={"ours": 1.0, "textbook": 1.0, "circulating": 1.0},
-        floors={"textbook": (None, 1.5), "circulating": (1.8, 3.5)},
+        floors={"textbook": (None, 1.5), "circulating": (1.3, 3.5)},
         tolerance=1e-9,
     )
     for name, modulated in (("Deformable convolution", False), ("Modulated", True))

@@ -33,7 +33,8 @@ def parameter_count(
     del stride, padding, dilation, gain  # They change what is read, and nothing that is learned.
     out, taps = out_channels or channels, kernel_size**2
     side = side_channels(kernel_size, offset_groups, modulated=modulated)
-    return (taps * channels + 1) * side + taps * channels // groups * out + bias * out
+    kernel = taps * channels // groups * out
+    return (taps * channels + 1) * side + kernel + (out if bias else 0)
 
 
 def multiply_adds(
