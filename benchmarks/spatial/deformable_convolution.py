@@ -78,8 +78,9 @@ CASES = tuple(
         grows=positions,
         along="positions",
         exponents={"ours": 1.0, "textbook": 1.0, "circulating": 1.0},
-        floors={"textbook": (None, 1.5), "circulating": (1.3, 3.5)},
+        floors={"textbook": (None, 1.5), "circulating": (least, 3.5)},
         tolerance=1e-9,
     )
-    for name, modulated in (("Deformable convolution", False), ("Modulated", True))
+    # Masks are cheap beside those that are written out for every channel.
+    for name, modulated, least in (("Deformable convolution", False, 1.3), ("Modulated", True, 1.8))
 )

@@ -247,6 +247,6 @@ CARD = Card(
     parameters_formula="2K²CG + 2KG + KCC' + C'",
     macs=multiply_adds,
     macs_formula="(2KG + 4 + C')KCHW",
-    memory="K readings a value: KCHW numbers, and 2KGHW offsets",
+    memory="what the taps read: KCHW numbers, and 2KGHW offsets",
     growth="CN",
 )
