@@ -126,8 +126,7 @@ DIGITS = Experiment(
     matters=0.01,
 )
 
-#: ``FOLLOW`` and ``DIGITS`` are trained in the chapter itself, one seed of each.
-EXPERIMENTS = (FAR_ALONE, NOISE, FAR_IN_NOISE)
+EXPERIMENTS = (FOLLOW, FAR_ALONE, NOISE, FAR_IN_NOISE, DIGITS)
 
 
 @torch.no_grad()
