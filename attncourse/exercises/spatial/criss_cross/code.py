@@ -29,6 +29,16 @@ def _queries(b: int, h: int, w: int, d: int, scale: float = 1.0) -> Draw:
     return draw
 
 
+def _opposed(b: int, h: int, w: int, d: int) -> Draw:
+    """Queries against all keys: a slot closed by a finite number is the largest of all."""
+
+    def draw(generator: torch.Generator) -> dict[str, Tensor]:
+        q, k = (torch.rand(b, h, w, d, generator=generator, dtype=torch.float64) for _ in range(2))
+        return {"q": -1_000 * (1 + q), "k": 1 + k}
+
+    return draw
+
+
 def _eye(t: Tensor) -> Tensor:
     return torch.eye(t.shape[-1], dtype=torch.bool)
 
@@ -40,6 +50,11 @@ def _close_column(down: Tensor) -> Tensor:
 
 def _joint(down: Tensor, along: Tensor) -> Tensor:
     return torch.cat([down, along], dim=3).softmax(dim=3)
+
+
+def _each(down: Tensor, along: Tensor) -> Tensor:
+    """A softmax for each line; alone in its column with its slot closed, nobody has weights."""
+    return torch.cat([down.softmax(dim=3), along.softmax(dim=3)], dim=3)
 
 
 def _apart(down: Tensor, along: Tensor) -> Tensor:
@@ -102,8 +117,8 @@ CROSS_WEIGHTS = FunctionExercise(
         "`masked_fill` and a mask of shape (h, 1, h).",
         "Then `torch.cat([column, row], dim=3).softmax(dim=3)`.",
     ),
-    explanation="One unit of weight for column and row together, and one slot of 2 h w that is "
-    "closed so that nobody is asked twice.",
+    explanation="One unit of weight for column and row together, and one of the h + w slots is "
+    "closed, so that nobody is counted twice.",
     reference=_weights(),
     alternatives=(_by_matmul, _by_the_full_map),
     cases=(
@@ -112,6 +127,7 @@ CROSS_WEIGHTS = FunctionExercise(
         Case("a single row", _queries(2, 1, 4, 3)),
         Case("a single column", _queries(2, 4, 1, 3)),
         Case("large values", _queries(1, 3, 4, 4, scale=300.0)),
+        Case("logits far below zero", _opposed(2, 3, 4, 3)),
     ),
     properties=(
         Property(
@@ -141,12 +157,22 @@ CROSS_WEIGHTS = FunctionExercise(
             "Column and row have a softmax each, so that the weights of a position add up to 2. "
             "They share one.",
             _weights(weigh=_apart),
+            (
+                _weights(weigh=_each),
+                _weights(weigh=_each, column=lambda down: down),
+            ),
         ),
         Misconception(
             "the mean of two softmaxes",
             "Half of the weight is reserved for each line. In one softmax a line with better "
             "matches gets more.",
             _weights(weigh=lambda down, along: _apart(down, along) / 2),
+            (
+                _weights(weigh=lambda down, along: _each(down, along) / 2),
+                _weights(
+                    weigh=lambda down, along: _each(down, along) / 2, column=lambda down: down
+                ),
+            ),
         ),
         Misconception(
             "zero in place of minus infinity",
@@ -213,10 +239,10 @@ MERGE = FunctionExercise(
     name="merge",
     title="Derive: one softmax out of two",
     level=3,
-    task="A fused kernel has read the row and the column apart, each with a softmax of its own: "
-    "y_row and y_column, (b, h, w, c). It also gives the logarithm of the sum of exponentials of "
-    "each, l_row and l_column, (b, h, w). Write `merge(y_row, l_row, y_column, l_column)`, which "
-    "returns what one softmax over both would have read.",
+    task="A fused kernel has read the row, and the column without the position itself, each with a "
+    "softmax of its own: y_row and y_column, (b, h, w, c). It also gives the logarithm of the sum "
+    "of exponentials of each, l_row and l_column, (b, h, w). Write `merge(y_row, l_row, y_column, "
+    "l_column)`, which returns what one softmax over both would have read.",
     hints=(
         "Write Z_r for the sum of exponentials of the row and Z_c for that of the column. What is "
         "y_row times Z_r?",

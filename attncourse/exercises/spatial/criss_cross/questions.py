@@ -61,6 +61,7 @@ WAYS = ValueExercise(
             "The cross of a pixel has h + w - 1 pixels: it stands in its row and in its column, "
             "and is one pixel.",
             (2.0, 7.0, 5.0, 12.0),
+            ((2.0, 9.0, 7.0, 14.0),),
         ),
         Misconception(
             "staying is no step",
@@ -89,8 +90,8 @@ WHO_NOTICES = TableExercise(
     level=2,
     task="A map has 7 rows and 9 columns, and you look at the output at row 3, column 4. For each "
     "change name all blocks whose output there moves, among `one` (one pass), `two` (two passes) "
-    "and `all` (a non-local block, which reads all pairs). Weights are random, and all pixels "
-    "differ. A change that moves none gets `()`.",
+    "and `all` (a non-local block, which reads all pairs). Weights are random, γ and W_z "
+    "are not zero, and all pixels differ. A change that moves none gets `()`.",
     hints=(
         "Which pixels can each block hear of? And does it hear where they stand?",
         "A softmax does not know the order of its slots: it only counts who is on the cross.",
@@ -210,7 +211,7 @@ QUIZ = Quiz(
             "answer the rooks better than a quarter of the variance?",
             (
                 Option("It has too few parameters.",
-                       "It has more than criss-cross attention in our table."),
+                       "It has more: 1,491 in the whole network against 948."),
                 Option("It cannot know which of the rooks share its row or column.",
                        "Without word of places, any two of the eight may be its own.", right=True),
                 Option("Its softmax spreads over too many pixels.",
@@ -225,7 +226,8 @@ QUIZ = Quiz(
                 Option("That the pattern, not the weights, brings what matters here.",
                        "Which cells are read is fixed in both; who is asked differs.", right=True),
                 Option("That weights never matter.",
-                       "The mean cannot find a twin in its line, and criss-cross attention can."),
+                       "In our budget the mean did not find a twin in its line, and criss-cross "
+                       "attention did."),
                 Option("That the task can be solved pixel by pixel.",
                        "Without any block, nothing is explained."),
             ),
