@@ -81,6 +81,12 @@ TRIED = {
                 lambda a, h, W_a, W_h, v: ((a @ W_a.T + (h @ W_h.T)[:, None]) @ v).softmax(1),
                 "all words look at the same place",
             ),
+            "two bends": (
+                lambda a, h, W_a, W_h, v: (
+                    (torch.tanh(a @ W_a.T) + torch.tanh(h @ W_h.T)[:, None]) @ v
+                ).softmax(1),
+                "one tanh around the sum",
+            ),
             "no_grad": (torch.no_grad()(attend), "`torch.no_grad()`"),
             "detached": (lambda a, h, *w: attend(a, h.detach(), *w), "`.detach()`"),
             "shape": (lambda *x: attend(*x)[:, :, None], "shape"),
@@ -113,6 +119,14 @@ TRIED = {
             "alone": (
                 lambda e, s, r, b: (r - b)[:, None] * (F.one_hot(s, e.shape[1]) - e.softmax(1)),
                 "all later words",
+            ),
+            "guesses": (
+                lambda e, s, r, b: estimate(e, s, r - b, 0 * b), "one of the reward to go"),
+            "later": (lambda e, s, r, b: estimate(e, s, r, b + r), "begins with that word's"),
+            "words": (
+                lambda e, s, r, b: (r.flip(0).cumsum(0).flip(0) - b)[:, None]
+                * (F.one_hot(s, e.shape[1]) - e.softmax(0)),
+                "a map of its own",
             ),
             "summed": (lambda *x: estimate(*x).sum(0), "shape"),
         },

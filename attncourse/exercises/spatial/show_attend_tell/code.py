@@ -113,7 +113,8 @@ ATTEND = FunctionExercise(
         ),
         Misconception(
             "a state that is not asked",
-            "Your weights do not depend on the state, so that every word looks alike.",
+            "Your weights do not depend on the state, so that every word looks alike. Add the "
+            "state inside the bend: one tanh around the sum, not two.",
             _map(ask=torch.zeros_like),
         ),
         Misconception(
@@ -292,6 +293,11 @@ ESTIMATE = FunctionExercise(
             _estimate(to_go=lambda r: r.cumsum(dim=0)),
         ),
         Misconception(
+            "the word's own reward left out",
+            "A draw changes its own word first: the reward to go begins with that word's reward.",
+            _estimate(to_go=lambda r: reward_to_go(r[None])[0] - r),
+        ),
+        Misconception(
             "the total for every draw",
             "That estimate has the same mean, but rewards from before the draw only add noise. "
             "Here the reward to go is asked for.",
@@ -303,10 +309,21 @@ ESTIMATE = FunctionExercise(
             _estimate(base=torch.zeros_like),
         ),
         Misconception(
+            "guesses added up",
+            "You add up the guesses as well. A guess already is one of the reward to go: subtract "
+            "it once, after the sum.",
+            _estimate(base=lambda b: reward_to_go(b[None])[0]),
+        ),
+        Misconception(
             "nothing for the others",
             "What the drawn position gains the others lose: the gradient of ln softmax is one-hot "
             "minus the weights.",
             _estimate(less=torch.zeros_like),
+        ),
+        Misconception(
+            "a softmax over the words",
+            "Each word has a map of its own, whose weights add up to 1 over the positions.",
+            _estimate(less=lambda e: e.softmax(dim=0)),
         ),
     ),
 )

@@ -37,8 +37,9 @@ PENALTY = ValueExercise(
         "Uniform: 16 (1 - 1/4)². Different: 12 positions are left out. The same: 15 are left out, "
         "and one has a total of 4.",
     ),
-    explanation="The least penalty belongs to the maps that look nowhere. With fewer words than "
-    "positions the penalty pulls against sharp maps.",
+    explanation="The least penalty belongs to equal totals: to maps that look nowhere, and to maps "
+    "that share the positions among them. With fewer words than positions the penalty pulls "
+    "against maps that are sharper than N/T positions, four here.",
     truth=three_penalties,
     parts=("uniform maps", "four different positions", "one position four times"),
     low=0.0,
