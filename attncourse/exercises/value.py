@@ -224,9 +224,12 @@ def _parts(answer: Any) -> tuple[Any, ...]:
     if isinstance(answer, np.ndarray):
         return tuple(answer.ravel())
     try:
-        return tuple(answer)
+        parts = tuple(answer)
     except TypeError:
         return (answer,)
+    # Pairs in brackets of their own: ((1, 2), (3, 4)).
+    pairs = (part if isinstance(part, list | tuple) else (part,) for part in parts)
+    return tuple(part for pair in pairs for part in pair)
 
 
 def shown(value: float) -> str:

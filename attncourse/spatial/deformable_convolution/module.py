@@ -3,7 +3,7 @@ r"""Deformable convolution (Dai et al., 2017; key ``dai2017dcn``), modulated (Zh
 Equations, numbered as in the chapter ``spatial/deformable_convolution``:
 
 .. math::
-    y(p_0) &= \sum_{k} w_k\, m_k(p_0)\, x\bigl(p_k(p_0)\bigr)                          & (1)\\
+    y(p_0) &= \sum_{k} W_k\, m_k(p_0)\, x\bigl(p_k(p_0)\bigr)                          & (1)\\
     p_k(p_0) &= p_0 + r_k + \Delta p_k(p_0)                                            & (2)\\
     (\Delta p, \tau) &= v * x + a, \qquad m_k = \gamma\, \sigma(\tau_k)                & (3)\\
     x(p) &= \sum_{q} \Lambda(p_y - q_y)\, \Lambda(p_x - q_x)\, x(q),
@@ -13,8 +13,8 @@ Equations, numbered as in the chapter ``spatial/deformable_convolution``:
 symbol     shape           meaning
 =========  ==============  ====================================================================
 x          b c h w         input features
-w          d c/groups K    the kernel; K = kernel_size squared
-r          K 2             the lattice of its taps, such as (-1, -1) to (1, 1)
+W          d c/groups K    the kernel; K = kernel_size squared
+r          K 2             the lattice of its taps from the middle one, (-1, -1) to (1, 1)
 Delta p    b GK h' w' 2    offsets (row, column) in pixels of the input, unbounded; G groups
 m          b GK h' w'      mask of the modulated form; 1 in the first form
 v, a       -               the side convolution, with the kernel's size, stride and dilation
@@ -26,8 +26,9 @@ modulated form gamma / 2 of one.
 
 Papers and released code:
 
-* The first code gives 0 for any reading outside [0, H) x [0, W); the modulated one's, mmcv's and
-  this one's fade over one pixel, as (4) with zeros around the image does.
+* The first code gives 0 for any reading outside [0, h) x [0, w), and repeats the last row from
+  h - 1 to h; the modulated one's, mmcv's and this one's fade over one pixel, as (4) with zeros
+  around the image does.
 * The paper on the modulated form starts with masks of 1/2 (``gain=1``); the authors' example has
   2 sigma, so that it starts as the plain convolution (``gain=2``).
 * They train the side convolution with a tenth of the learning rate, ports do not; that is left to
@@ -67,7 +68,7 @@ from attncourse.transforms import in_format_of
 class DeformableConvolution(Attention):
     r"""A convolution whose taps read where a side convolution sends them.
 
-    .. math:: y(p_0) = \sum_k w_k\, m_k(p_0)\, x(p_0 + r_k + \Delta p_k(p_0))
+    .. math:: y(p_0) = \sum_k W_k\, m_k(p_0)\, x(p_0 + r_k + \Delta p_k(p_0))
 
     Source: Dai, Qi, Xiong, Li, Zhang, Hu and Wei, *Deformable Convolutional Networks*, ICCV 2017,
     arXiv 1703.06211; with ``modulated=True`` Zhu, Hu, Lin and Dai, *Deformable ConvNets v2*,
@@ -241,7 +242,7 @@ CARD = Card(
     venue="ICCV",
     year=2017,
     decides="Δp = v * x + a",
-    applies="y(p₀) = Σ w(k) x(p₀ + r(k) + Δp(k))",
+    applies="y(p₀) = Σ W(k) x(p₀ + r(k) + Δp(k))",
     weights="b k h w 2",
     parameters=parameter_count,
     parameters_formula="2K²CG + 2KG + KCC' + C'",

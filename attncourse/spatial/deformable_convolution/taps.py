@@ -23,7 +23,7 @@ Reader = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Lattice:
-    """The places p_0 + p_k of an ordinary convolution.
+    """The places p_0 + r_k of an ordinary convolution.
 
     Attributes:
         kernel: rows and columns of the kernel.

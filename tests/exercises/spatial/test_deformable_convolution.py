@@ -39,11 +39,12 @@ def places_unfolded(offsets, stride, padding, dilation):
     return offsets + found.unflatten(2, (rows, columns)).permute(1, 2, 3, 0)
 
 
-def layer_at_once(x, weight, numbers, **options):
+def layer_at_once(x, weight, numbers, shift=1, less=0, upright=False, **options):
     h, w = x.shape[2:]
     p = places_meshed(numbers.unflatten(1, (9, 2)).movedim(2, -1), 1, 1, 1)
-    grid = torch.stack([2 * p[..., 1] + 1, 2 * p[..., 0] + 1], dim=-1)
-    grid = grid / torch.tensor([w, h]).to(x) - 1
+    grid = 2 * p.flip(-1) + shift
+    grid = grid / (torch.tensor([w, h]).to(x) - less) - 1
+    grid = grid.flip(-1) if upright else grid
     read = F.grid_sample(x, grid.flatten(1, 2), align_corners=False, **options)
     return torch.einsum("dck,bckhw->bdhw", weight.flatten(2), read.unflatten(2, (9, h)))
 
@@ -83,7 +84,16 @@ TRIED = {
                 "taps in columns",
             ),
             "no padding": (
-                lambda o, s, p, d: places_meshed(o, s, d, d), "a padding left out",
+                lambda o, s, p, d: places_meshed(o, s, 0, d), "a padding left out",
+            ),
+            "centred": (
+                lambda o, s, p, d: places_meshed(o, s, d, d), "a kernel centred on its output",
+            ),
+            "padding dilated": (
+                lambda o, s, p, d: places_meshed(o, s, p * d, d), "a padding times the dilation",
+            ),
+            "padding inside": (
+                lambda o, s, p, d: places_meshed(o, s, -p, d), "a padding added",
             ),
             "no stride": (lambda o, s, p, d: places_meshed(o, 1, p, d), "a stride left out"),
             "no dilation": (lambda o, s, p, d: places_meshed(o, s, p, 1), "a dilation left out"),
@@ -91,13 +101,15 @@ TRIED = {
                 lambda o, s, p, d: places_meshed(o.detach(), s, p, d), "`.detach()`",
             ),
             "x first": (
-                lambda o, s, p, d: places_meshed(o, s, p, d).flip(-1), "mirrored along axis 4",
+                lambda o, s, p, d: places_meshed(o, s, p, d).flip(-1),
+                "places with the column first",
             ),
             "negative": (lambda o, s, p, d: -places_meshed(o, s, p, d), "exactly the negative"),
         },
     ),
     "dilate": Tried(
-        right={"text": "-2, -2, 0, 2", "brackets": "(-2, -2, 0, 2)", "tuple": (-2, -2, 0, 2)},
+        right={"text": "-2, -2, 0, 2", "brackets": "(-2, -2, 0, 2)", "tuple": (-2, -2, 0, 2),
+               "pairs": ((-2, -2), (0, 2))},
         wrong={
             "places": ("-3, -3, 0, 3", "places in place of offsets"),
             "inwards": ((2, 2, 0, -2), "offsets towards the middle"),
@@ -123,6 +135,16 @@ TRIED = {
             "border": (
                 lambda x, w, n: layer_at_once(x, w, n, padding_mode="border"),
                 "a repeated border",
+            ),
+            "row first": (
+                lambda x, w, n: layer_at_once(x, w, n, upright=True), "a grid with the row first",
+            ),
+            "from centres": (
+                lambda x, w, n: layer_at_once(x, w, n, shift=0, less=1),
+                "places from the first pixel's centre",
+            ),
+            "no half pixel": (
+                lambda x, w, n: layer_at_once(x, w, n, shift=0), "half a pixel left out",
             ),
             "nearest": (
                 lambda x, w, n: layer_at_once(x, w, n, mode="nearest"), "the nearest pixel",

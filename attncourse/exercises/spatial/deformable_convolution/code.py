@@ -1,8 +1,7 @@
-"""The exercises on deformable convolution that ask for code: the taps' places, and the layer."""
+"""The exercise that asks for the layer itself: read the taps, weigh them, add them up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,147 +10,15 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
-from attncourse.spatial.deformable_convolution import Lattice, deformable_convolution
-
-CHAPTER = "spatial/deformable_convolution"
-Function = Callable[..., Tensor]
-Draw = Callable[[torch.Generator], dict[str, Any]]
-
-# 1. Where the taps read ------------------------------------------------------------------
-
-
-def _places(offsets: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
-    lattice = Lattice((3, 3), stride, padding, dilation)
-    down = offsets[..., 0] + lattice.rows(offsets.shape[2], offsets)
-    across = offsets[..., 1] + lattice.columns(offsets.shape[3], offsets)
-    return torch.stack([down, across], dim=-1)
-
-
-@recipe
-def _written(
-    *,
-    turned: bool = False,
-    centred: bool = False,
-    strides: bool = True,
-    spread: bool = True,
-    moved: bool = True,
-    sign: float = 1.0,
-    swapped: bool = False,
-    scaled: bool = False,
-) -> Function:
-    """The places written out, with one step changed by each argument."""
-
-    def places(offsets: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
-        step = dilation if spread else 1
-        u = torch.arange(3).to(offsets) * step - (step if centred else padding)
-        row, column = u.repeat_interleave(3)[:, None, None], u.repeat(3)[:, None, None]
-        if turned:
-            row, column = column, row
-        i = torch.arange(offsets.shape[2]).to(offsets)[:, None]
-        j = torch.arange(offsets.shape[3]).to(offsets)
-        i, j = (i * stride, j * stride) if strides else (i, j)
-        still = torch.stack([(i + row).expand(offsets.shape[1:4]),
-                             (j + column).expand(offsets.shape[1:4])], dim=-1)  # fmt: skip
-        delta = offsets.flip(-1) if swapped else offsets
-        delta = delta * dilation if scaled else delta
-        return still + sign * delta if moved else still.expand(offsets.shape) + 0 * offsets
-
-    return places
-
-
-def _taps(
-    b: int, rows: int, columns: int, stride: int, padding: int, dilation: int, **like: Any
-) -> Draw:
-    def draw(generator: torch.Generator) -> dict[str, Any]:
-        offsets = torch.randn(b, 9, rows, columns, 2, generator=generator, **like)
-        numbers = {"stride": stride, "padding": padding, "dilation": dilation}
-        return {"offsets": offsets, **numbers}
-
-    return draw
-
-
-PLACES = FunctionExercise(
-    chapter=CHAPTER,
-    name="places",
-    title="Where do the taps read?",
-    level=1,
-    task="Write `places(offsets, stride, padding, dilation)` for a kernel of 3 x 3: from offsets "
-    "(b, 9, rows, columns, 2), row first, to the places (2) in pixels, in the same shape.",
-    hints=(
-        "Without offsets this is an ordinary convolution. Which pixel does its first tap read for "
-        "the output in row 0 and column 0?",
-        "Output (i, j) starts at row i * stride - padding; tap k stands k // 3 rows further down, "
-        "times the dilation, and k % 3 columns further right.",
-        "`torch.arange(3).repeat_interleave(3)` are the rows of the nine taps and "
-        "`torch.arange(3).repeat(3)` their columns; give them two more axes, and stack.",
-    ),
-    explanation="The offsets come on top of the lattice of the ordinary convolution, in pixels of "
-    "the input, whatever stride and dilation are.",
-    reference=_places,
-    alternatives=(_written(),),
-    cases=(
-        Case("stride 1, padding 1", _taps(2, 4, 4, 1, 1, 1)),
-        Case("stride 2", _taps(1, 3, 5, 2, 1, 1)),
-        Case("dilation 3, padding 2", _taps(2, 3, 2, 1, 2, 3)),
-        Case("double precision", _taps(1, 2, 4, 2, 0, 2, dtype=torch.float64)),
-    ),
-    properties=(
-        Property(
-            "a tap's place moves as far as its offset",
-            lambda inputs, y: bool(torch.allclose(
-                y - _places(0 * inputs["offsets"], *(inputs[n] for n in
-                            ("stride", "padding", "dilation"))),
-                inputs["offsets"], atol=1e-4)),
-        ),
-    ),
-    misconceptions=(
-        Misconception(
-            "taps in columns",
-            "You count the taps down the columns. Tap 1 stands to the right of tap 0.",
-            _written(turned=True),
-        ),
-        Misconception(
-            "a padding left out",
-            "You centre the kernel on the output's position. The first tap stands `padding` "
-            "outside the image, whatever the dilation.",
-            _written(centred=True),
-        ),
-        Misconception(
-            "a stride left out",
-            "The next output position starts `stride` pixels further.",
-            _written(strides=False),
-        ),
-        Misconception(
-            "a dilation left out",
-            "Neighbouring taps stand `dilation` pixels apart.",
-            _written(spread=False),
-        ),
-        Misconception(
-            "offsets left out",
-            "These are the places of an ordinary convolution: add the offsets.",
-            _written(moved=False),
-        ),
-        Misconception(
-            "offsets subtracted",
-            "An offset of one row down is added: p₀ + r + Δp.",
-            _written(sign=-1.0),
-        ),
-        Misconception(
-            "offsets with the column first",
-            "The last axis of the offsets is (row, column), as that of the places is.",
-            _written(swapped=True),
-        ),
-        Misconception(
-            "offsets times the dilation",
-            "Offsets are pixels already. Only the lattice is dilated.",
-            _written(scaled=True),
-        ),
-    ),
-)  # fmt: skip
-
-# 3. The layer ----------------------------------------------------------------------------
+from attncourse.exercises.spatial.deformable_convolution.places import (
+    CHAPTER,
+    Draw,
+    Function,
+    places_of,
+)
+from attncourse.spatial.deformable_convolution import deformable_convolution
 
 
 def _offsets_of(numbers: Tensor) -> Tensor:
@@ -171,6 +38,8 @@ def _layer_written(
     border: str = "zeros",
     mode: str = "bilinear",
     aligned: bool = False,
+    made: str = "edges",
+    upright: bool = False,
     turned: bool = False,
     mean: bool = False,
 ) -> Function:
@@ -182,9 +51,12 @@ def _layer_written(
         if planes:
             offsets = numbers.unflatten(1, (2, 9)).movedim(1, -1)
         offsets = offsets.flip(-1) if swapped else offsets
-        p = _places(offsets, 1, 1, 1)
-        grid = torch.stack([(2 * p[..., 1] + 1 + 1e-5) / w - 1, (2 * p[..., 0] + 1 + 1e-5) / h - 1],
-                           dim=-1)  # fmt: skip
+        p = places_of(offsets, 1, 1, 1)
+        # Where -1 and 1 stand, as (2 place + shift) / span - 1.
+        shift, less = {"edges": (1, 0), "centres": (0, 1), "corners": (0, 0)}[made]
+        across = (2 * p[..., 1] + shift + 1e-5) / (w - less) - 1
+        down = (2 * p[..., 0] + shift + 1e-5) / (h - less) - 1
+        grid = torch.stack([down, across] if upright else [across, down], dim=-1)
         y: Any = 0
         kernel = weight.flip(2, 3) if flipped else weight
         kernel = (kernel.mT if turned else kernel).flatten(2)
@@ -282,8 +154,25 @@ LAYER = FunctionExercise(
         ),
         Misconception(
             "two alignments that meet",
-            "You make places for `align_corners=False` and read them with True, or the reverse.",
+            "You make places for `align_corners=False` and read them with True.",
             _layer_written(aligned=True),
+        ),
+        Misconception(
+            "places from the first pixel's centre",
+            "You make places for `align_corners=True`, `2 * column / (w - 1) - 1`, and read them "
+            "with False, for which -1 is the outer edge of the first pixel.",
+            _layer_written(made="centres"),
+        ),
+        Misconception(
+            "half a pixel left out",
+            "With `align_corners=False` the centre of pixel 0 lies half a pixel inside the edge: "
+            "`(2 * column + 1) / w - 1`.",
+            _layer_written(made="corners"),
+        ),
+        Misconception(
+            "a grid with the row first",
+            "`grid_sample` wants the column first, then the row.",
+            _layer_written(upright=True),
         ),
         Misconception(
             "a mean over the taps",

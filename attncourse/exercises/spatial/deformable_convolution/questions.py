@@ -1,6 +1,6 @@
 """Exercises and quiz of the chapter on deformable convolution.
 
-The exercises that ask for code are in ``code.py`` beside this file.
+The exercises that ask for code are in ``places.py`` and ``code.py`` beside this file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from attncourse.exercises.choice import Option
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.questions import Question, Quiz
-from attncourse.exercises.spatial.deformable_convolution.code import CHAPTER, LAYER, PLACES
+from attncourse.exercises.spatial.deformable_convolution.code import LAYER
+from attncourse.exercises.spatial.deformable_convolution.places import CHAPTER, PLACES
 from attncourse.exercises.value import ValueExercise
 from attncourse.spatial.deformable_convolution import reading
 
@@ -28,15 +29,15 @@ DILATE = ValueExercise(
     title="Predict: offsets that dilate",
     level=1,
     task="A kernel of 3 x 3 taps has dilation 1. Which offsets make it read as with dilation 3? "
-    "Give row and column of the offset of the first tap, up and to the left, and of the one to "
-    "the right of the middle.",
+    "The tap in the middle stays. Give row and column of the offset of the first tap, up and to "
+    "the left, and of the one to the right of the middle.",
     hints=(
         "Where does the first tap stand with dilation 1, counted from the middle? And where with "
         "dilation 3?",
         "The offset is the difference: (-3, -3) less (-1, -1).",
     ),
-    explanation="Δp = (d - 1) r. A dilated convolution is a deformable one whose offsets are the "
-    "same everywhere.",
+    explanation="Δp = (D - 1) r, with r counted from the middle tap. A dilated convolution is a "
+    "deformable one whose offsets are the same everywhere.",
     truth=dilating,
     parts=("row, first tap", "column, first tap", "row, right tap", "column, right tap"),
     low=-10.0,

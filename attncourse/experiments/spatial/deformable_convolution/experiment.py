@@ -113,6 +113,12 @@ DIGITS = Experiment(
             "5 x 5 cells, with 9 taps that stand still",
         ),
         Variant(
+            "wider, dilated",
+            "plain",
+            partial(DigitNet, plain(3, 2), 21),
+            "both: as many parameters, and 5 x 5 cells",
+        ),
+        Variant(
             "static offsets",
             "ablation",
             partial(DigitNet, StaticOffsets),
