@@ -1,5 +1,6 @@
 """Spatial attention: *where* to attend.  ``g(x)`` gives weights or places of positions."""
 
+from attncourse.spatial.asymmetric_non_local import AsymmetricNonLocal
 from attncourse.spatial.criss_cross import CrissCross
 from attncourse.spatial.deformable_convolution import DeformableConvolution
 from attncourse.spatial.non_local import NonLocal
@@ -8,6 +9,7 @@ from attncourse.spatial.show_attend_tell import ShowAttendTell
 from attncourse.spatial.spatial_transformer import SpatialTransformer
 
 __all__ = [
+    "AsymmetricNonLocal",
     "CrissCross",
     "DeepRecurrentAttention",
     "DeformableConvolution",
