@@ -70,7 +70,7 @@ CASES = (
         grows=lambda shape: shape[2] * shape[3],
         along="positions",
         exponents={"full": 2.0},
-        floors={"released": (1.0, 1.0), "full": (None, 5)},
+        floors={"released": (0.85, 1.4), "full": (2.0, 10.0)},
         tolerance=1e-9,
     ),
 )
