@@ -38,7 +38,7 @@ def _averaged(*sizes: int) -> Block:
 #: What may stand in the network: name -> role, block, what the comparison shows.
 _BLOCKS: dict[str, tuple[str, Block, str]] = {
     "64 pixels": ("plain", _non_local, "the non-local block: every pixel is a key"),
-    "16 cells": ("mechanism", _averaged(4), "means over cells of 2 x 2"),
+    "16 cells": ("ablation", _averaged(4), "smaller cells, of 2 x 2"),
     "4 cells": ("mechanism", _averaged(2), "means over cells of 4 x 4"),
     "pyramid": ("mechanism", _averaged(1, 2, 4), "cells of 8 x 8, 4 x 4 and 2 x 2, 21 anchors"),
     "4 pixels": ("ablation", lambda c: Picked(c, 4), "as few keys, picked and not averaged"),
