@@ -3,6 +3,7 @@
 from attncourse.spatial.asymmetric_non_local import AsymmetricNonLocal
 from attncourse.spatial.criss_cross import CrissCross
 from attncourse.spatial.deformable_convolution import DeformableConvolution
+from attncourse.spatial.global_context import GlobalContext
 from attncourse.spatial.non_local import NonLocal
 from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, RecurrentAttention
 from attncourse.spatial.show_attend_tell import ShowAttendTell
@@ -13,6 +14,7 @@ __all__ = [
     "CrissCross",
     "DeepRecurrentAttention",
     "DeformableConvolution",
+    "GlobalContext",
     "NonLocal",
     "RecurrentAttention",
     "ShowAttendTell",
