@@ -4,9 +4,9 @@ Every image has four channels of noise, uniform from -1 to 1.  In channel 0 the 
 as strong, and one random position, the *needle*, has 1 added to it.  The answer is the number in
 channel 1 at the needle.
 
-A plain mean over the n positions holds the answer as one of n equal terms.  Whatever is computed
-from the means of the channels, it explains at most about 1/n of the answers' variance: exactly
-1/n if a linear layer reads them.
+A plain mean over the n positions holds the answer as one of n equal terms.  By symmetry the best
+guess of each term, given their mean, is the mean itself, so whatever reads the means of the
+channels explains at most 1/n of the answers' variance.
 """
 
 from __future__ import annotations

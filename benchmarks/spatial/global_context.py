@@ -69,6 +69,6 @@ CASES = (
         grows=lambda shape: shape[2] * shape[3],
         along="positions",
         exponents={"ours": 1.0, "each query": 2.0},
-        floors={"each query": (10, 8)},
+        floors={"each query": (10, 7)},
     ),
 )

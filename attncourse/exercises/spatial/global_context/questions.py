@@ -191,9 +191,9 @@ QUIZ = Quiz(
             (
                 Option("It works, as SE does.",
                        "SE multiplies. Here the digits pass unchanged, whatever is added."),
-                Option("It does not: what is added is the same for both digits' votes.",
-                       "A linear layer adds up a vote of the digits and a vote of the cue. A ReLU "
-                       "behind the sum changes that.", right=True),
+                Option("Both digits' votes stay, so the cue cannot silence one of them.",
+                       "A linear layer adds up the digits' votes and a vote of the context. A "
+                       "ReLU behind the sum changes that.", right=True),
                 Option("It works once the last layer has left zero.",
                        "Whatever is added, the two digits' votes stay in the sum."),
             ),
