@@ -223,17 +223,15 @@ def global_context_reference(
         c = sum(term / total * position for term, position in zip(terms, positions, strict=True))
         columns = list(positions)
         if multiply is not None:
-            s = 1 / (1 + torch.exp(-transform(multiply, c)))
-            columns = [s * column for column in columns]
+            columns = [column / (1 + torch.exp(-transform(multiply, c))) for column in columns]
         if add is not None:
-            t = transform(add, c)
-            columns = [column + t for column in columns]
+            columns = [column + transform(add, c) for column in columns]
         images.append(torch.stack(columns, dim=1))
     return torch.stack(images).view_as(x)
 
 
 def bottleneck_width(channels: int, reduction: int = 16) -> int:
-    """Width d of the bottleneck, ``channels // reduction``; raises where it is below 2."""
+    """Width d of the bottleneck, ``channels // reduction``; raises below 2."""
     whole(channels=channels, reduction=reduction)
     if channels < 2:
         raise ValueError(f"channels={channels} must be at least 2")
@@ -242,8 +240,8 @@ def bottleneck_width(channels: int, reduction: int = 16) -> int:
     hidden = channels // reduction
     if hidden < 2:
         raise ValueError(
-            f"reduction={reduction} leaves {hidden} of {channels} channels, and layer "
-            f"normalisation over so few says nothing: choose at most reduction={channels // 2}"
+            f"reduction={reduction} leaves {hidden} of {channels} channels, too few to normalise: "
+            f"choose at most reduction={channels // 2}"
         )
     return hidden
 

@@ -199,6 +199,7 @@ SCORE_GRADIENT = FunctionExercise(
         ),
     ),
     gradients=(),
+    by_hand=True,
     tolerance=Tolerance(relative=1e-6, absolute=1e-8),
     misconceptions=(
         Misconception(
