@@ -163,7 +163,7 @@ QUIZ = Quiz(
             (
                 Option("Always: they measured it.",
                        "They measured it on their data. In the twin task every query needs "
-                       "another position, and one map for all explains a third."),
+                       "another position, and after 300 steps one map for all explains a third."),
                 Option("Where all queries need the same from the image.",
                        "Then the maps may be equal, and one suffices.", right=True),
                 Option("Where the image is small.",
@@ -178,8 +178,8 @@ QUIZ = Quiz(
                        "In the plain mean the answer is one of 256 equal terms, and nothing behind "
                        "it can tell them apart.", right=True),
                 Option("It has more parameters.",
-                       "Five more. A large network behind the plain mean has more and stays "
-                       "below 1/256."),
+                       "Five more. A large network behind the plain mean has more and explains "
+                       "1/256 on average at most."),
                 Option("Only attention can.",
                        "A pointwise layer with a ReLU in front of the plain mean can silence the "
                        "others, too."),
