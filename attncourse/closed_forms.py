@@ -124,6 +124,8 @@ class _Symbol(int):
 
 
 def _text(value: int) -> str:
+    if isinstance(value, bool):  # a switch that counts as a number
+        return str(int(value))
     return value.text if isinstance(value, _Symbol) else str(value)
 
 

@@ -275,7 +275,7 @@ def multiply_adds(
     """Multiply-adds for one image: passes over x to score, to pool and to scale, and 2 c d."""
     d = bottleneck_width(channels, reduction)
     checked(pooling, fusion)
-    passes = (2 if pooling == "attention" else 1) + (fusion != "add")
+    passes = (2 if pooling == "attention" else 1) + (0 if fusion == "add" else 1)
     return passes * channels * height * width + (2 if fusion == "both" else 1) * 2 * channels * d
 
 

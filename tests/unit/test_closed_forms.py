@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +82,12 @@ def test_a_card_names_a_known_growth():
     with pytest.raises(ValueError, match="growth='enormous' is unknown: choose one of C, "):
         Card(**fields | {"growth": "enormous"})
     assert len(set(GROWTHS)) == len(GROWTHS)
+
+
+def test_no_form_speaks_python_where_a_page_reads_it():
+    """A switch that counts as a number is written as one."""
+    for record in json.loads(
+        (Path(__file__).parents[2] / "book/_data/catalog.json").read_text(encoding="utf-8")
+    ):
+        for form in ("parameters", "macs"):
+            assert not re.search(r"\b(True|False|None)\b", record["closed_forms"][form])
