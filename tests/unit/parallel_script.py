@@ -129,11 +129,10 @@ def everything(folder):
     os.environ["ATTNCOURSE_PROGRESS"] = ""
     list(progress_bar(range(2), title=f"bar of process {us}", total=2))
     (folder / f"found_{us}.json").write_text(json.dumps(found))
-    end_by_a_kill(folder / "by_a_kill", accelerator)
 
 
-def end_by_a_kill(checkpoint, accelerator):
-    """The last of it: one process dies in a run, without a word to the other."""
+def killed(folder):
+    accelerator = default_accelerator()
     if parallel.rank() == 0:  # let it find out by itself, before the launcher ends it
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -141,8 +140,8 @@ def end_by_a_kill(checkpoint, accelerator):
         if parallel.rank() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    trained(task=Stops(15, end), checkpoint=checkpoint, save_every=5, accelerator=accelerator)
+    trained(task=Stops(15, end), checkpoint=folder / "x", save_every=5, accelerator=accelerator)
 
 
 if __name__ == "__main__":
-    everything(Path(sys.argv[1]))
+    {"everything": everything, "killed": killed}[sys.argv[1]](Path(sys.argv[2]))

@@ -22,8 +22,8 @@ pytestmark = [
 ]
 
 
-def launch(repository, folder):
-    """Run the script in two processes, as ``accelerate launch`` does on a CPU."""
+def launch(repository, *call, module="tests.unit.parallel_script"):
+    """Run ``python -m module call`` in two processes, as ``accelerate launch`` does on a CPU."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -31,7 +31,7 @@ def launch(repository, folder):
     return subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2",
          "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no",
-         f"--main_process_port={port}", "-m", "tests.unit.parallel_script", str(folder)],
+         f"--main_process_port={port}", "-m", module, *map(str, call)],
         cwd=repository, env=environment | {"PYTHONPATH": str(repository)},
         capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
@@ -39,14 +39,13 @@ def launch(repository, folder):
 
 @pytest.fixture(scope="module")
 def together(request, tmp_path_factory):
-    """What two processes found until one was killed, their outputs, and the folder they shared."""
+    """What two processes found, their outputs, and the folder they shared."""
     folder = tmp_path_factory.mktemp("two")
     with pytest.raises(Stop):
         trained(task=Stops(15, script.stop), checkpoint=folder / "by_one", save_every=5)
-    done = launch(request.config.rootpath, folder)
-    written = [folder / f"found_{rank}.json" for rank in (0, 1)]
-    assert all(path.exists() for path in written), done.stderr[-3000:]
-    found = [json.loads(path.read_text()) for path in written]
+    done = launch(request.config.rootpath, "everything", folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [json.loads((folder / f"found_{rank}.json").read_text()) for rank in (0, 1)]
     return found, done, folder
 
 
@@ -116,7 +115,7 @@ def test_only_the_main_process_writes_and_speaks(together):
     assert lines[2] == "tiny: net, seed 0: recorded already"
     assert "bar of process 0" in done.stderr
     assert "bar of process 1" not in done.stderr
-    names = {"by_one", "by_two", "by_a_kill", "of_0", "channel", "found_0.json", "found_1.json"}
+    names = {"by_one", "by_two", "of_0", "channel", "found_0.json", "found_1.json"}
     assert {path.name for path in folder.iterdir()} == names
     stored = (folder / "channel" / "squeeze_excitation.json").read_text()
     runs = json.loads(stored)["experiments"]["tiny"]["runs"]
@@ -125,11 +124,11 @@ def test_only_the_main_process_writes_and_speaks(together):
     ]  # fmt: skip
 
 
-def test_a_killed_process_ends_the_job_and_is_named(together):
-    _, done, folder = together
+def test_a_killed_process_ends_the_job_and_is_named(tmp_path, repository):
+    done = launch(repository, "killed", tmp_path)
     assert done.returncode != 0
     assert "process 0 of 2 lost another one after step 15" in done.stderr, done.stderr[-3000:]
     assert "start the same command again" in done.stderr
     assert "Signal 9 (SIGKILL)" in done.stderr
-    resumed = trained(checkpoint=folder / "by_a_kill")
+    resumed = trained(checkpoint=tmp_path / "x")
     assert resumed.losses == pytest.approx(trained().losses, abs=1e-5)
