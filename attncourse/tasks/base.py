@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkab
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -74,6 +74,23 @@ def seeded(*numbers: int) -> torch.Generator:
     """A generator whose stream is fixed by ``numbers`` and unrelated to that of any others."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator("cpu").manual_seed(int(state) >> 1)
+
+
+@torch.no_grad()
+def answers_of(model: nn.Module, x: Tensor, batch_size: int | None = None) -> Tensor:
+    """What a model says of ``x``, on the processor, in eval mode; the mode is put back after.
+
+    Args:
+        model: with at least one parameter, which tells its device.
+        x: test inputs.
+        batch_size: answer so many at a time; by default all at once.
+    """
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    try:
+        return torch.cat([model(part.to(device)).cpu() for part in x.split(batch_size or len(x))])
+    finally:
+        model.train(training)
 
 
 @drawn_on_the_processor

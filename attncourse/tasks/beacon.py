@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import Units, drawn_on_the_processor, seeded
+from attncourse.tasks.base import Units, answers_of, drawn_on_the_processor, seeded
 
 CHANNELS, NOISE, CUE, SIGN = 3, 0.3, 2.0, 1.5
 _TEST_SEED = 2_019
@@ -106,14 +106,9 @@ def sign_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(outputs, answers)
 
 
-@torch.no_grad()
 def right_pixels(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Which pixels answer rightly, (n, h, w) in float64."""
-    training = model.training
-    device = next(model.parameters()).device
-    outputs = model.eval()(x.to(device)).cpu()
-    model.train(training)
-    return ((outputs > 0) == (y > 0.5))[:, 0].double()
+    return ((answers_of(model, x) > 0) == (y > 0.5))[:, 0].double()
 
 
 def right_share(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
 
 _TEST_SEED, _STREAM, _ARROWS = 24_000, 23, 4
 
@@ -110,19 +110,13 @@ def arrow_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     return (counts * (outputs - value).square()).sum() / counts.sum()
 
 
-@torch.no_grad()
 def explained_items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """What each test image contributes to R², (n,) in float64: their mean is the share R² of the
     answers' variance that is explained, 1 at best and 0 for saying the mean answer.
     """
-    training = model.training
-    device = next(model.parameters()).device
-    model.eval()
-    found = torch.cat([model(part.to(device)).cpu() for part in x.split(128)]).double()
-    model.train(training)
     value, counts = y.double().split(1, dim=1)
     total = counts.sum()
     mean = (counts * value).sum() / total
     variance = (counts * (value - mean).square()).sum() / total
-    errors = (counts * (found - value).square()).sum(dim=(1, 2, 3))
+    errors = (counts * (answers_of(model, x, 128).double() - value).square()).sum(dim=(1, 2, 3))
     return 1 - errors * len(x) / (total * variance)

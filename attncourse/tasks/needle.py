@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
 
 #: Channels of an image; the needle is marked in channel 0 and answered in channel 1.
 CHANNELS, MARK, ANSWER = 4, 0, 1
@@ -80,11 +80,6 @@ class NeedleAverage:
         return x.unflatten(2, (self.side, self.side)), answer[:, None], needle
 
 
-@torch.no_grad()
 def explained_items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """What each test image contributes to R², (n,) in float64: their mean is the score."""
-    training = model.training
-    device = next(model.parameters()).device
-    outputs = model.eval()(x.to(device)).cpu()
-    model.train(training)
-    return (1 - (outputs.double() - y.double()).square() / VARIANCE)[:, 0]
+    return (1 - (answers_of(model, x).double() - y.double()).square() / VARIANCE)[:, 0]

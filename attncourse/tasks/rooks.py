@@ -23,7 +23,7 @@ from math import comb
 import torch
 from torch import Tensor, nn
 
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
 from attncourse.tasks.twin import COLOURS, VARIANCE
 from attncourse.tasks.twin import explained_items as of_one_colour
 
@@ -119,14 +119,9 @@ def explained_items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return 1 - 2 * (1 - of_one_colour(model, x, y))
 
 
-@torch.no_grad()
 def right_cells(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """The share of right cells of each board, (n,), for classes (n, h, w)."""
-    training = model.training
-    device = next(model.parameters()).device
-    outputs = model.eval()(x.to(device)).cpu()
-    model.train(training)
-    return (outputs.argmax(dim=1) == y).double().mean(dim=(1, 2))
+    return (answers_of(model, x).argmax(dim=1) == y).double().mean(dim=(1, 2))
 
 
 def most_explained() -> float:

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
 
 #: Channels of the input and of the colour, and the width of an identity.
 CHANNELS, COLOURS, IDENTITY = 8, 3, 4
@@ -121,15 +121,10 @@ def colour_loss(outputs: Tensor, answers: Tensor) -> Tensor:
     return (flag * (outputs - colour).square()).sum() / (COLOURS * flag.sum())
 
 
-@torch.no_grad()
 def explained_items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """What each test image contributes to R², (n,) in float64: the mean is :func:`explained`."""
-    training = model.training
-    device = next(model.parameters()).device
-    outputs = model.eval()(x.to(device)).cpu()
-    model.train(training)
     colour, flag = y.double().split([COLOURS, 1], dim=1)
-    errors = (flag * (outputs.double() - colour).square()).sum(dim=(1, 2, 3))
+    errors = (flag * (answers_of(model, x).double() - colour).square()).sum(dim=(1, 2, 3))
     return 1 - errors / (COLOURS * flag.sum() / len(x)) / VARIANCE
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,7 +24,7 @@ from attncourse.experiments.scores import Score
 from attncourse.experiments.small_digits import reader, small_digits
 from attncourse.experiments.spatial.non_local import NO_BLOCK, NON_LOCAL
 from attncourse.experiments.spatial.non_local import TWIN as OF_NON_LOCAL
-from attncourse.experiments.spatial.non_local.nets import PixelNet
+from attncourse.experiments.spatial.non_local.nets import pixel_net
 from attncourse.spatial import GlobalContext, NonLocal
 from attncourse.spatial.global_context import pooled
 from attncourse.tasks import StatisticLadder
@@ -181,13 +180,13 @@ TWIN = replace(
         Variant(
             "global context",
             "mechanism",
-            lambda: PixelNet(lambda channels: GlobalContext(channels, 2)),
+            pixel_net(lambda channels: GlobalContext(channels, 2)),
             "one map for all from the first step on",
         ),
         Variant(
             "one map in use",
             "ablation",
-            lambda: PixelNet(lambda channels: OneMapInUse(channels, norm=False)),
+            pixel_net(lambda channels: OneMapInUse(channels, norm=False)),
             "trained as a non-local block, then the mean of its maps for all queries",
         ),
         replace(NON_LOCAL, role="plain", why="a map for each query"),
@@ -220,16 +219,3 @@ DIGITS = small_digits(
 )
 
 EXPERIMENTS = (NEEDLE, WHICH_STREAM, TWIN, DIGITS)
-
-
-@torch.no_grad()
-def spread_of_maps(weights: Tensor) -> Tensor:
-    """How much the maps of one image differ: 1 less the mean cosine of two of its queries, (b,).
-
-    Args:
-        weights: (b, n, m), a row for each query.
-    """
-    unit = F.normalize(weights.double(), dim=2)
-    n = weights.shape[1]
-    together = unit.sum(dim=1).square().sum(dim=1)  # the sum over all pairs, own ones included
-    return 1 - (together - n) / (n * (n - 1))

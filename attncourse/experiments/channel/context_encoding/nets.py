@@ -17,6 +17,7 @@ from attncourse.attention import Attention
 from attncourse.channel import ContextEncoding, PresenceHead, SqueezeExcitation
 from attncourse.channel.context_encoding import presence_loss
 from attncourse.channel.squeeze_excitation import scale, squeeze
+from attncourse.tasks.base import answers_of
 from attncourse.tasks.look_alikes import LOOK_ALIKES
 
 CHANNELS, CODEWORDS, CLASSES = 16, 8, LOOK_ALIKES + 2
@@ -164,21 +165,8 @@ def scene_loss(outputs: Tensor | Answer, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels) + weight * presence_loss(present, labels)
 
 
-@torch.no_grad()
-def answered(model: nn.Module, x: Tensor, batch_size: int = 100) -> Tensor:
-    """The class of every pixel, (n, h, w), in eval mode, put back after."""
-    device = next(model.parameters()).device
-    training = model.training
-    model.eval()
-    try:
-        parts = [model(part.to(device)).argmax(dim=1).cpu() for part in x.split(batch_size)]
-        return torch.cat(parts)
-    finally:
-        model.train(training)
-
-
 def look_alike_items(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """For each scene the share of its look-alike pixels whose class is right, (n,)."""
     asked = (y < LOOK_ALIKES).flatten(1)
-    right = (answered(model, x) == y).flatten(1) & asked
+    right = (answers_of(model, x, 100).argmax(dim=1) == y).flatten(1) & asked
     return right.sum(dim=1).double() / asked.sum(dim=1)

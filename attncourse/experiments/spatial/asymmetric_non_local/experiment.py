@@ -14,13 +14,12 @@ from torch import nn
 
 from attncourse.backbones import SmallResNet
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.scores import Score
 from attncourse.experiments.small_digits import reader, small_digits
 from attncourse.experiments.spatial.asymmetric_non_local.nets import Averaged, Picked, Smoothed
-from attncourse.experiments.spatial.non_local.nets import PixelNet
+from attncourse.experiments.spatial.non_local.experiment import on_twins
+from attncourse.experiments.spatial.non_local.nets import pixel_net
 from attncourse.spatial import AsymmetricNonLocal, NonLocal
 from attncourse.tasks.patch_twins import PatchTwins
-from attncourse.tasks.twin import colour_loss, explained_items
 from attncourse.training import Budget
 
 _BUDGET = Budget(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.01, clip=1.0)
@@ -46,30 +45,15 @@ _BLOCKS: dict[str, tuple[str, Block, str]] = {
 }
 
 
-def _net(block: Block) -> Callable[[], nn.Module]:
-    return lambda: PixelNet(block)
-
-
 def _twins(
     name: str, question: str, data: str, task: Callable[[], PatchTwins], *blocks: str, steps: int
 ) -> Experiment:
     made = []
     for block in blocks:
         role, build, why = _BLOCKS[block]
-        made.append(Variant(block, role, _net(build), why))
-    return Experiment(
-        name=name,
-        question=question,
-        task=task,
-        variants=tuple(made),
-        quick=replace(_BUDGET, steps=steps),
-        full=replace(_BUDGET, steps=steps),
-        data=data,
-        loss=colour_loss,
-        score=Score(explained_items, bounds=(None, 1.0)),
-        metric="share of the colours' variance explained",
-        matters=0.02,
-    )
+        made.append(Variant(block, role, pixel_net(build), why))
+    budget = replace(_BUDGET, steps=steps)
+    return on_twins(name, question, task, data, *made, budget=budget)
 
 
 PATCHES = _twins(

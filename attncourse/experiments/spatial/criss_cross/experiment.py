@@ -19,7 +19,8 @@ from attncourse.experiments.spatial.criss_cross.nets import (
     Strips,
     UniformCross,
 )
-from attncourse.experiments.spatial.non_local.nets import PixelNet, SharedContext
+from attncourse.experiments.spatial.non_local.experiment import on_twins
+from attncourse.experiments.spatial.non_local.nets import SharedContext, pixel_net
 from attncourse.spatial import CrissCross, NonLocal
 from attncourse.tasks import beacon, rooks, twin
 from attncourse.tasks.placed_twins import PlacedTwins
@@ -109,26 +110,15 @@ ROOKS = Experiment(
 )  # fmt: skip
 
 
-def _on_twins(block: Block) -> Callable[[], nn.Module]:
-    return lambda: PixelNet(block)
-
-
-IN_LINE = Experiment(
-    name="twins_in_line",
-    question="Can a cell find its twin in its own row or column?",
-    task=lambda: PlacedTwins(6),
-    variants=(
-        Variant("no block", "plain", _on_twins(lambda c: nn.Identity()), "no cell hears another"),
-        Variant("uniform", "ablation", _on_twins(_uniform(1)), "one pass of plain means"),
-        Variant("one pass", "mechanism", _on_twins(_cross(1)), "row and column, once"),
-    ),
-    quick=replace(_BUDGET, steps=400),
-    full=replace(_BUDGET, steps=400),
-    data="6 pairs of twins on 8 x 8 cells, in line",
-    loss=twin.colour_loss,
-    score=Score(twin.explained_items, bounds=(None, 1.0)),
-    metric="share of the colours' variance explained",
-    matters=0.02,
+IN_LINE = on_twins(
+    "twins_in_line",
+    "Can a cell find its twin in its own row or column?",
+    lambda: PlacedTwins(6),
+    "6 pairs of twins on 8 x 8 cells, in line",
+    Variant("no block", "plain", pixel_net(lambda c: nn.Identity()), "no cell hears another"),
+    Variant("uniform", "ablation", pixel_net(_uniform(1)), "one pass of plain means"),
+    Variant("one pass", "mechanism", pixel_net(_cross(1)), "row and column, once"),
+    budget=replace(_BUDGET, steps=400),
 )
 
 EXPERIMENTS = (BEACON, ROOKS, IN_LINE)

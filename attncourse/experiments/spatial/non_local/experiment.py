@@ -27,6 +27,7 @@ from attncourse.experiments.spatial.non_local.nets import (
     PixelNet,
     SharedContext,
     Window,
+    pixel_net,
 )
 from attncourse.spatial import NonLocal
 from attncourse.tasks import digits_task
@@ -36,25 +37,49 @@ from attncourse.training import Budget
 _BUDGET = Budget(steps=300, batch_size=64, learning_rate=1e-2, weight_decay=0.01, clip=1.0)
 
 
-def _net(block: Callable[[int], nn.Module]) -> Callable[[], PixelNet]:
-    return lambda: PixelNet(block)
-
-
 def _form(mode: str, *, scale: bool = False) -> Callable[[], PixelNet]:
-    return _net(lambda channels: NonLocal(channels, mode=mode, scale=scale, norm=False))
+    return pixel_net(lambda channels: NonLocal(channels, mode=mode, scale=scale, norm=False))
 
 
 NO_BLOCK = Variant(
-    "no block", "plain", _net(lambda channels: nn.Identity()), "no position hears of another"
+    "no block", "plain", pixel_net(lambda channels: nn.Identity()), "no position hears of another"
 )
-WINDOW = Variant("7x7 convolution", "plain", _net(Window), "is it the reach, or the parameters?")
+WINDOW = Variant(
+    "7x7 convolution", "plain", pixel_net(Window), "is it the reach, or the parameters?"
+)
 CONTEXT = Variant(
-    "global context", "ablation", _net(SharedContext), "one learned map for all queries"
+    "global context", "ablation", pixel_net(SharedContext), "one learned map for all queries"
 )
 FROZEN = Variant(
-    "frozen queries", "ablation", _net(FrozenQueries), "the block, but nobody asks anything"
+    "frozen queries", "ablation", pixel_net(FrozenQueries), "the block, but nobody asks anything"
 )
 NON_LOCAL = Variant("non-local", "mechanism", _form("embedded_gaussian"), "the mechanism")
+
+
+def on_twins(
+    name: str,
+    question: str,
+    task: Callable[[], Twins],
+    data: str,
+    *variants: Variant,
+    budget: Budget,
+    learned: float | None = None,
+) -> Experiment:
+    """An experiment on twins of any kind: queries are asked for a colour, and R² is the score."""
+    return Experiment(
+        name=name,
+        question=question,
+        task=task,
+        variants=variants,
+        quick=budget,
+        full=budget,
+        data=data,
+        loss=colour_loss,
+        score=Score(explained_items, bounds=(None, 1.0)),
+        metric="share of the colours' variance explained",
+        matters=0.02,
+        learned=learned,
+    )
 
 
 def _twins(
@@ -66,18 +91,13 @@ def _twins(
     budget: Budget = _BUDGET,
     learned: float | None = None,
 ) -> Experiment:
-    return Experiment(
-        name=name,
-        question=question,
-        task=lambda: Twins(pairs, side),
-        variants=variants,
-        quick=budget,
-        full=budget,
-        data=f"find your twin, {pairs} pairs on {side} x {side}",
-        loss=colour_loss,
-        score=Score(explained_items, bounds=(None, 1.0)),
-        metric="share of the colours' variance explained",
-        matters=0.02,
+    return on_twins(
+        name,
+        question,
+        lambda: Twins(pairs, side),
+        f"find your twin, {pairs} pairs on {side} x {side}",
+        *variants,
+        budget=budget,
         learned=learned,
     )
 
@@ -143,10 +163,15 @@ FORMS = _twins(
     Variant("dot product", "ablation", _form("dot_product"), "no softmax"),
     Variant("concatenation", "ablation", _form("concatenation"), "a ReLU of a sum"),
     Variant(
-        "leaky concatenation", "ablation", _net(LeakyConcatenation), "does the ReLU fall silent?"
+        "leaky concatenation",
+        "ablation",
+        pixel_net(LeakyConcatenation),
+        "does the ReLU fall silent?",
     ),
-    Variant("normalised", "ablation", _net(NonLocal), "batch normalisation, as in the paper"),
-    Variant("authors' settings", "ablation", _net(AuthorsSettings), "scaled, pooled, normalised"),
+    Variant("normalised", "ablation", pixel_net(NonLocal), "batch normalisation, as in the paper"),
+    Variant(
+        "authors' settings", "ablation", pixel_net(AuthorsSettings), "scaled, pooled, normalised"
+    ),
     learned=0.05,  # a seed that never starts explains nothing
 )
 

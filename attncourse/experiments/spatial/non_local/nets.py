@@ -40,6 +40,11 @@ class PixelNet(nn.Module):
         return self.after(self.block(self.before(x)))
 
 
+def pixel_net(block: Callable[[int], nn.Module]) -> Callable[[], PixelNet]:
+    """A factory of such networks."""
+    return lambda: PixelNet(block)
+
+
 class Window(nn.Module):
     """A residual 7 x 7 convolution: it hears 48 neighbours, each through its offset."""
 
