@@ -140,3 +140,22 @@ def opened(module: nn.Module, seed: int = 0) -> nn.Module:
 def built(make: Make, arguments: Mapping[str, Any], **options: Any) -> Attention:
     """A module in float64 with opened gates, in eval mode."""
     return opened(make(**arguments, **options).double()).eval()  # type: ignore[return-value]
+
+
+def outcomes_agree(
+    forms: Sequence[Callable[[Tensor], Tensor]],
+    x: Tensor,
+    parameters: Sequence[Tensor],
+    upstream: Tensor,
+) -> None:
+    """All forms give the values and gradients of the first, in x and ``parameters``, to 1e-10."""
+
+    def outcome(form: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        leaf = x.clone().requires_grad_()
+        y = form(leaf)
+        return [y.detach(), *torch.autograd.grad(y, [leaf, *parameters], upstream)]
+
+    first, *others = map(outcome, forms)
+    for other in others:
+        for one, two in zip(first, other, strict=True):
+            torch.testing.assert_close(one, two, atol=1e-10, rtol=1e-10)

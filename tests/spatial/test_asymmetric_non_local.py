@@ -20,7 +20,7 @@ from attncourse.spatial.asymmetric_non_local import (
     pooling_matrix,
 )
 from benchmarks.spatial.asymmetric_non_local import full, released
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "sizes": (1, 2, 3)}
 
@@ -33,12 +33,6 @@ def example(seed=0, b=2, c=6, h=4, w=5):
 
 def close(a, b, **tolerance):
     torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
-
-
-def outcome(function, x, parameters, upstream):
-    x = x.clone().requires_grad_()
-    y = function(x)
-    return [y.detach(), *torch.autograd.grad(y, [x, *parameters], upstream)]
 
 
 # ---------------------------------------------------------------- promises
@@ -170,18 +164,17 @@ def equals_other_layouts(make):
         for b, h, w in ((2, 5, 4), (1, 3, 7), (2, 1, 4), (1, 1, 1), (1, 9, 9)):
             module = built(make, ARGUMENTS, residual=residual)
             x, upstream = example(1, b, 6, h, w), example(2, b, 6, h, w)
-            found = [
-                outcome(form, x, list(module.parameters()), upstream)
-                for form in (
+            outcomes_agree(
+                (
                     module,
                     lambda x, m=module: by_hooks_of_pooling(m, x),
                     released(module, x.shape),
                     full(module, x.shape),
-                )
-            ]
-            for other in found[1:]:
-                for one, two in zip(found[0], other, strict=True):
-                    close(one, two)
+                ),
+                x,
+                list(module.parameters()),
+                upstream,
+            )
 
 
 def statistics_are_those_of_all_positions(make):

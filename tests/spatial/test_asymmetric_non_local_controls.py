@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from attncourse.experiments import experiments_of, published
 from attncourse.experiments.spatial.asymmetric_non_local.nets import Averaged, Picked, Smoothed
@@ -13,19 +12,9 @@ from attncourse.spatial import NonLocal
 from attncourse.tasks.patch_twins import COLOUR_NOISE, IDENTITY_NOISE, PatchTwins
 from attncourse.tasks.twin import explained_items
 from tests.contract.specimen import built
+from tests.unit.of_tasks import Says
 
 CHAPTER = "spatial/asymmetric_non_local"
-
-
-class Says(nn.Module):
-    """A network that answers by a function of the images."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function, self.unused = function, nn.Parameter(torch.zeros(1))
-
-    def forward(self, x):
-        return self.function(x)
 
 
 def sources_and_queries(task):

@@ -21,7 +21,7 @@ from attncourse.spatial.criss_cross import (
 )
 from attncourse.spatial.criss_cross.functional import lines_first
 from benchmarks.spatial.criss_cross import full, released
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
 
@@ -48,12 +48,6 @@ def bare(make, recurrence):
         for name, p in module.named_parameters():
             p.fill_(0.0 if name.endswith("bias") else 1.0)
     return module
-
-
-def outcome(function, x, parameters, upstream):
-    x = x.clone().requires_grad_()
-    y = function(x)
-    return [y.detach(), *torch.autograd.grad(y, [x, *parameters], upstream)]
 
 
 # ---------------------------------------------------------------- promises
@@ -210,19 +204,18 @@ def equals_other_layouts(make):
         for b, h, w in ((2, 5, 4), (1, 3, 7), (2, 1, 4), (2, 4, 1), (1, 1, 1)):
             module = built(make, ARGUMENTS, recurrence=recurrence)
             x, upstream = example(1, b, 6, h, w), example(2, b, 6, h, w)
-            found = [
-                outcome(form, x, list(module.parameters()), upstream)
-                for form in (
+            outcomes_agree(
+                (
                     module,
                     lambda x, m=module: einsum_layout(m, x),
                     lambda x, m=module: stored_slots(m, x),
                     released(module, x.shape),
                     full(module, x.shape),
-                )
-            ]
-            for other in found[1:]:
-                for one, two in zip(found[0], other, strict=True):
-                    close(one, two)
+                ),
+                x,
+                list(module.parameters()),
+                upstream,
+            )
 
 
 def equals_two_softmaxes_merged(make):

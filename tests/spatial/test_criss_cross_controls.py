@@ -27,21 +27,11 @@ from attncourse.tasks.rooks import (
 )
 from attncourse.tasks.twin import Twins
 from tests.contract.specimen import built
+from tests.unit.of_tasks import Says
 
 CHAPTER = "spatial/criss_cross"
 #: Cells of the first test image in the chapter on non-local networks.
 TWINS = [1, 2, 51, 18, 20, 38]
-
-
-class Says(nn.Module):
-    """A network that answers by a function of the images."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function, self.unused = function, nn.Parameter(torch.zeros(1))
-
-    def forward(self, x):
-        return self.function(x)
 
 
 # ---------------------------------------------------------------- the tasks

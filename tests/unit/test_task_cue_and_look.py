@@ -6,19 +6,14 @@ import pytest
 import torch
 
 from attncourse.spatial.recurrent_attention.sensor import read_glimpse
-from attncourse.tasks import Task, digits
+from attncourse.tasks import digits
 from attncourse.tasks.cue_and_look import CueAndLook, corner_locations
+from tests.unit.of_tasks import batch_of
 
 
 def test_batches_are_a_function_of_seed_and_step():
     task = CueAndLook()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=16)
-    again = task.train_batch(seed=1, step=3, size=16)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (task.train_batch(2, 3, 16), task.train_batch(1, 4, 16)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task)
     assert x.shape == (16, 1, 20, 20)
     assert 0 <= int(y.min()) <= int(y.max()) < task.classes
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attncourse.tasks import Task
 from attncourse.tasks.cued_joint import (
     BONES,
     CUE_FRAMES,
@@ -18,6 +17,7 @@ from attncourse.tasks.cued_joint import (
     RIGHT_HAND,
     CuedJoint,
 )
+from tests.unit.of_tasks import batch_of
 
 TASK = CuedJoint(test_size=4_000)
 CASES = TASK.test_cases()
@@ -33,13 +33,7 @@ def moves(x, joint, starts):
 
 
 def test_batches_are_a_function_of_seed_and_step():
-    assert isinstance(TASK, Task)
-    x, y = TASK.train_batch(seed=1, step=3, size=50)
-    again = TASK.train_batch(seed=1, step=3, size=50)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (TASK.train_batch(2, 3, 50), TASK.train_batch(1, 4, 50)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(TASK, size=50)
     assert x.shape == (50, 24, 12, 3)
     assert x.dtype == torch.float32
     assert y.dtype == torch.int64

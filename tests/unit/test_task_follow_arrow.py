@@ -8,17 +8,13 @@ from torch import nn
 
 from attncourse.experiments.spatial.deformable_convolution.nets import Follower
 from attncourse.spatial.spatial_transformer import sample_reference
-from attncourse.tasks import Task
 from attncourse.tasks.follow_arrow import FollowArrow, arrow_loss, explained_items
+from tests.unit.of_tasks import batch_of
 
 
 def test_batches_are_a_function_of_seed_and_step():
     task = FollowArrow()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(1, 3, 8)
-    assert all(torch.equal(a, b) for a, b in zip((x, y), task.train_batch(1, 3, 8), strict=True))
-    for other in (task.train_batch(2, 3, 8), task.train_batch(1, 4, 8)):
-        assert not torch.equal(x, other[0])
+    x, _ = batch_of(task, size=8)
     assert x.shape == (8, 3, 24, 24)
     assert x[:, 1:].abs().max() == 1
     assert task.classes == 0

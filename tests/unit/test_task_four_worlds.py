@@ -7,17 +7,14 @@ import math
 import pytest
 import torch
 
-from attncourse.tasks import Task, digits
+from attncourse.tasks import digits
 from attncourse.tasks.four_worlds import STYLES, FourWorlds, in_style
+from tests.unit.of_tasks import batch_of
 
 
 def test_batches_are_a_function_of_seed_and_step():
     task = FourWorlds()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=16)
-    assert all(torch.equal(a, b) for a, b in zip((x, y), task.train_batch(1, 3, 16), strict=True))
-    for other in (task.train_batch(2, 3, 16), task.train_batch(1, 4, 16)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task)
     assert x.shape == (16, 1, 8, 8)
     assert (x.dtype, y.dtype, task.classes) == (torch.float32, torch.int64, 10)
 

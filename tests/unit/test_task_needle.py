@@ -5,19 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attncourse.tasks import Task
 from attncourse.tasks.needle import VARIANCE, NeedleAverage
+from tests.unit.of_tasks import batch_of
 
 
 def test_batches_are_a_function_of_seed_and_step():
     task = NeedleAverage()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=8)
-    again = task.train_batch(seed=1, step=3, size=8)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (task.train_batch(2, 3, 8), task.train_batch(1, 4, 8)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task, size=8)
     assert x.shape == (8, 4, 16, 16)
     assert y.shape == (8, 1)
 

@@ -8,19 +8,14 @@ import torch.nn.functional as F
 
 from attncourse.tasks import Task, digits
 from attncourse.tasks.object_scale import FreeInk, ObjectScale
+from tests.unit.of_tasks import batch_of
 
 QUIET = ObjectScale(noise=0.0)
 
 
 def test_batches_are_a_function_of_seed_and_step():
     task = ObjectScale()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=16)
-    again = task.train_batch(seed=1, step=3, size=16)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (task.train_batch(2, 3, 16), task.train_batch(1, 4, 16)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task)
     assert x.shape == (16, 1, 24, 24)
     assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
-from attncourse.tasks import Task
 from attncourse.tasks.twin import VARIANCE, Twins, colour_loss, explained
+from tests.unit.of_tasks import Says, batch_of
 
 
 def columns(x, cells):
@@ -18,13 +17,7 @@ def columns(x, cells):
 
 def test_batches_are_a_function_of_seed_and_step():
     task = Twins()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=8)
-    again = task.train_batch(seed=1, step=3, size=8)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (task.train_batch(2, 3, 8), task.train_batch(1, 4, 8)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task, size=8)
     assert x.shape == (8, 8, 8, 8)
     assert y.shape == (8, 4, 8, 8)
     assert x.dtype == y.dtype == torch.float32
@@ -76,20 +69,15 @@ def test_the_score_is_one_for_the_truth_and_one_over_k_for_the_mean_colour():
     task = Twins(pairs=3, test_size=4_096)
     x, y = task.test_set()
 
-    class Says(nn.Module):
-        def __init__(self, colours):
-            super().__init__()
-            self.colours, self.unused = colours, nn.Parameter(torch.zeros(1))
-
-        def forward(self, x):
-            return self.colours
+    def says(colours):
+        return Says(lambda _: colours)
 
     truth = y[:, :3]
     mean = (truth.sum(dim=(2, 3), keepdim=True) / 3).expand_as(truth)
-    assert explained(Says(truth), x, y) == 1.0
-    assert explained(Says(0 * truth), x, y) == pytest.approx(0, abs=0.02)
-    assert explained(Says(mean), x, y) == pytest.approx(1 / 3, abs=0.02)
-    assert explained(Says(mean + (1 - y[:, 3:]) * 9), x, y) == explained(Says(mean), x, y)
+    assert explained(says(truth), x, y) == 1.0
+    assert explained(says(0 * truth), x, y) == pytest.approx(0, abs=0.02)
+    assert explained(says(mean), x, y) == pytest.approx(1 / 3, abs=0.02)
+    assert explained(says(mean + (1 - y[:, 3:]) * 9), x, y) == explained(says(mean), x, y)
     assert float(colour_loss(truth, y)) == 0.0
 
 

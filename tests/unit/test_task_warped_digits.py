@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from attncourse.tasks import ImageTask, Task, digits
+from attncourse.tasks import ImageTask, digits
 from attncourse.tasks.base import seeded
 from attncourse.tasks.warped_digits import WarpedDigits, render
+from tests.unit.of_tasks import batch_of
 
 
 def spot(size=33):
@@ -30,13 +31,7 @@ def centre(image):
 
 def test_batches_are_a_function_of_seed_and_step():
     task = WarpedDigits(fragments=1)
-    assert isinstance(task, Task)
-    x, y = task.train_batch(1, 3, 16)
-    again = task.train_batch(1, 3, 16)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (task.train_batch(2, 3, 16), task.train_batch(1, 4, 16)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task)
     assert x.shape == (16, 1, 28, 28)
     assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
     assert 0 <= float(x.min()) <= float(x.max()) <= 1

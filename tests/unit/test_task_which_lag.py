@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from attncourse.tasks import Task
 from attncourse.tasks.base import seeded
 from attncourse.tasks.which_lag import MARGIN, WhichLag, patterns
+from tests.unit.of_tasks import batch_of
 
 
 def clean(size=600, **arguments):
@@ -17,11 +17,7 @@ def clean(size=600, **arguments):
 
 def test_batches_are_a_function_of_seed_and_step():
     task = WhichLag()
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=16)
-    assert all(torch.equal(a, b) for a, b in zip((x, y), task.train_batch(1, 3, 16), strict=True))
-    for other in (task.train_batch(2, 3, 16), task.train_batch(1, 4, 16)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task)
     assert x.shape == (16, 32, 64)
     assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
     assert task.classes == 6

@@ -9,20 +9,15 @@ import pytest
 import torch
 
 from attncourse.datasets import ImageData
-from attncourse.tasks import ROWS, ImageTask, StatisticLadder, Task, digits, digits_task, image_task
+from attncourse.tasks import ROWS, ImageTask, StatisticLadder, digits, digits_task, image_task
 from attncourse.tasks.base import seeded
 from attncourse.tasks.images import MovedImageTask
+from tests.unit.of_tasks import batch_of
 
 
 @pytest.mark.parametrize("task", [StatisticLadder(row) for row in ROWS] + [digits_task()])
 def test_batches_are_a_function_of_seed_and_step(task):
-    assert isinstance(task, Task)
-    x, y = task.train_batch(seed=1, step=3, size=16)
-    again = task.train_batch(seed=1, step=3, size=16)
-    assert torch.equal(x, again[0])
-    assert torch.equal(y, again[1])
-    for other in (task.train_batch(2, 3, 16), task.train_batch(1, 4, 16)):
-        assert not torch.equal(x, other[0])
+    x, y = batch_of(task)
     assert x.dtype == torch.float32
     assert y.dtype == torch.int64
     assert 0 <= int(y.min()) <= int(y.max()) < task.classes
