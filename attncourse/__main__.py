@@ -56,11 +56,17 @@ def _exercises(options: argparse.Namespace) -> int:
 
 
 def _wings(options: argparse.Namespace) -> int:
-    """Print as data what the pages that open the wings show: influences and diagrams."""
-    from attncourse.experiments import ladder
+    """Print as data what the pages that open the wings show: influences, maps and diagrams."""
+    from attncourse.experiments import ladder, reading_places
     from attncourse.views import wings
 
-    _print_json({"channel": ladder.as_records(), "branch": wings.branch()})
+    _print_json(
+        {
+            "channel": ladder.as_records(),
+            "spatial": reading_places.as_records(),
+            "branch": wings.branch(),
+        }
+    )
     return 0
 
 

@@ -23,6 +23,7 @@ from attnbook import (  # noqa: E402
     mathjax,
     mend,
     plan,
+    reading_places,
     search,
     social,
     stamps,
@@ -138,6 +139,23 @@ def test_the_ladder_shows_every_score_with_its_interval() -> None:
     keys = ("mean", "low", "high")
     assert shown == [tuple(f"{100 * s[key]:.0f}" for key in keys) for s in stored]
     assert "<td>–</td>" in wings.cell(None, 0.5)
+
+
+def test_the_places_read_are_counted_and_told_in_words() -> None:
+    things = [
+        {"colour": colour, "row": row, "column": column, "radius": 0}
+        for colour, row, column in (("red", 0, 0), ("red", 2, 2), ("blue", 0, 2))
+    ]
+    matrix = [[0.5, 0.0, 0.2], [0.001, 0.0, 0.0], [0.0, 0.0, 0.299]]
+    assert reading_places.places_read(matrix) == 3
+    words = reading_places.in_words(matrix, (0, 0), things)
+    assert [int(n) for n in re.findall(r"\d+", words)] == [3, 50, 30, 20, 0]
+    data = json.loads((ROOT / "book/_data/wings.json").read_text(encoding="utf-8"))["spatial"]
+    html = reading_places.grid_html(data, lambda stem: f'<a href="{stem}.html">x</a>')
+    assert Outline(html).links == [f"{member['stem']}.html" for member in data["members"]]
+    assert html.count("<image ") == 2 * len(data["members"])
+    rings = sum(2 for member in data["members"] if not member["of_steps"])
+    assert html.count("<circle ") == rings
 
 
 def test_a_description_is_the_first_paragraph_without_a_formula() -> None:

@@ -22,6 +22,7 @@ from attncourse.experiments import (
     experiments_of,
     ladder,
     published,
+    reading_places,
     record,
     summarise,
 )
@@ -261,6 +262,36 @@ def test_a_wing_s_figure_shows_what_its_gates_do_now(repository):
         matrices = [[row.split() for row in gate["influences"]] for gate in (one, other)]
         numbers = torch.tensor([[[int(v) for v in row] for row in m] for m in matrices])
         assert (numbers[0] - numbers[1]).abs().max() <= 1, one["stem"]
+
+
+def test_a_wing_s_maps_show_what_its_members_read_now(repository):
+    """``python -m attncourse wings > book/_data/wings.json``."""
+    stored = json.loads((repository / "book/_data/wings.json").read_text(encoding="utf-8"))
+    before, now = stored["spatial"], reading_places.as_records()
+    assert before["things"] == now["things"]
+    assert len(before["members"]) == len(now["members"])
+    for one, other in zip(before["members"], now["members"], strict=True):
+        assert (one["stem"], one["form"]) == (other["stem"], other["form"])
+        maps = [[[row.split() for row in m] for m in member["maps"]] for member in (one, other)]
+        numbers = torch.tensor([[[[int(v) for v in r] for r in m] for m in each] for each in maps])
+        assert (numbers[0] - numbers[1]).abs().max() <= 1, one["stem"]
+
+
+def test_every_written_chapter_of_the_wing_reads_the_image():
+    written = {c.removeprefix("spatial/") for c in CHAPTERS_WRITTEN if c.startswith("spatial/")}
+    assert {member.stem for member in reading_places.MEMBERS} == written
+
+
+def test_where_is_read_is_where_a_change_would_be_heard():
+    """A pixel that a map leaves dark may change; the query reads the same, with g held fixed."""
+    for reader in (reading_places.pairs(), reading_places.crosses(1), reading_places.taps()):
+        x = reading_places.image()
+        dark = reading_places.read_from(reader, 0) < 1e-12
+        before, elsewhere = reader(x, 0), torch.where(dark, x + 1e-6, x)
+        seen = torch.where(dark, x, x + 1e-6)
+        assert (reader(seen, 0) - before).abs().max() > 1e-8
+        # non-local weights are positive everywhere, so that nothing is dark there
+        assert not dark.any() or (reader(elsewhere, 0) - before).abs().max() < 1e-8
 
 
 def test_influences_tell_who_moves_whose_gate():

@@ -27,6 +27,7 @@ from attnbook import (
     mathjax,
     mend,
     progress,
+    reading_places,
     references,
     search,
     social,
@@ -102,6 +103,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("comparison", comparison.Comparison)
     app.add_directive("ladder", wings.Ladder)
     app.add_directive("wing-drawing", wings.WingDrawing)
+    app.add_directive("reading-places", reading_places.ReadingPlaces)
     app.add_directive("benchmarks", costs.Benchmarks)
     app.add_directive("distances", costs.Distances)
     app.add_directive("gpu-chapters", gpu.GpuChapters)
