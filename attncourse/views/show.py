@@ -10,7 +10,8 @@ from functools import cached_property
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from attncourse.views.drawing import drawing, fewer_colours, film_drawing
+from attncourse.views.drawing import drawing, fewer_colours, film_drawing, with_narrow
+from attncourse.views.narrow import narrow
 
 #: Pixels an inch: two for each pixel of the page, or fewer where that takes too many bytes.
 _FINE, _COARSE, _HEAVY = 200, 144, 24_000
@@ -21,7 +22,8 @@ class Picture:
     """A finished figure with its alternative text, drawn in the forms that are asked for.
 
     An output shows it as SVG, in which images keep their own pixels, or as PNG where that would be
-    too large or an image is smoothed; posters are PNG, and films are SVG.  The notebook tool
+    too large or an image is smoothed; posters are PNG, and films are SVG.  An SVG that is wider
+    than a phone carries a narrow one, which the book shows there.  The notebook tool
     copies the text into the cell's metadata, from where the book takes it.
 
     Attributes:
@@ -47,6 +49,17 @@ class Picture:
         """As SVG in any case: pixels of the figure stay as many as they are."""
         return film_drawing(self._figure)
 
+    @cached_property
+    def drawn(self) -> str | None:
+        """``svg`` with the figure as a phone shows it, if it can be laid out so.
+
+        It is the last that is drawn: the figure is a narrow one afterwards.
+        """
+        if self.svg is None or not narrow(self._figure):
+            return self.svg
+        slim = drawing(self._figure, lambda: film_drawing(self._figure))
+        return with_narrow(self.svg, slim) if slim else self.svg
+
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
 
@@ -54,7 +67,7 @@ class Picture:
         self, include: object = None, exclude: object = None
     ) -> tuple[dict, dict]:
         kind = "image/svg+xml" if self.svg else "image/png"
-        shown = self.svg or base64.b64encode(self.png).decode("ascii")
+        shown = self.drawn or base64.b64encode(self.png).decode("ascii")
         data = {kind: shown, "text/plain": repr(self)}
         return data, {kind: {"width": self.width, "alt": self.alt}}
 
