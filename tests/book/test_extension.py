@@ -330,6 +330,26 @@ def test_figures_stand_in_boxes_that_know_their_width() -> None:
     assert images.complete(done, {"x.png": (1036, 20)}.get) == done, "once is enough"
 
 
+def test_a_phone_gets_a_figure_s_narrow_form(tmp_path) -> None:
+    import zlib
+
+    slim = '<svg xmlns="x" width="316.8pt" height="216pt"></svg>'
+    packed = base64.b64encode(zlib.compress(slim.encode())).decode()
+    file = tmp_path / "x.svg"
+    file.write_text(f'<svg a="b"><metadata class="narrow">{packed}</metadata></svg>', "utf-8")
+    beside = images.unpacked(file)
+    assert beside.read_text("utf-8") == slim
+    assert file.read_text("utf-8") == '<svg a="b"></svg>'
+    assert images.unpacked(file) is None
+    assert images.unpacked(tmp_path / "none.svg") is None
+    page = images.complete('<img alt="a" src="x.svg" style="width: 720px;">', {}.get)
+    done = images.with_narrow(page, {"x.svg": ("y.svg", 440, 300)}.get)
+    assert '<div class="ac-figure" style="--ac-wide:440px"><picture><source ' in done
+    assert 'srcset="y.svg" width="440" height="300"><img ' in done
+    assert images.with_narrow(page, {}.get) == page
+    assert images.with_narrow(done, {"x.svg": ("y.svg", 440, 300)}.get) == done, "once is enough"
+
+
 def test_a_fold_says_what_it_hides() -> None:
     fold = (
         '<details class="admonition hide above-input">\n<summary aria-label="Toggle">'

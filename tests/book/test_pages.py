@@ -347,14 +347,19 @@ def test_the_text_of_figures_can_be_read_on_a_phone(name, stay):
     page = stay(f"book/{name}.html", width=390).page
     found = page.eval_on_selector_all(
         ".ac-figure img",
-        "all => all.map(i => [i.getBoundingClientRect().width / parseFloat(i.style.width),"
-        " i.parentElement.tabIndex, i.parentElement.clientWidth < i.clientWidth, i.alt])",
+        """all => all.map(i => {
+            const box = i.closest(".ac-figure"), narrow = i.parentElement.querySelector("source");
+            const wide = narrow ? narrow.width : parseFloat(i.style.width);
+            const hidden = box.clientWidth < i.clientWidth;
+            return [i.getBoundingClientRect().width / wide, box.tabIndex, hidden, !!narrow, i.alt];
+        })""",
     )
     figures = ".cell_output img[style*='width']:not(figure img)"  # films have boxes of their own
     assert len(found) == page.locator(figures).count()
-    for shown, reachable, hidden, alt in found:
+    for shown, reachable, hidden, narrow, alt in found:
         if shown:  # it lies in no closed fold
             assert shown >= 0.8, f"{9 / 72 * 100 * shown:.1f} px: {alt[:60]}"
+            assert not (narrow and hidden), f"must be moved sideways: {alt[:60]}"
             assert reachable == 0 or not hidden, f"cannot be moved by keys: {alt[:60]}"
 
 

@@ -6,8 +6,10 @@ in the wrong place.
 
 from __future__ import annotations
 
+import base64
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,6 +20,12 @@ _IMAGE = re.compile(r'<img (?![^>]*\bloading=)(?=[^>]*\bsrc="([^"]+)")')
 #: A figure of a notebook says its width in the page, 100 pixels an inch, however many it has.
 _FIGURE = re.compile(r'(?<!px">)<img [^>]*style="width: (\d+)px[^>]*>')
 _POINTS = re.compile(rb'<svg\b[^>]*\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
+_BOXED = re.compile(
+    r'<div class="ac-figure" style="--ac-wide:\d+px">(?P<image><img [^>]*'
+    r'\bsrc="(?P<src>[^"]+\.svg)"[^>]*>)</div>'
+)
+#: What ``attncourse.views`` puts into a figure that is wider than a phone.
+_CARRIED = re.compile(r'<metadata class="narrow">([A-Za-z0-9+/=]+)</metadata>')
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -57,6 +65,43 @@ def complete(html: str, size: Callable[[str], tuple[int, int] | None]) -> str:
     return _FIGURE.sub(in_box, _IMAGE.sub(with_size, html))
 
 
+def with_narrow(html: str, unpack: Callable[[str], tuple[str, int, int] | None]) -> str:
+    """``html`` in which a phone shows a figure's narrow form, if it has one.
+
+    Args:
+        html: a page, complete.
+        unpack: address of a figure -> address, width and height of its narrow form.
+    """
+
+    def choice(match: re.Match[str]) -> str:
+        found = unpack(match["src"])
+        if found is None:
+            return match[0]
+        address, width, height = found
+        return (
+            f'<div class="ac-figure" style="--ac-wide:{width}px"><picture><source '
+            f'media="screen and (max-width: 600px)" srcset="{address}" width="{width}" '
+            f'height="{height}">{match["image"]}</picture></div>'
+        )
+
+    return _BOXED.sub(choice, html)
+
+
+def unpacked(path: Path) -> Path | None:
+    """Write the narrow form that a figure's file carries beside it, and leave it out there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    beside = path.with_name(f"{path.stem}-narrow.svg")
+    carried = _CARRIED.search(text)
+    if carried is None:
+        return None
+    beside.write_bytes(zlib.decompress(base64.b64decode(carried[1])))
+    path.write_text(_CARRIED.sub("", text), encoding="utf-8")
+    return beside
+
+
 def complete_pages(app: Sphinx, error: Exception | None) -> None:
     """Complete the pictures of all built pages."""
     if error is not None:
@@ -64,6 +109,13 @@ def complete_pages(app: Sphinx, error: Exception | None) -> None:
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         folder = page.parent
+
+        def narrow(src: str, folder: Path = folder) -> tuple[str, int, int] | None:
+            beside = unpacked(folder / unquote(src))
+            size = size_of(beside) if beside else None
+            return (f"{src.removesuffix('.svg')}-narrow.svg", *size) if size else None
+
         done = complete(html, lambda src, folder=folder: size_of(folder / unquote(src)))  # type: ignore[misc]
+        done = with_narrow(done, narrow)
         if done != html:
             page.write_text(done, encoding="utf-8")
