@@ -191,14 +191,18 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page, stay):
     assert p.evaluate(FOCUSED, stops) == {"refuses": [], "ordered": [], "bare": []}
     listening = p.evaluate_handle(LISTENING, stops)
     count = p.evaluate("listening => listening.length", listening)
-    for index in range(count):
+    stuck = p.evaluate_handle("() => []")
+    for index in range(count + 1):  # one call a stop: is the last one left?  Then go to this one
         p.evaluate(
-            "([all, index]) => all[index].focus({ preventScroll: true })", [listening, index]
+            """([all, index, stuck]) => {
+                if (index && document.activeElement === all[index - 1]) stuck.push(index - 1);
+                all[index]?.focus({ preventScroll: true });
+            }""",
+            [listening, index, stuck],
         )
-        p.keyboard.press("Tab")
-        assert p.evaluate(
-            "([all, index]) => document.activeElement !== all[index]", [listening, index]
-        ), f"the keyboard does not get out of stop {index}"
+        if index < count:
+            p.keyboard.press("Tab")
+    assert stuck.json_value() == [], "the keyboard does not get out of these stops"
 
 
 @pytest.mark.parametrize("page", [WHOLE])
