@@ -5,25 +5,35 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from attncourse.views.drawing import drawing, fewer_colours, film_drawing, with_narrow
+from attncourse.views.drawing import (
+    drawing,
+    fewer_colours,
+    film_drawing,
+    png_with_narrow,
+    with_narrow,
+)
 from attncourse.views.narrow import narrow
 
 #: Pixels an inch: two for each pixel of the page, or fewer where that takes too many bytes.
 _FINE, _COARSE, _HEAVY = 200, 144, 24_000
 _SHORTEST_ALT = 30
+#: Text of an SVG, or bytes of a PNG.
+Form = TypeVar("Form", str, bytes)
 
 
 class Picture:
     """A finished figure with its alternative text, drawn in the forms that are asked for.
 
     An output shows it as SVG, in which images keep their own pixels, or as PNG where that would be
-    too large or an image is smoothed; posters are PNG, and films are SVG.  An SVG that is wider
-    than a phone carries a narrow one, which the book shows there.  The notebook tool
+    too large or an image is smoothed; posters are PNG, and films are SVG.  What is wider than a
+    phone carries a narrow form, which the book shows there.  The notebook tool
     copies the text into the cell's metadata, from where the book takes it.
 
     Attributes:
@@ -50,15 +60,20 @@ class Picture:
         return film_drawing(self._figure)
 
     @cached_property
-    def drawn(self) -> str | None:
-        """``svg`` with the figure as a phone shows it, if it can be laid out so.
+    def shown(self) -> str:
+        """``svg`` or ``png`` with the figure as a phone shows it, if it can be laid out so.
 
         It is the last that is drawn: the figure is a narrow one afterwards.
         """
-        if self.svg is None or not narrow(self._figure):
-            return self.svg
-        slim = drawing(self._figure, lambda: film_drawing(self._figure))
-        return with_narrow(self.svg, slim) if slim else self.svg
+        if self.svg is not None:
+            slim = self._slim(lambda: drawing(self._figure, lambda: film_drawing(self._figure)))
+            return with_narrow(self.svg, slim) if slim else self.svg
+        png = self.png
+        pixels = self._slim(lambda: _png(self._figure, self._dpi or _COARSE))
+        return base64.b64encode(png_with_narrow(png, pixels) if pixels else png).decode("ascii")
+
+    def _slim(self, draw: Callable[[], Form | None]) -> Form | None:
+        return draw() if narrow(self._figure) else None
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -67,8 +82,7 @@ class Picture:
         self, include: object = None, exclude: object = None
     ) -> tuple[dict, dict]:
         kind = "image/svg+xml" if self.svg else "image/png"
-        shown = self.drawn or base64.b64encode(self.png).decode("ascii")
-        data = {kind: shown, "text/plain": repr(self)}
+        data = {kind: self.shown, "text/plain": repr(self)}
         return data, {kind: {"width": self.width, "alt": self.alt}}
 
 

@@ -342,6 +342,14 @@ def test_a_phone_gets_a_figure_s_narrow_form(tmp_path) -> None:
     assert file.read_text("utf-8") == '<svg a="b"></svg>'
     assert images.unpacked(file) is None
     assert images.unpacked(tmp_path / "none.svg") is None
+    head, end = b"\x89PNG\r\n\x1a\n" + bytes(20), bytes(4) + b"IEND" + bytes(4)
+    pixels = tmp_path / "p.png"
+    pixels.write_bytes(head + b"\0\0\0\5acNrsmall" + bytes(4) + end)
+    beside = images.unpacked(pixels)
+    assert beside == tmp_path / "p-narrow.png"
+    assert beside.read_bytes() == b"small"
+    assert pixels.read_bytes() == head + end
+    assert images.unpacked(pixels) is None
     page = images.complete('<img alt="a" src="x.svg" style="width: 720px;">', {}.get)
     done = images.with_narrow(page, {"x.svg": ("y.svg", 440, 300)}.get)
     assert '<div class="ac-figure" style="--ac-wide:440px"><picture><source ' in done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import zlib
 
@@ -10,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.patches import ConnectionPatch
+from PIL import Image
 
 from attncourse import views
 from attncourse.views.narrow import collisions, fits, narrow
@@ -125,3 +127,17 @@ def test_an_output_carries_the_narrow_form_and_is_otherwise_the_same():
     slim = zlib.decompress(base64.b64decode(carried[1])).decode()
     assert f'width="{PHONE * 72:g}pt"' in slim
     assert picture._repr_mimebundle_()[0]["image/svg+xml"] == shown
+
+
+def test_pixels_carry_it_in_a_chunk_that_viewers_skip():
+    figure, _ = pictures("a", "b", "c", "d")
+    picture = views.show(figure, alt=ALT, dpi=50)
+    wide = picture.png
+    shown = base64.b64decode(picture._repr_mimebundle_()[0]["image/png"])
+    at = shown.index(b"acNr")
+    length = int.from_bytes(shown[at - 4 : at], "big")
+    slim = shown[at + 4 : at + 4 + length]
+    assert shown[: at - 4] + shown[at + 8 + length :] == wide
+    with Image.open(io.BytesIO(shown)) as seen, Image.open(io.BytesIO(slim)) as narrow_one:
+        assert (seen.width, narrow_one.width) == (360, 220)
+        seen.load()

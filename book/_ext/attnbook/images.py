@@ -22,10 +22,13 @@ _FIGURE = re.compile(r'(?<!px">)<img [^>]*style="width: (\d+)px[^>]*>')
 _POINTS = re.compile(rb'<svg\b[^>]*\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
 _BOXED = re.compile(
     r'<div class="ac-figure" style="--ac-wide:\d+px">(?P<image><img [^>]*'
-    r'\bsrc="(?P<src>[^"]+\.svg)"[^>]*>)</div>'
+    r'\bsrc="(?P<src>[^"]+\.(?:svg|png))"[^>]*>)</div>'
 )
 #: What ``attncourse.views`` puts into a figure that is wider than a phone.
-_CARRIED = re.compile(r'<metadata class="narrow">([A-Za-z0-9+/=]+)</metadata>')
+_CARRIED = re.compile(rb'<metadata class="narrow">([A-Za-z0-9+/=]+)</metadata>')
+_CHUNK = b"acNr"
+#: Its width in the page: 4.4 inches of 100 pixels.
+_NARROW = 440
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -90,15 +93,22 @@ def with_narrow(html: str, unpack: Callable[[str], tuple[str, int, int] | None])
 def unpacked(path: Path) -> Path | None:
     """Write the narrow form that a figure's file carries beside it, and leave it out there."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        data = path.read_bytes()
+    except OSError:
         return None
-    beside = path.with_name(f"{path.stem}-narrow.svg")
-    carried = _CARRIED.search(text)
-    if carried is None:
+    svg, chunk = _CARRIED.search(data), data.rfind(_CHUNK)
+    if svg is not None:
+        narrow = zlib.decompress(base64.b64decode(svg[1]))
+        wide = data.replace(svg[0], b"")
+    elif data.startswith(_SIGNATURE) and chunk > 0:
+        (length,) = struct.unpack(">I", data[chunk - 4 : chunk])
+        narrow = data[chunk + 4 : chunk + 4 + length]
+        wide = data[: chunk - 4] + data[chunk + 8 + length :]
+    else:
         return None
-    beside.write_bytes(zlib.decompress(base64.b64decode(carried[1])))
-    path.write_text(_CARRIED.sub("", text), encoding="utf-8")
+    beside = path.with_name(f"{path.stem}-narrow{path.suffix}")
+    beside.write_bytes(narrow)
+    path.write_bytes(wide)
     return beside
 
 
@@ -113,7 +123,10 @@ def complete_pages(app: Sphinx, error: Exception | None) -> None:
         def narrow(src: str, folder: Path = folder) -> tuple[str, int, int] | None:
             beside = unpacked(folder / unquote(src))
             size = size_of(beside) if beside else None
-            return (f"{src.removesuffix('.svg')}-narrow.svg", *size) if size else None
+            if beside is None or size is None:
+                return None
+            address = src.removesuffix(beside.suffix) + f"-narrow{beside.suffix}"
+            return address, _NARROW, round(_NARROW * size[1] / size[0])
 
         done = complete(html, lambda src, folder=folder: size_of(folder / unquote(src)))  # type: ignore[misc]
         done = with_narrow(done, narrow)
