@@ -593,6 +593,23 @@ def tensors(draw_seed, *shapes):
     return [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
 
 
+@pytest.mark.parametrize("mode", list(MODES))
+def test_a_subclass_reads_its_own_keys_however_many_they_are(mode):
+    class Doubled(NonLocal):
+        def keys(self, x):
+            return 2 * super().keys(x)
+
+    torch.manual_seed(0)
+    block = Doubled(6, mode=mode, norm=False).double()
+    torch.nn.init.normal_(block.out.weight)
+    x = torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    explicit, _ = block(x, need_weights=True)
+    torch.testing.assert_close(block(x), explicit)
+    plain = NonLocal(6, mode=mode, norm=False).double()
+    plain.load_state_dict(block.state_dict())
+    assert not torch.allclose(block(x), plain(x))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     b=st.integers(1, 3), n=st.integers(1, 9), m=st.integers(1, 9), e=st.integers(1, 4),

@@ -182,9 +182,11 @@ class NonLocal(Attention):
 
     def attend(self, x: Tensor) -> Tensor:
         """The same without A."""
-        queries, keys = tokens(x), self.keys(x)
-        if keys.shape == queries.shape:  # nothing was pooled: positions read themselves
-            keys = queries
+        queries = tokens(x)
+        # Positions that read themselves are named as such, for some forms need half the products
+        # then; a subclass with other keys keeps them, however many they are.
+        own = not self.subsample and type(self).keys is NonLocal.keys
+        keys = queries if own else self.keys(x)
         return self._added(self.pairwise(queries, keys, self.value), x)
 
     def _added(self, y: Tensor, x: Tensor) -> Tensor:

@@ -64,5 +64,5 @@ class Smoothed(NonLocal):
         return tokens(F.avg_pool2d(F.pad(x, (0, more, 0, more), mode="circular"), self.cell, 1))
 
     def attend(self, x: Tensor) -> Tensor:
-        """Through the map: the block takes keys that are as many as queries for the queries."""
+        """Through the map, as the recorded runs did."""
         return self.f(self.g(x), x)
