@@ -35,6 +35,15 @@ def se_layers(block):
     ]
 
 
+def four_terms_heads():
+    """A head that asks of contents and of places, for itself and for all."""
+    draw = np.random.default_rng(7).normal
+    return [
+        m.Head("one", draw(size=(4, 3)), draw(size=(4, 3)), place=draw(size=(4, 2)),
+               asks_key=draw(size=4), asks_place=draw(size=4)),
+    ]  # fmt: skip
+
+
 def every_machine():
     torch.manual_seed(0)
     block = SqueezeExcitation(4, reduction=2)
@@ -85,6 +94,11 @@ def every_machine():
         "unnormalised": m.attention_machine(
             COLOURS, (1, 30), heads[1:], id="unnormalised", alt=ALT, features=["p", "q"],
             normaliser="number of keys", scale_choice=False, scaled=False, place="token {n}",
+        ),
+        "four-terms": m.attention_machine(
+            COLOURS, (5, 6), four_terms_heads(), id="four-terms", alt=ALT, features=list("abc"),
+            codes=np.random.default_rng(8).normal(size=(9, 11, 2)), terms=(1, 0, 1, 0),
+            scale_choice=False, scaled=False, start=8, key=3,
         ),
         "time": m.time_machine(
             FRAMES, m.FrameAttention(RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))), id="time",

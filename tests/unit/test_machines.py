@@ -96,6 +96,14 @@ REFUSED = {
         lambda: attention(head=m.Head("one", np.eye(2), np.eye(2), np.ones((1, 2)))),
         "reads 1 numbers, but features names 2",
     ),
+    "codes": (
+        lambda: attention(codes=np.zeros((3, 3, 2))),
+        r"a grid of 2 x 3 positions has displacements \(3, 5\)",
+    ),
+    "questions": (
+        lambda: attention(codes=np.zeros((3, 5, 1))),
+        r"'one' has place of shape \(\): with codes it must be \(2, 1\)",
+    ),
     "frames": (lambda: time(np.zeros((4, 2))), r"3 frames and 2 features: pass \(t, c\)"),
     "outputs": (lambda: time(value=np.eye(3)), r"it must be \(2, 2\)"),
     "titles": (lambda: time(titles=STEPS[:3]), "3 titles and 4 symbols: this machine has 4"),

@@ -20,6 +20,24 @@
   const bar = controls();
   spec.presets.forEach(([name, at, j]) => button(bar, name, () => { key = j; query = at; input.cursor.n = at; draw(); }));
   if (spec.scale_choice) choice(bar, "products", ["as they are", "over the root of d"], +scaled, n => { scaled = n === 1; draw(); });
+  const terms = spec.terms.slice(), named = ["query and key", "query and place", "key", "place"];
+  if (spec.codes) {
+    const set = make("fieldset", bar, { class: "ac-choice" });
+    make("legend", set, { text: "terms" });
+    named.forEach((name, n) => {
+      const label = make("label", set), box = make("input", label, { type: "checkbox" });
+      make("span", label, { text: `${n + 1} ${name}` });
+      box.checked = !!terms[n];
+      box.addEventListener("change", () => { terms[n] = +box.checked; draw(); });
+    });
+  }
+  const dot = (a, b) => a.reduce((sum, v, n) => sum + v * b[n], 0);
+  // What each of the four terms gives for one key.
+  const shares = (head, q, k, n) => {
+    const code = spec.codes[Math.floor(n / columns) - Math.floor(query / columns) + rows - 1][n % columns - query % columns + columns - 1];
+    const place = affine(head.place, null, code);
+    return [dot(k, q), dot(place, q), dot(k, head.asks_key), dot(place, head.asks_place)];
+  };
   if (spec.masks.length > 1) choice(bar, "reads", spec.masks, 0, n => { mask = n; draw(); });
   if (spec.temperatures) slider(make("div", live, { class: "ac-sliders" }), "temperature", spec.temperatures, spec.temperatures.indexOf(1), n => { temperature = spec.temperatures[n]; if (result.length) draw(); });
   if (spec.own) own(bar, rows, columns, means => { for (let n = 0; n < count; n++) for (let k = 0; k < 3; k++) x[n * width + k] = means[3 * n + k]; draw(); });
@@ -64,18 +82,19 @@
       const q = affine(head.query, head.query_bias, token(query));
       const keys = Array.from({ length: count }, (_, n) => affine(head.key, head.key_bias, token(n)));
       const open = keys.map((_, n) => masks[spec.masks[mask]](query, n));
-      const products = keys.map(k => k.reduce((a, v, n) => a + v * q[n], 0));
+      const four = spec.codes && keys.map((k, n) => shares(head, q, k, n));
+      const products = four ? four.map(s => dot(s, terms)) : keys.map(k => dot(k, q));
       const logits = products.map(p => p / (scaled ? Math.sqrt(head.query.length) : 1) / temperature);
       const exp = softmax(logits.map((s, n) => open[n] ? s : -Infinity));
       const weights = spec.normaliser === "softmax" ? exp : logits.map((s, n) => open[n] ? s / count : 0);
       const values = n => head.value ? affine(head.value, head.value_bias, token(n)) : token(n);
       const sum = weights.reduce((a, v, n) => { if (v) values(n).forEach((u, k) => { a[k] = (a[k] || 0) + v * u; }); return a; }, []);
-      return { q, k: keys[key], products, logits, weights, sum };
+      return { q, k: keys[key], products, logits, weights, sum, ...(four && { four: four[key] }) };
     });
     [input, ...maps].forEach(map => map.draw());
     result.forEach((r, n) => {
-      const parts = r.q.map((v, k) => `${number(v)}\u00b7${number(r.k[k])}`), long = parts.length > 4;
-      lines[n].textContent = `${spec.heads[n].name}: q\u00b7k = ${(long ? parts.slice(0, 4) : parts).join(" + ")}${long ? " + \u2026" : ""} = ${number(r.products[key])}`
+      const parts = r.four ? r.four.map((v, k) => terms[k] ? number(v) : "off") : r.q.map((v, k) => `${number(v)}\u00b7${number(r.k[k])}`), long = parts.length > 4;
+      lines[n].textContent = `${spec.heads[n].name}: ${r.four ? "s" : "q\u00b7k"} = ${(long ? parts.slice(0, 4) : parts).join(" + ")}${long ? " + \u2026" : ""} = ${number(r.products[key])}`
         + `, score ${number(r.logits[key])}, weight ${number(r.weights[key], 4)} of ${place(key)}`;
       shown[n].show(r.sum);
       if (shown[n].swatch) shown[n].swatch.style.background = rgb(r.sum.length === width ? affine(spec.colours, null, r.sum) : r.sum.map(v => (v - spec.limits[0]) / (spec.limits[1] - spec.limits[0])));
@@ -84,7 +103,7 @@
       const top = r.weights.indexOf(Math.max(...r.weights)), bits = r.weights.reduce((a, v) => v > 0 ? a - v * Math.log2(v) : a, 0);
       return `${spec.heads[n].name}: most, ${number(100 * r.weights[top], 1)} %, from ${place(top)}; as spread as ${number(2 ** bits, 1)} equal weights`;
     });
-    say({ query, key, temperature, scaled, mask: spec.masks[mask], heads: result.map(r => ({ ...r, k: r.k })), x: Array.from(x) },
+    say({ query, key, temperature, scaled, ...(spec.codes && { terms: terms.slice() }), mask: spec.masks[mask], heads: result.map(r => ({ ...r, k: r.k })), x: Array.from(x) },
       `Query: ${place(query)}${spec.temperatures ? `, temperature ${temperature}` : ""}. ${tops.join(". ")}.`);
   }
   draw();

@@ -17,6 +17,8 @@ from attncourse.views.style import MAGNITUDE, PALETTE
 
 MASKS = ("all", "row and column", "window", "anchors", "not itself")
 NORMALISERS = ("softmax", "number of keys")
+#: The terms of a score that a reader may switch on and off, where codes of displacements are given.
+TERMS = ("query and key", "query and place", "key", "place")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Head:
         query_bias: (d,), or nothing.
         key_bias: (d,), or nothing.
         value_bias: (e,), or nothing.
+        place: (d, p), what the code of a displacement means to the head, or nothing.
+        asks_key: (d,), a question that every query asks of contents, or nothing.
+        asks_place: (d,), a question that every query asks of places, or nothing.
     """
 
     name: str
@@ -40,6 +45,9 @@ class Head:
     query_bias: Any = None
     key_bias: Any = None
     value_bias: Any = None
+    place: Any = None
+    asks_key: Any = None
+    asks_place: Any = None
 
     def tokens(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Queries, keys and values of (n, c) tokens."""
@@ -78,6 +86,8 @@ def attention_machine(
     places: Mapping[int, str] | None = None,
     presets: Mapping[str, tuple[int, int]] | None = None,
     own_picture: bool = False,
+    codes: np.ndarray | None = None,
+    terms: Sequence[bool] = (True, True, True, True),
     titles: Sequence[str] = ("Choose the query: drag the ring",),
     formula: str = "s_ij = q_i·k_j / √d, a_ij = softmax_j(s_ij)",
     label: str = "The query: arrow keys, mouse or finger choose a position",
@@ -109,6 +119,10 @@ def attention_machine(
         places: position -> name, for those that have one; short names stand in the picture.
         presets: name of a button -> (query, key).
         own_picture: let the reader put a picture of his own in; tokens begin with red, green, blue.
+        codes: (2 rows - 1, 2 columns - 1, p), the code of every displacement from the query to the
+            key, from the most negative on; with it the score is a sum of four :data:`TERMS`, each
+            with a switch, and every head needs ``place``, ``asks_key`` and ``asks_place``.
+        terms: which of the four count at first.
         titles: heading of the first step.
         formula: of the second.
         label: what a screen reader says of the picture.
@@ -130,8 +144,10 @@ def attention_machine(
     if normaliser not in NORMALISERS:
         raise ValueError(f"normaliser={normaliser!r} must be one of {', '.join(NORMALISERS)}")
     width = x.shape[1]
+    codes = None if codes is None else _finite(codes, "codes")
     for head in heads:
         _check(head, width, len(features))
+        _check_codes(head, grid, codes)
     spec: dict[str, Any] = {
         "grid": [rows, columns],
         "x": encode(x),
@@ -154,13 +170,16 @@ def attention_machine(
         "places": {str(n): name for n, name in (places or {}).items()},
         "presets": [[name, *pair] for name, pair in (presets or {}).items()],
         "own": own_picture,
+        "codes": None if codes is None else codes.tolist(),
+        "terms": [int(on) for on in terms],
         "titles": list(titles),
         "formula": formula,
         "label": label,
     }
     numbers = attention_numbers(
-        x, grid, heads, start, scaled=scaled, normaliser=normaliser, mask=masks[0]
-    )
+        x, grid, heads, start, scaled=scaled, normaliser=normaliser, mask=masks[0],
+        reach=reach, every=every, codes=codes, terms=terms,
+    )  # fmt: skip
     picture = x if colours is None else x @ np.asarray(colours, dtype=float).T
     poster = _poster(picture, grid, start, numbers, [head.name for head in heads], most, alt)
     return machine("attention", id, alt, spec, poster, goals)
@@ -178,6 +197,8 @@ def attention_numbers(
     temperature: float = 1.0,
     reach: int = 1,
     every: int = 4,
+    codes: Any = None,
+    terms: Sequence[bool] = (True, True, True, True),
 ) -> list[dict[str, np.ndarray]]:
     """What the page computes for one query: products, logits, weights, sum of every head."""
     x = np.asarray(x, dtype=float)
@@ -186,6 +207,8 @@ def attention_numbers(
     for head in heads:
         q, k, v = head.tokens(x)
         products = k @ q[query]
+        if codes is not None:
+            products = _four_terms(head, q[query], k, grid, query, exact(codes)) @ exact(terms)
         logits = products / (np.sqrt(q.shape[1]) if scaled else 1.0) / temperature
         if normaliser == "softmax":
             weights = np.where(open_, np.exp(logits - logits[open_].max()), 0.0)
@@ -213,6 +236,39 @@ def _open(mask: str, grid: tuple[int, int], query: int, reach: int, every: int) 
     return np.ones(len(row), dtype=bool)
 
 
+def _four_terms(
+    head: Head, q: np.ndarray, k: np.ndarray, grid: tuple[int, int], query: int, codes: np.ndarray
+) -> np.ndarray:
+    """What each of the four terms gives for every key, (n, 4)."""
+    row, column = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
+    here = divmod(query, grid[1])
+    apart = codes[row - here[0] + grid[0] - 1, column - here[1] + grid[1] - 1]
+    places = apart @ exact(head.place).T
+    return np.stack(
+        [k @ q, places @ q, k @ exact(head.asks_key), places @ exact(head.asks_place)], 1
+    )
+
+
+def _check_codes(head: Head, grid: tuple[int, int], codes: np.ndarray | None) -> None:
+    if codes is None:
+        return
+    wanted = (2 * grid[0] - 1, 2 * grid[1] - 1)
+    if codes.shape[:-1] != wanted:
+        raise ValueError(
+            f"codes have the shape {codes.shape}, but a grid of {grid[0]} x {grid[1]} positions "
+            f"has displacements {wanted}: pass {wanted} + (p,)"
+        )
+    d = len(head.query)
+    for name, shape in (
+        ("place", (d, codes.shape[-1])), ("asks_key", (d,)), ("asks_place", (d,))
+    ):  # fmt: skip
+        if np.shape(getattr(head, name)) != shape:
+            raise ValueError(
+                f"{head.name!r} has {name} of shape {np.shape(getattr(head, name))}: with codes it "
+                f"must be {shape}"
+            )
+
+
 def _check(head: Head, width: int, read: int) -> None:
     q, k = np.shape(head.query), np.shape(head.key)
     if q != k or len(q) != 2 or q[1] != width:
@@ -230,7 +286,8 @@ def _check(head: Head, width: int, read: int) -> None:
 def _as_data(head: Head) -> dict[str, Any]:
     data: dict[str, Any] = {"name": head.name}
     for part, ndim in (("query", 2), ("key", 2), ("value", 2), ("query_bias", 1),
-                       ("key_bias", 1), ("value_bias", 1)):  # fmt: skip
+                       ("key_bias", 1), ("value_bias", 1), ("place", 2), ("asks_key", 1),
+                       ("asks_place", 1)):  # fmt: skip
         given = getattr(head, part)
         data[part] = None if given is None else as_lists(given, part, ndim)
     return data
