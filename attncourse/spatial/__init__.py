@@ -3,6 +3,7 @@
 from attncourse.spatial.asymmetric_non_local import AsymmetricNonLocal
 from attncourse.spatial.criss_cross import CrissCross
 from attncourse.spatial.deformable_convolution import DeformableConvolution
+from attncourse.spatial.four_terms import FourTerms
 from attncourse.spatial.global_context import GlobalContext
 from attncourse.spatial.non_local import NonLocal
 from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, RecurrentAttention
@@ -14,6 +15,7 @@ __all__ = [
     "CrissCross",
     "DeepRecurrentAttention",
     "DeformableConvolution",
+    "FourTerms",
     "GlobalContext",
     "NonLocal",
     "RecurrentAttention",
