@@ -124,18 +124,11 @@ def block(shape: tuple[int, ...]) -> nn.Module:
     return made
 
 
-def places(shape: tuple[int, ...]) -> nn.Module:
-    """The two terms of places alone."""
-    made = FourTerms(shape[1], terms="0101")
-    nn.init.constant_(made.gamma, 0.3)
-    return made
-
-
 CASES = (
     Case(
         chapter="spatial/four_terms",
         name="All four terms",
-        sizes={f"64 × {s} × {s}": (1, 64, s, s) for s in (8, 16, 32)},
+        sizes={f"64 × {s} × {s}": (1, 64, s, s) for s in (8, 16, 24)},
         module=block,
         others={"released": released, "encodings": encodings},
         grows=lambda shape: shape[2] * shape[3],

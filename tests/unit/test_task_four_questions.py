@@ -120,6 +120,16 @@ def test_the_best_product_of_lines():
         assert 1.1 < line[5] / line[4] < 1.5
 
 
+def test_all_or_nothing_is_the_best_split():
+    """Weights for a question and its opposite, by any lead over all others: none explains more."""
+    lead = torch.logspace(-6, 6, 100_001, dtype=torch.float64)
+    one, other = lead / (35 + lead), 1 / (1 + 35 * lead)
+    missed = (1 - one).square() + (1 - other).square()
+    explained = (one + other).square() / (2 * (one.square() + other.square() + missed / 35))
+    assert explained.max() <= one_question_in_two()
+    assert explained[-1] == pytest.approx(one_question_in_two(), abs=1e-4)
+
+
 def test_counts_of_the_matrix():
     table = counted()
     assert [table[q][t] for q, t in zip(QUESTIONS, "1234", strict=True)] == [1.0] * 4
