@@ -131,52 +131,58 @@ def four_terms_reference(
         terms: which terms count, such as ``"1111"``.
         stride: of the positions that are asked.
     """
-    wv, wo = weights["value.weight"].flatten(1), weights["out.weight"].flatten(1)
-    width, (h, w) = len(wv) // heads, x.shape[2:]
+    pair, asks, content, place = (bit == "1" for bit in terms)
+    wo, (h, w) = weights["out.weight"].flatten(1), x.shape[2:]
+    asking = [(r, s) for r in range(h) for s in range(w)]
+    asked = [(r, s) for r in range(0, h, stride) for s in range(0, w, stride)]
 
     def part(name: str, head: int) -> Tensor:
-        return weights[name].flatten(1)[head * width : (head + 1) * width]
+        """A head's rows of a weight, or its numbers of a bias."""
+        return weights[name].flatten(1 if weights[name].ndim > 1 else 0).chunk(heads)[head]
 
-    def bias(name: str, head: int) -> Tensor:
-        return weights[name][head * width : (head + 1) * width]
+    def codes(name: str, head: int) -> dict[int, Tensor]:
+        """(4): what every displacement along an axis means to a head."""
+        table, found = part(name, head), {}
+        half = table.shape[1] // 2
+        for step in range(1 - max(h, w), max(h, w)):
+            waves = [step / WAVES ** (f / half) for f in range(half)]
+            code = x.new_tensor([math.sin(a) for a in waves] + [math.cos(a) for a in waves])
+            found[step] = table @ code / math.sqrt(2)
+        return found
 
-    def code(distance: int, channels: int) -> Tensor:
-        waves = [distance / WAVES ** (f / (channels // 2)) for f in range(channels // 2)]
-        return x.new_tensor([math.sin(a) for a in waves] + [math.cos(a) for a in waves])
-
-    def score(image: Tensor, head: int, i: tuple[int, int], j: tuple[int, int]) -> Tensor:
-        total, own, other = x.new_zeros(()), image[:, i[0], i[1]], image[:, j[0], j[1]]
-        relative = x.new_zeros(width)
-        if terms[1] == "1" or terms[3] == "1":
-            for axis, name in enumerate(("rows.weight", "columns.weight")):
-                table = part(name, head)
-                step = code(j[axis] - i[axis], table.shape[1])
-                relative = relative + table @ step / math.sqrt(2)
-        if terms[0] == "1":
-            total = total + (part("query.weight", head) @ own) @ (part("key.weight", head) @ other)
-        if terms[1] == "1":
-            total = total + (part("query.weight", head) @ own) @ relative
-        if terms[2] == "1":
-            total = total + bias("content_bias", head) @ (part("key.weight", head) @ other)
-        if terms[3] == "1":
-            total = total + bias("place_bias", head) @ relative
-        return total
-
-    asked = [(r, s) for r in range(0, h, stride) for s in range(0, w, stride)]
     images = []
     for image in x:
+        read: dict[tuple[int, int], list[Tensor]] = {i: [] for i in asking}
+        for head in range(heads):
+            at = {p: image[:, p[0], p[1]] for p in asking}
+            v = {j: part("value.weight", head) @ at[j] for j in asked}
+            if pair or asks:
+                q = {i: part("query.weight", head) @ at[i] for i in asking}
+            if pair or content:
+                k = {j: part("key.weight", head) @ at[j] for j in asked}
+            if asks or place:
+                down, across = codes("rows.weight", head), codes("columns.weight", head)
+            for i in asking:
+                scores = []
+                for j in asked:  # (1)
+                    score = x.new_zeros(())
+                    if asks or place:
+                        relative = down[j[0] - i[0]] + across[j[1] - i[1]]
+                    if pair:
+                        score = score + q[i] @ k[j]
+                    if asks:
+                        score = score + q[i] @ relative
+                    if content:
+                        score = score + part("content_bias", head) @ k[j]
+                    if place:
+                        score = score + part("place_bias", head) @ relative
+                    scores.append(score)
+                powers = torch.exp(torch.stack(scores) - max(scores))
+                share = powers / powers.sum()  # (2)
+                read[i].append(share @ torch.stack([v[j] for j in asked]))
         columns = []
-        for i in [(r, s) for r in range(h) for s in range(w)]:
-            read = []
-            for head in range(heads):
-                scores = torch.stack([score(image, head, i, j) for j in asked])
-                powers = torch.exp(scores - scores.max())
-                share = powers / powers.sum()
-                read.append(
-                    sum(a * (wv[head * width : (head + 1) * width] @ image[:, j[0], j[1]])
-                        for a, j in zip(share, asked, strict=True))
-                )  # fmt: skip
-            summed = wo @ torch.cat(read) + weights["out.bias"]
+        for i in asking:  # (3)
+            summed = wo @ torch.cat(read[i]) + weights["out.bias"]
             columns.append(image[:, i[0], i[1]] + weights["gamma"] * summed)
         images.append(torch.stack(columns, dim=1).view_as(image))
     return torch.stack(images)
