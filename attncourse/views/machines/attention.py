@@ -12,13 +12,12 @@ import numpy as np
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
 from attncourse.views.machines.bench import Goal, as_lists, checked_temperatures, exact, machine
+from attncourse.views.machines.terms import check_codes, four_terms
 from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE, PALETTE
 
 MASKS = ("all", "row and column", "window", "anchors", "not itself")
 NORMALISERS = ("softmax", "number of keys")
-#: The terms of a score that a reader may switch on and off, where codes of displacements are given.
-TERMS = ("query and key", "query and place", "key", "place")
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def attention_machine(
         presets: name of a button -> (query, key).
         own_picture: let the reader put a picture of his own in; tokens begin with red, green, blue.
         codes: (2 rows - 1, 2 columns - 1, p), the code of every displacement from the query to the
-            key, from the most negative on; with it the score is a sum of four :data:`TERMS`, each
+            key, from the most negative on; with it the score is a sum of four terms, each
             with a switch, and every head needs ``place``, ``asks_key`` and ``asks_place``.
         terms: which of the four count at first.
         titles: heading of the first step.
@@ -147,7 +146,7 @@ def attention_machine(
     codes = None if codes is None else _finite(codes, "codes")
     for head in heads:
         _check(head, width, len(features))
-        _check_codes(head, grid, codes)
+        check_codes(head, grid, codes)
     spec: dict[str, Any] = {
         "grid": [rows, columns],
         "x": encode(x),
@@ -208,7 +207,7 @@ def attention_numbers(
         q, k, v = head.tokens(x)
         products = k @ q[query]
         if codes is not None:
-            products = _four_terms(head, q[query], k, grid, query, exact(codes)) @ exact(terms)
+            products = four_terms(head, q[query], k, grid, query, exact(codes)) @ exact(terms)
         logits = products / (np.sqrt(q.shape[1]) if scaled else 1.0) / temperature
         if normaliser == "softmax":
             weights = np.where(open_, np.exp(logits - logits[open_].max()), 0.0)
@@ -234,39 +233,6 @@ def _open(mask: str, grid: tuple[int, int], query: int, reach: int, every: int) 
     if mask == "not itself":
         return np.arange(len(row)) != query
     return np.ones(len(row), dtype=bool)
-
-
-def _four_terms(
-    head: Head, q: np.ndarray, k: np.ndarray, grid: tuple[int, int], query: int, codes: np.ndarray
-) -> np.ndarray:
-    """What each of the four terms gives for every key, (n, 4)."""
-    row, column = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
-    here = divmod(query, grid[1])
-    apart = codes[row - here[0] + grid[0] - 1, column - here[1] + grid[1] - 1]
-    places = apart @ exact(head.place).T
-    return np.stack(
-        [k @ q, places @ q, k @ exact(head.asks_key), places @ exact(head.asks_place)], 1
-    )
-
-
-def _check_codes(head: Head, grid: tuple[int, int], codes: np.ndarray | None) -> None:
-    if codes is None:
-        return
-    wanted = (2 * grid[0] - 1, 2 * grid[1] - 1)
-    if codes.shape[:-1] != wanted:
-        raise ValueError(
-            f"codes have the shape {codes.shape}, but a grid of {grid[0]} x {grid[1]} positions "
-            f"has displacements {wanted}: pass {wanted} + (p,)"
-        )
-    d = len(head.query)
-    for name, shape in (
-        ("place", (d, codes.shape[-1])), ("asks_key", (d,)), ("asks_place", (d,))
-    ):  # fmt: skip
-        if np.shape(getattr(head, name)) != shape:
-            raise ValueError(
-                f"{head.name!r} has {name} of shape {np.shape(getattr(head, name))}: with codes it "
-                f"must be {shape}"
-            )
 
 
 def _check(head: Head, width: int, read: int) -> None:
