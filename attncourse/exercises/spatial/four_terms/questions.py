@@ -87,7 +87,7 @@ COUNT = ValueExercise(
     "each is as likely; who answers a pointer with the mean of the neighbours that exist, over all "
     "pairs of a cell and a neighbour; and who finds the right cell for one half of the questions "
     "and spreads its weight over all other cells for the other half, with one readout, equation "
-    "(9).",
+    "(8).",
     hints=(
         "The mean of p equally likely answers explains 1/p.",
         f"There are {SIDE * SIDE} cells and {4 * SIDE * (SIDE - 1)} ordered pairs of neighbours. A "
