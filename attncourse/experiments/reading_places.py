@@ -21,6 +21,7 @@ from attncourse.spatial import (
     AsymmetricNonLocal,
     CrissCross,
     DeformableConvolution,
+    FourTerms,
     GlobalContext,
     NonLocal,
     RecurrentAttention,
@@ -203,6 +204,30 @@ def anchors() -> Reader:
     return _block(module)
 
 
+def displacements(terms: str) -> Reader:
+    """The four terms' places: red asks to the right and blue upwards, or all ask to the left."""
+    module = FourTerms(3, 1, terms=terms, code_channels=16)
+    assert module.rows is not None
+    assert module.columns is not None
+    wave = 1000.0 ** (-torch.arange(4) / 4)
+
+    def peak(step: float) -> Tensor:
+        """Sines and cosines whose sum is largest at one displacement."""
+        return torch.cat([(step * wave).sin(), (step * wave).cos()])
+
+    with torch.no_grad():
+        for layer, steps in ((module.rows, (0, 0, -5)), (module.columns, (5, -2, 0))):
+            layer.weight.copy_(12 * torch.stack([peak(step) for step in steps]))
+    for projection in (module.query, module.value, module.out):
+        if projection is not None:
+            passing(projection)
+    if module.place_bias is not None:
+        with torch.no_grad():
+            module.place_bias.copy_(torch.eye(3)[GREEN])
+    nn.init.ones_(module.gamma)
+    return _block(module)
+
+
 #: In the order of the course.
 MEMBERS = (
     Member("recurrent_attention", "", True, glimpses),
@@ -215,6 +240,8 @@ MEMBERS = (
     Member("criss_cross", "two passes", False, lambda: crosses(2)),
     Member("global_context", "", False, one_for_all),
     Member("asymmetric_non_local", "", False, anchors),
+    Member("four_terms", "query and place", False, lambda: displacements("0100")),
+    Member("four_terms", "place", False, lambda: displacements("0001")),
 )
 
 
