@@ -306,7 +306,7 @@ CARD = Card(
     authors="Zhu, Cheng, Zhang, Lin, Dai",
     venue="ICCV",
     year=2019,
-    decides="a = softmax(qᵀk + qᵀρ + uᵀk + u'ᵀρ)",
+    decides="a = softmax(qᵀ k + qᵀ ρ + uᵀ k + u'ᵀ ρ)",
     applies="y = x + γ(W_o Σ a v + b)",
     weights="b k n n",
     parameters=parameter_count,
