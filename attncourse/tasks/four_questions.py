@@ -55,7 +55,7 @@ class FourQuestions:
         (torch.Size([32, 16, 6, 6]), torch.Size([32, 5, 6, 6]))
     """
 
-    question: str
+    question: str = "match"
     side: int = 6
     test_size: int = 512
     test_seed: int = _TEST_SEED
