@@ -8,6 +8,7 @@ from attncourse.spatial.global_context import GlobalContext
 from attncourse.spatial.non_local import NonLocal
 from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, RecurrentAttention
 from attncourse.spatial.show_attend_tell import ShowAttendTell
+from attncourse.spatial.spatial_pyramid_graph import SpatialPyramidGraph
 from attncourse.spatial.spatial_transformer import SpatialTransformer
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "NonLocal",
     "RecurrentAttention",
     "ShowAttendTell",
+    "SpatialPyramidGraph",
     "SpatialTransformer",
 ]
