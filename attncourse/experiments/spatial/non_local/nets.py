@@ -23,12 +23,15 @@ class PixelNet(nn.Module):
         block: number of channels -> module that maps (b, c, h, w) to the same shape; the only
             place where one position can hear of another.
         width: channels of every layer.
+        channels: of the images.
     """
 
-    def __init__(self, block: Callable[[int], nn.Module], width: int = WIDTH) -> None:
+    def __init__(
+        self, block: Callable[[int], nn.Module], width: int = WIDTH, channels: int = CHANNELS
+    ) -> None:
         super().__init__()
         self.before = nn.Sequential(
-            nn.Conv2d(CHANNELS, width, 1), nn.ReLU(), nn.Conv2d(width, width, 1)
+            nn.Conv2d(channels, width, 1), nn.ReLU(), nn.Conv2d(width, width, 1)
         )
         self.block = block(width)
         self.after = nn.Sequential(
@@ -36,7 +39,7 @@ class PixelNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, 8, h, w) -> the colour of every position, (b, 3, h, w)."""
+        """(b, channels, h, w) -> the colour of every position, (b, 3, h, w)."""
         return self.after(self.block(self.before(x)))
 
 
