@@ -95,6 +95,10 @@ def every_machine():
             COLOURS, (1, 30), heads[1:], id="unnormalised", alt=ALT, features=["p", "q"],
             normaliser="number of keys", scale_choice=False, scaled=False, place="token {n}",
         ),
+        "bare": m.attention_machine(
+            COLOURS, (1, 30), heads[1:], id="bare", alt=ALT, features=["p", "q"],
+            normaliser="none", scale_choice=False, scaled=False, place="token {n}",
+        ),
         "four-terms": m.attention_machine(
             COLOURS, (5, 6), four_terms_heads(), id="four-terms", alt=ALT, features=list("abc"),
             codes=np.random.default_rng(8).normal(size=(9, 11, 2)), terms=(1, 0, 1, 0),

@@ -86,7 +86,7 @@
       const products = four ? four.map(s => dot(s, terms)) : keys.map(k => dot(k, q));
       const logits = products.map(p => p / (scaled ? Math.sqrt(head.query.length) : 1) / temperature);
       const exp = softmax(logits.map((s, n) => open[n] ? s : -Infinity));
-      const weights = spec.normaliser === "softmax" ? exp : logits.map((s, n) => open[n] ? s / count : 0);
+      const weights = spec.normaliser === "softmax" ? exp : logits.map((s, n) => open[n] ? s / (spec.normaliser === "none" ? 1 : count) : 0);
       const values = n => head.value ? affine(head.value, head.value_bias, token(n)) : token(n);
       const sum = weights.reduce((a, v, n) => { if (v) values(n).forEach((u, k) => { a[k] = (a[k] || 0) + v * u; }); return a; }, []);
       return { q, k: keys[key], products, logits, weights, sum, ...(four && { four: four[key] }) };

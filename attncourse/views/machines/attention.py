@@ -17,7 +17,7 @@ from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE, PALETTE
 
 MASKS = ("all", "row and column", "window", "anchors", "not itself")
-NORMALISERS = ("softmax", "number of keys")
+NORMALISERS = ("softmax", "number of keys", "none")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def attention_machine(
         key: the first key that is looked at.
         scaled: whether products are divided by the root of d at first.
         scale_choice: whether the reader may change that.
-        normaliser: ``softmax``, or ``number of keys`` for forms without one.
+        normaliser: ``softmax``; ``number of keys`` for forms without one; ``none`` where the
+            products are weights already.
         masks: which of :data:`MASKS` the reader may choose; the first holds at first.
         reach: half width of the window.
         every: distance of the anchors.
@@ -213,7 +214,7 @@ def attention_numbers(
             weights = np.where(open_, np.exp(logits - logits[open_].max()), 0.0)
             weights /= weights.sum()
         else:
-            weights = np.where(open_, logits / len(x), 0.0)
+            weights = np.where(open_, logits if normaliser == "none" else logits / len(x), 0.0)
         found.append(
             {"products": products, "logits": logits, "weights": weights, "sum": weights @ v}
         )
