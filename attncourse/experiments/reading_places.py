@@ -26,6 +26,7 @@ from attncourse.spatial import (
     NonLocal,
     RecurrentAttention,
     ShowAttendTell,
+    SpatialPyramidGraph,
     SpatialTransformer,
 )
 
@@ -228,6 +229,18 @@ def displacements(terms: str) -> Reader:
     return _block(module)
 
 
+def graph() -> Reader:
+    """SpyGR on one level: edges between positions that have a colour in common, and no grey."""
+    module = SpatialPyramidGraph(3, reduction=1, levels=1, smoothing=True, residual=True)
+    passing(module.phi[0])
+    with torch.no_grad():
+        bias = module.phi[0].bias
+        assert isinstance(bias, Tensor)
+        bias.fill_(-0.3)
+    passing(module.theta[0])
+    return _block(module)
+
+
 #: In the order of the course.
 MEMBERS = (
     Member("recurrent_attention", "", True, glimpses),
@@ -240,6 +253,7 @@ MEMBERS = (
     Member("criss_cross", "two passes", False, lambda: crosses(2)),
     Member("global_context", "", False, one_for_all),
     Member("asymmetric_non_local", "", False, anchors),
+    Member("spatial_pyramid_graph", "", False, graph),
     Member("four_terms", "query and place", False, lambda: displacements("0100")),
     Member("four_terms", "place", False, lambda: displacements("0001")),
 )
