@@ -69,7 +69,7 @@ def _attention(spec, state):
         np.reshape(state["x"], (-1, spec["width"])), tuple(spec["grid"]), heads, state["query"],
         scaled=state["scaled"], normaliser=spec["normaliser"], mask=state["mask"],
         temperature=state["temperature"], reach=spec["reach"], every=spec["every"],
-        codes=spec["codes"], terms=state.get("terms", spec["terms"]),
+        codes=spec.get("codes"), terms=state.get("terms", spec.get("terms")),
     )  # fmt: skip
     return {("heads", n, key): head[key] for n, head in enumerate(found) for key in head}
 
