@@ -10,6 +10,7 @@ from attncourse.spatial.recurrent_attention import DeepRecurrentAttention, Recur
 from attncourse.spatial.show_attend_tell import ShowAttendTell
 from attncourse.spatial.spatial_pyramid_graph import SpatialPyramidGraph
 from attncourse.spatial.spatial_transformer import SpatialTransformer
+from attncourse.spatial.vision_transformer import MultiHeadAttention, VisionTransformer
 
 __all__ = [
     "AsymmetricNonLocal",
@@ -18,9 +19,11 @@ __all__ = [
     "DeformableConvolution",
     "FourTerms",
     "GlobalContext",
+    "MultiHeadAttention",
     "NonLocal",
     "RecurrentAttention",
     "ShowAttendTell",
     "SpatialPyramidGraph",
     "SpatialTransformer",
+    "VisionTransformer",
 ]
