@@ -23,6 +23,7 @@ from attncourse.spatial import (
     DeformableConvolution,
     FourTerms,
     GlobalContext,
+    MultiHeadAttention,
     NonLocal,
     RecurrentAttention,
     ShowAttendTell,
@@ -205,6 +206,16 @@ def anchors() -> Reader:
     return _block(module)
 
 
+def heads() -> Reader:
+    """ViT's attention: three heads of width 1, and each compares one colour."""
+    module = MultiHeadAttention(3, heads=3)
+    for layer in (module.query, module.key):
+        passing(layer, 10**0.5)
+    passing(module.value)
+    passing(module.out)
+    return _block(module, residual=False)
+
+
 def displacements(terms: str) -> Reader:
     """The four terms' places: red asks to the right and blue upwards, or all ask to the left."""
     module = FourTerms(3, 1, terms=terms, code_channels=16)
@@ -254,6 +265,7 @@ MEMBERS = (
     Member("global_context", "", False, one_for_all),
     Member("asymmetric_non_local", "", False, anchors),
     Member("spatial_pyramid_graph", "", False, graph),
+    Member("vision_transformer", "three heads", False, heads),
     Member("four_terms", "query and place", False, lambda: displacements("0100")),
     Member("four_terms", "place", False, lambda: displacements("0001")),
 )
