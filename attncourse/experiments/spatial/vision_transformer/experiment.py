@@ -52,9 +52,9 @@ GLYPH = Experiment(
             "no softmax",
             "ablation",
             lambda: glyph_vit(mixer=NoSoftmax),
-            "products of queries and keys as they are",
+            "products of queries and keys over n, the number of tokens",
         ),
-        Variant("one layer", "ablation", lambda: glyph_vit(depth=1), "nobody can ask twice"),
+        Variant("one layer", "ablation", lambda: glyph_vit(depth=1), "attention once"),
         Variant("one head", "ablation", lambda: glyph_vit(heads=1), "one question a layer"),
         Variant("ViT", "mechanism", glyph_vit, "two layers of four heads"),
     ),
@@ -71,6 +71,13 @@ LONGER = Experiment(
     task=MissingGlyph,
     variants=(
         Variant("CNN, wide", "plain", lambda: cell_cnn(64), "64 channels, 1,600 steps"),
+        Variant("MLP", "plain", pixel_mlp, "the same network, 1,600 steps"),
+        Variant(
+            "one layer",
+            "ablation",
+            lambda: glyph_vit(depth=1),
+            "the same network, 1,600 steps; weights set by hand are right in half of the images",
+        ),
         Variant(
             "mean mixing, four layers",
             "ablation",
@@ -101,6 +108,18 @@ SAME = Experiment(
         Variant("CNN, linear head", "plain", same_cnn, "a mean over cells, and one layer"),
         Variant(
             "CNN, two-layer head", "plain", lambda: same_cnn(48), "the same mean, and two layers"
+        ),
+        Variant(
+            "1 x 1, linear head",
+            "ablation",
+            lambda: same_cnn(reach=1),
+            "no cell sees another before the mean, and one layer",
+        ),
+        Variant(
+            "1 x 1, two-layer head",
+            "ablation",
+            lambda: same_cnn(48, reach=1),
+            "no cell sees another before the mean, and two layers",
         ),
         Variant(
             "mean mixing",

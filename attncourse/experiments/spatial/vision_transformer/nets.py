@@ -66,8 +66,8 @@ def same_vit(mixer: Callable[[int, int], Any] = MultiHeadAttention) -> VisionTra
     return VisionTransformer(SIDE * SMALL_CELL, SMALL_CELL, 1, 2, 32, 4, 2, 2, mixer=mixer)
 
 
-def same_cnn(hidden: int = 0) -> nn.Sequential:
-    """Cells, one 3 x 3 convolution over them, their mean, and a linear or two-layer head."""
+def same_cnn(hidden: int = 0, reach: int = 3) -> nn.Sequential:
+    """Cells, one convolution over ``reach`` x ``reach`` of them, their mean, and a head."""
     width = 42
     head = (
         (nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, 2))
@@ -76,7 +76,7 @@ def same_cnn(hidden: int = 0) -> nn.Sequential:
     )
     return nn.Sequential(
         nn.Conv2d(1, width, SMALL_CELL, SMALL_CELL), nn.ReLU(),
-        nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.Conv2d(width, width, reach, padding=reach // 2), nn.BatchNorm2d(width), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head,
     )  # fmt: skip
 
