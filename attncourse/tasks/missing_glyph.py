@@ -15,6 +15,7 @@ from itertools import combinations_with_replacement, pairwise
 from math import factorial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.layers import whole
@@ -106,6 +107,18 @@ def most_right_by_counting(cells: int = 16) -> float:
             ways //= factorial(count)
         expected += ways * max(counts) / GLYPHS**visible
     return expected / visible
+
+
+def right_by_counting(x: Tensor, answers: Tensor, blanks: Tensor) -> Tensor:
+    """Chance of each image that the most frequent visible glyph is the answer; ties share."""
+    cells = F.unfold(x, CELL, stride=CELL).mT.unflatten(2, (CELL, CELL))[:, :, _HALF:]
+    which = torch.einsum("ncij,gij->ncg", cells, glyphs()).argmax(dim=2)
+    seen = F.one_hot(which, GLYPHS)
+    images = torch.arange(len(x))
+    seen[images, blanks] = 0
+    counts = seen.sum(dim=1)
+    first = (counts == counts.amax(dim=1, keepdim=True)).double()
+    return first[images, answers] / first.sum(dim=1)
 
 
 def _counts(total: int, kinds: int) -> list[tuple[int, ...]]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from attncourse.experiments.spatial.vision_transformer import one_layer_by_hand
 from attncourse.experiments.spatial.vision_transformer.nets import (
     MeanMixing,
     NamesNet,
@@ -14,7 +15,13 @@ from attncourse.experiments.spatial.vision_transformer.nets import (
     glyph_vit,
     same_cnn,
 )
-from attncourse.tasks.missing_glyph import CELL, MissingGlyph, glyphs, most_right_by_counting
+from attncourse.tasks.missing_glyph import (
+    CELL,
+    MissingGlyph,
+    glyphs,
+    most_right_by_counting,
+    right_by_counting,
+)
 from attncourse.tasks.same_glyph import SameGlyph
 from attncourse.tasks.two_names import NAME, VARIANCE, TwoNames, explained_items
 from tests.unit.of_tasks import Says, batch_of
@@ -51,6 +58,39 @@ def test_a_reader_of_patterns_is_always_right_and_one_of_counts_rarely():
     counts[images, blank] = 0
     right = (counts.sum(dim=1).argmax(dim=1) == y).double().mean().item()
     assert right == pytest.approx(most_right_by_counting(), abs=0.04)
+    share = right_by_counting(x, y, blank)
+    alone = counts.sum(dim=1).sort(dim=1).values.diff(dim=1)[:, -1] > 0
+    assert torch.equal(share[alone] == 1, (counts.sum(dim=1).argmax(dim=1) == y)[alone])
+    assert share.mean().item() == pytest.approx(right, abs=0.02)
+    assert {round(1 / s) for s in share.unique().tolist() if s} <= {1, 2, 3, 4}
+
+
+def test_one_layer_set_by_hand_is_right_in_half_of_the_images():
+    """Sums can hold what is to be compared: counting gets 39 % of these."""
+    net = one_layer_by_hand().eval()
+    assert len(net.blocks) == 1
+    assert {n: p.shape for n, p in net.named_parameters()} == {
+        n: p.shape for n, p in glyph_vit(depth=1).named_parameters()
+    }
+    x, y, at = MissingGlyph().draw(4_000, torch.Generator().manual_seed(11))
+    with torch.no_grad():
+        right = (net(x).argmax(dim=1) == y).double().mean().item()
+    assert right > 0.5 > 0.1 + right_by_counting(x, y, at[:, 0]).mean().item()
+    maps, images = net.maps(x[:200])[0], torch.arange(200)
+    assert maps[images, 0, 0, 1 + at[:200, 0]].min() > 0.99  # head 0 of the class token: the blank
+
+
+def test_a_linear_layer_on_counts_tells_same_from_different_in_two_thirds_at_most():
+    """Where 2 a and 2 b lie beyond a bound, so does a + b; and two of four get two thirds."""
+    pairs = torch.combinations(torch.arange(4))
+    w = torch.randn(3_000, 4, generator=torch.Generator().manual_seed(12))
+    w[0] = torch.tensor([1.0, 1.0, 0.0, 0.0])
+    same, different = 2 * w, w[:, pairs].sum(dim=2)
+    bound = torch.cat([same, different], dim=1)[:, :, None] - 1e-6
+    accepted = (same[:, None] > bound).double().mean(dim=2)
+    wrongly = (different[:, None] > bound).double().mean(dim=2)
+    best = (0.5 + (accepted - wrongly).abs() / 2).max().item()
+    assert best == pytest.approx(2 / 3)
 
 
 def test_counting_is_right_in_as_many_cases_as_counts_say():
