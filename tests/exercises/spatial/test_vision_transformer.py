@@ -37,6 +37,18 @@ def by_views(q, k, v, heads):
     return (a @ v).permute(0, 2, 1, 3).reshape(b, n, c)
 
 
+def by_a_cut(q, k, v, heads):
+    b, n, c = q.shape
+    q, k, v = (t.reshape(b, heads, n, c // heads) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, c)
+
+
+def by_a_cut_and_back(q, k, v, heads):
+    b, n, c = q.shape
+    q, k, v = (t.reshape(b, heads, n, c // heads) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).reshape(b, n, c)
+
+
 def fused(q, k, v, heads):
     q, k, v = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
@@ -54,6 +66,15 @@ def rolled_from_the_end(maps):
     found = torch.eye(maps.shape[-1]).to(maps)
     for layer in reversed(maps):
         found = (found + found @ layer.mean(0)) / 2
+    return found
+
+
+def rolled_by_sums(maps):
+    found = None
+    for layer in maps:
+        A = layer.mean(0) + torch.eye(maps.shape[-1]).to(maps)
+        A = A / A.sum(-1, keepdim=True)
+        found = A if found is None else A @ found
     return found
 
 
@@ -82,6 +103,7 @@ TRIED = {
         wrong={
             "class": ((576, 6 * 576**2, 145_920), "class token"),
             "one": ((577, 577**2, 145_920), "map of its own"),
+            "both": ((576, 6 * 576**2, 576 * 384), "Two things"),
             "open": ((577, ..., 145_920), "Still open: number 2"),
         },
     ),
@@ -92,6 +114,8 @@ TRIED = {
             "no_grad": (torch.no_grad()(by_views), "`torch.no_grad()`"),
             "negative": (lambda *a: -by_views(*a), "exactly the negative"),
             "flat": (lambda q, k, v, heads: by_loops(q, k, v, 1), "single head of"),
+            "cut": (by_a_cut, "cuts tokens up"),
+            "cut, not moved": (by_a_cut_and_back, "cuts tokens up"),
             "shape": (lambda *a: by_views(*a)[None], "shape"),
         },
     ),
@@ -101,7 +125,8 @@ TRIED = {
     ),
     "lost_line": Tried(right={"number": 5, "text": "line 5"}, wrong={"six": ("f", "gives the")}),
     "rollout": Tried(
-        right={"plain": rolled, "end": rolled_from_the_end, "rows": rolled_row_by_row},
+        right={"plain": rolled, "end": rolled_from_the_end, "rows": rolled_row_by_row,
+               "sums": rolled_by_sums},
         wrong={
             "transposed": (lambda maps: rolled(maps).T, "another order"),
             "shape": (lambda maps: rolled(maps)[None], "shape"),

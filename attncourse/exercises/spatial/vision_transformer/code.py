@@ -40,6 +40,16 @@ def _in_turn(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(2, (-1, heads)).permute(0, 3, 1, 2)
 
 
+def _cut_up(x: Tensor, heads: int) -> Tensor:
+    """Reshaped while the tokens still stand in front."""
+    b, n, c = x.shape
+    return x.reshape(b, heads, n, c // heads)
+
+
+def _back_as_it_was(y: Tensor) -> Tensor:
+    return y.reshape(y.shape[0], y.shape[2], -1)
+
+
 def _joined(y: Tensor) -> Tensor:
     return y.transpose(1, 2).flatten(2)
 
@@ -127,10 +137,18 @@ MULTI_HEAD = FunctionExercise(
             (_multi_head(split=_in_turn, join=lambda y: y.permute(0, 2, 3, 1).flatten(2)),),
         ),
         Misconception(
+            "tokens cut up into heads",
+            "Your split cuts tokens up: (b, n, c) reshaped to (b, heads, n, d) gives the first "
+            "tokens, whole, to the first head. Split the channels, `unflatten(2, (heads, -1))`, "
+            "and then move the heads with `transpose(1, 2)`.",
+            _multi_head(split=_cut_up),
+            (_multi_head(split=_cut_up, join=_back_as_it_was),),
+        ),
+        Misconception(
             "heads that are not moved back",
             "The result is cut up: flatten (b, heads, n, d) only after the heads have been moved "
             "behind the tokens, with `transpose(1, 2)`.",
-            _multi_head(join=lambda y: y.reshape(y.shape[0], y.shape[2], -1)),
+            _multi_head(join=_back_as_it_was),
         ),
         Misconception(
             "a single head",
@@ -192,6 +210,15 @@ def _by_lerp(maps: Tensor) -> Tensor:
     return found
 
 
+def _by_sums(maps: Tensor) -> Tensor:
+    """The widespread form: rows are divided by what they add up to."""
+    found = torch.eye(maps.shape[-1], dtype=maps.dtype)
+    for layer in maps:
+        step = layer.mean(dim=0) + torch.eye(maps.shape[-1], dtype=maps.dtype)
+        found = step / step.sum(dim=-1, keepdim=True) @ found
+    return found
+
+
 ROLLOUT = FunctionExercise(
     chapter=CHAPTER,
     name="rollout",
@@ -206,9 +233,10 @@ ROLLOUT = FunctionExercise(
         "`found = torch.eye(n)`, then for each layer `found = (layer.mean(0) + eye) / 2 @ found`.",
     ),
     explanation="Every factor has rows that add up to 1, and so has their product: a row of the "
-    "rollout is a distribution over the patches. Values, MLPs and normalisations are not in it.",
+    "rollout is a distribution over the tokens. Values, MLPs and normalisations are not in it.",
     reference=_rollout(),
-    alternatives=(_by_chain, _by_package, _by_lerp),
+    alternatives=(_by_chain, _by_package, _by_lerp, _by_sums),
+    gradients=(),  # rows divided by their sums are the same values, with other slopes
     cases=(
         Case("plain", _maps(3, 2, 5)),
         Case("two layers", _maps(2, 3, 4, sharp=3.0)),

@@ -53,6 +53,13 @@ SIZES = ValueExercise(
             ((576.0, 6.0 * 577**2, 145_920.0),),
         ),
         Misconception(
+            "the class token forgotten, and a whole new table",
+            "Two things: 24 x 24 patches are 576 tokens, and the class token is one more. And the "
+            "table had rows before: count those that are added.",
+            (576.0, 6.0 * 576**2, 576.0 * 384),
+            ((576.0, 6.0 * 576**2, 577.0 * 384), (576.0, 6.0 * 577**2, 576.0 * 384)),
+        ),
+        Misconception(
             "one map a layer",
             "Each of the six heads has a map of its own.",
             (577.0, 577.0**2, 145_920.0),
@@ -165,16 +172,16 @@ QUIZ = Quiz(
     CHAPTER,
     (
         Question(
-            "With one layer the class token could not fill the missing glyph. What is missing?",
+            "There is one layer. What can the class token not *ask*?",
             (
-                Option("Heads: it would need one for each of the fifteen cells.",
-                       "With two layers a single head does it."),
-                Option("A question that depends on the image: in the first layer its query is "
-                       "the same for all images.",
-                       "The blank's pattern must be fetched before anybody can ask for it.",
+                Option("Where the blank is.",
+                       "The blank looks the same in every image, so one fixed query finds it."),
+                Option("Which cell has the blank's pattern.",
+                       "In the first layer its query is the same for all images, and the pattern "
+                       "is another one each time: it must be fetched first.",
                        right=True),
-                Option("Reach: the first layer does not see all cells.",
-                       "Every token reads every other in every layer."),
+                Option("What the mean pattern of all cells with the first glyph is.",
+                       "A fixed query finds these cells, and the values are their patterns."),
             ),
         ),
         Question(
@@ -204,9 +211,8 @@ QUIZ = Quiz(
             "A small CNN with a two-layer head solves *same or different* as the ViT does. What "
             "follows?",
             (
-                Option("That attention is not needed there: how often each glyph is there "
-                       "answers it.",
-                       "A count of two is all that the head has to see.", right=True),
+                Option("That attention is not needed there.",
+                       "It was not there, and every image was right.", right=True),
                 Option("That CNNs compare any two things.",
                        "With fresh patterns instead of a fixed alphabet they stayed at the level "
                        "of counting."),
@@ -220,8 +226,8 @@ QUIZ = Quiz(
             (
                 Option("They vanished.", "That is what is often written. They were larger."),
                 Option("They were several times larger.",
-                       "The chain rule no longer divides by the root of d, and the softmax's "
-                       "Jacobian shrinks by less than that.", right=True),
+                       "The chain rule no longer divides by the root of d, and the mean norm of "
+                       "the softmax's Jacobian even grows.", right=True),
                 Option("They stayed the same.", "Compare the table under Deeper."),
             ),
         ),
