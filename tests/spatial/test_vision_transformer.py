@@ -24,6 +24,7 @@ from attncourse.spatial.vision_transformer import (
     vit_multiply_adds,
     vit_parameter_count,
 )
+from attncourse.spatial.vision_transformer.encoder import EncoderBlock
 from attncourse.spatial.vision_transformer.functional import joined, split
 from benchmarks.spatial.vision_transformer import explicit, of_torch
 from tests.contract.specimen import Specimen, built, opened, outcomes_agree
@@ -449,3 +450,26 @@ def test_streamed_attention_is_exact(block):
 def test_repr_says_what_differs():
     assert MultiHeadAttention(64).extra_repr() == "64"
     assert MultiHeadAttention(64, 8).extra_repr() == "64, heads=8"
+
+
+def test_a_block_keeps_sixteen_times_its_tokens_beside_its_maps():
+    """For the way back, maps written out: n / (1024 + n) of it is maps, with 64 numbers a head."""
+    n, c, heads = 11, 128, 2
+    block, kept = EncoderBlock(c, heads), {}
+
+    def keep(t):
+        kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes() // 4
+        return t
+
+    z = torch.randn(1, n, c, requires_grad=True)
+    weights = {p.untyped_storage().data_ptr() for p in block.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        y = block.norm1(z)
+        read = explicit(block.attention, ())(y.mT[..., None])[..., 0].mT
+        z_ = z + read
+        out = z_ + block.mlp(block.norm2(z_))
+    assert out.shape == z.shape
+    numbers = sum(size for at, size in kept.items() if at not in weights)
+    maps = heads * n**2
+    assert abs(numbers - maps - 16 * n * c) < 8 * n
+    assert maps / (16 * n * c + maps) == pytest.approx(n / (1024 + n))

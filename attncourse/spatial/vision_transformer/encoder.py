@@ -3,7 +3,7 @@ r"""The vision transformer around its attention: patches, class token, positions
 Equations of the chapter, for patches p of side P, width c, depth L:
 
 .. math::
-    z_0 &= [x_{cls}; E p_1 + b; \dots; E p_{n-1} + b] + E_{pos}                    & (6)\\
+    z_0 &= [x_{cls}; E p_1 + b_E; \dots; E p_{n-1} + b_E] + E_{pos}                & (6)\\
     z' &= z + \mathrm{MSA}(\mathrm{LN}(z)), \qquad
     z \leftarrow z' + \mathrm{MLP}(\mathrm{LN}(z'))                                & (7)\\
     y &= W_y\, \mathrm{LN}(z_L)_{cls} + b_y
