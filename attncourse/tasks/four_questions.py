@@ -179,12 +179,25 @@ def mean_of_neighbours(side: int = 6) -> float:
 def one_question_in_two(side: int = 6) -> float:
     """R² where the right cell gets all weight for one half of the questions and none for the other.
 
-    One readout serves both halves.  With a factor of r the error is (1 - r)² in the first and
-    1 + r² / (n - 1) in the second, where the weight is spread over the others; the best r gives
-    (n - 1) / (2 n).
+    One readout serves both halves.  With a factor κ the error is (1 - κ)² in the first and
+    1 + κ² / p in the second, where the weight is spread over the other p = n - 1 cells; the best κ
+    gives p / (2 (p + 1)).
     """
-    n = side**2
-    return (n - 1) / (2 * n)
+    return _half_found(side**2 - 1)
+
+
+def one_product_in_two(side: int = 6) -> float:
+    """The same where weights are a row's times a column's, with p = (side - 1)².
+
+    Who gives the right cell nothing gives its whole row or its whole column nothing.  Opposite
+    scores make it both: where one question has all its weight in one row and one column, the
+    opposite one has none there.
+    """
+    return _half_found((side - 1) ** 2)
+
+
+def _half_found(others: int) -> float:
+    return others / (2 * (others + 1))
 
 
 def counted(side: int = 6) -> dict[str, dict[str, float]]:
@@ -194,17 +207,21 @@ def counted(side: int = 6) -> dict[str, dict[str, float]]:
         "match": {"1": 1.0, "2": blind, "3": blind, "4": blind},
         "pointer": {"1": blind, "2": 1.0, "3": blind, "4": mean_of_neighbours(side)},
         "salient": {"1": half, "2": blind, "3": 1.0, "4": blind},
-        "shift": {"1": blind, "2": half, "3": blind, "4": 1.0},
+        "shift": {"1": blind, "2": one_product_in_two(side), "3": blind, "4": 1.0},
     }
 
 
-def two_questions(side: int = 6) -> float:
+def two_questions(side: int = 6, *, product: bool = False) -> float:
     """R² of two heads, of which for each question one has the right cell and one the others.
 
-    Their sum is the answer and the mean of the others, with the best factor: (n - 1) / n.
+    Their sum is the answer and the mean of the others, with the best factor: p / (p + 1) for p
+    others, twice what one head explains.
+
+    Args:
+        side: rows and columns.
+        product: whether weights are a row's times a column's.
     """
-    n = side**2
-    return (n - 1) / n
+    return 2 * (one_product_in_two if product else one_question_in_two)(side)
 
 
 def best_product_of_lines(side: int = 6) -> tuple[float, Tensor, Tensor]:
