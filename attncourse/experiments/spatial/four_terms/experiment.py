@@ -67,6 +67,12 @@ CONTROLS = {
             partial(TermNet, "0001", 2, free=True),
             "the same, twice",
         ),
+        Variant(
+            "4, joint table",
+            "ablation",
+            partial(TermNet, "0001", joint=True),
+            "the fourth term with a number for every pair of displacements, down and across",
+        ),
     ),
     "salient": (
         Variant(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.spatial import DeformableConvolution, FourTerms
-from attncourse.spatial.four_terms import Lines, read_by_heads, shares_as_weights
+from attncourse.spatial.four_terms import NAMES, Lines, read_by_heads, shares_as_weights
 from attncourse.tasks.four_questions import ASKED, CHANNELS
 
 
@@ -36,6 +36,39 @@ class FreeTable(FourTerms):
         return Lines(rows, columns)
 
 
+class JointTable(FourTerms):
+    """The fourth term with a learned number for each pair of displacements, down and across.
+
+    Its scores are no sum of a row's number and a column's, so that its weights need be no product.
+
+    Args:
+        channels: of the features.
+        heads: number of heads.
+        side: rows and columns of the map.
+    """
+
+    def __init__(self, channels: int, heads: int, side: int) -> None:
+        super().__init__(channels, heads, terms="0001")
+        self.rows = self.columns = None
+        reach = 2 * side - 1
+        self.table = nn.Parameter(torch.randn(reach, reach, heads, channels // heads))
+
+    def energies(self, x: Tensor) -> dict[str, Tensor]:
+        """The place alone, (1, k, n, n)."""
+        assert self.place_bias is not None
+        at = torch.arange(x.shape[2] * x.shape[3], device=x.device)
+        down, across = at // x.shape[3], at % x.shape[3]
+        rho = self.table[
+            down - down[:, None] + x.shape[2] - 1, across - across[:, None] + x.shape[3] - 1
+        ]
+        asks = self.place_bias.view(self.heads, -1)
+        return {NAMES[3]: torch.einsum("kd,ijkd->kij", asks, rho)[None]}
+
+    def attend(self, x: Tensor) -> Tensor:
+        """By weights: the fast form wants lines."""
+        return self.f(self.g(x), x)
+
+
 class TermNet(nn.Module):
     """What the heads read, and a linear readout; no shortcut, no bend beside the softmax.
 
@@ -43,17 +76,27 @@ class TermNet(nn.Module):
         terms: which of the four count.
         heads: how many, which share 16 numbers.
         constant: whether every cell gets one more number, which is 1 everywhere.
-        free: whether displacements have a table of their own in place of waves.
+        free: whether displacements have a table of their own in place of waves: one for rows and
+            one for columns.
+        joint: whether pairs of displacements have one; for the fourth term alone.
     """
 
     def __init__(
-        self, terms: str, heads: int = 1, *, constant: bool = False, free: bool = False
+        self,
+        terms: str,
+        heads: int = 1,
+        *,
+        constant: bool = False,
+        free: bool = False,
+        joint: bool = False,
     ) -> None:
         super().__init__()
         wide = CHANNELS + constant
         self.constant = constant
-        if free:
-            self.block: FourTerms = FreeTable(wide, heads, 6, terms=terms)
+        if joint:
+            self.block: FourTerms = JointTable(wide, heads, 6)
+        elif free:
+            self.block = FreeTable(wide, heads, 6, terms=terms)
         else:
             self.block = FourTerms(wide, heads, terms=terms, code_channels=CHANNELS)
         nn.init.ones_(self.block.gamma)
