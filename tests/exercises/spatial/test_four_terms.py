@@ -42,6 +42,10 @@ TRIED = {
             "detached": (lambda q, *a: by_matmul(q.detach(), *a), "`.detach()`"),
             "no_grad": (torch.no_grad()(by_matmul), "`torch.no_grad()`"),
             "negative": (lambda *a: -by_matmul(*a), "exactly the negative"),
+            "three": (
+                lambda q, k, rho, u, v: by_matmul(q, k, rho, u, v) - q @ k.T,
+                "contents as well",
+            ),
             "softmax": (lambda *a: by_matmul(*a).softmax(1), ""),
             "shape": (lambda *a: by_matmul(*a)[None], "shape"),
         },
@@ -59,9 +63,14 @@ TRIED = {
         wrong={"list": (["first"], "A dictionary is expected")},
     ),
     "count": Tried(
-        right={"text": "0.0667, 0.3333, 0.46875", "list": [1 / 15, 1 / 3, 15 / 32]},
+        right={
+            "text": "0.0667, 0.3333, 0.46875",
+            "list": [1 / 15, 1 / 3, 15 / 32],
+            "rounded": (0.07, 0.33, 0.47),
+        },
         wrong={
             "order": ((1 / 3, 1 / 15, 15 / 32), "another order"),
+            "oneself": ((1 / 16, 1 / 3, 15 / 32), "15 others"),
             "open": ((1 / 15, ..., 15 / 32), "Still open: number 2"),
         },
     ),

@@ -136,6 +136,11 @@ SCORES = FunctionExercise(
             _scores(place=_none),
         ),
         Misconception(
+            "no first term",
+            "The query meets contents as well: q_i·k_j is missing.",
+            _scores(pair=_none),
+        ),
+        Misconception(
             "no second term",
             "The query meets places as well: q_i·rho[i, j] is missing.",
             _scores(asks=_none),
@@ -208,10 +213,10 @@ TURNED = FunctionExercise(
     name="turned",
     title="Derive: relative from absolute",
     level=3,
-    task="Along one axis position i gives the displacement p_j - p_i the number r_i·R(p_j - p_i), "
+    task="Along one axis position i gives the displacement ζ_j - ζ_i the number r_i·R(ζ_j - ζ_i), "
     "where R holds sin(wave · displacement) for every wave, then the cosines. Write "
-    "`turned(r, place, wave)`: a query t, (n, 2f), with t_i·R(p_j) = r_i·R(p_j - p_i) for all i "
-    "and j. r is (n, 2f), place holds the p, (n,), and wave is (f,).",
+    "`turned(r, place, wave)`: a query, (n, 2f), whose product with R(ζ_j) is r_i·R(ζ_j - ζ_i) for "
+    "all i and j. r is (n, 2f), place holds the ζ, (n,), and wave is (f,).",
     hints=(
         "sin(a - b) = sin a cos b - cos a sin b, and cos(a - b) = cos a cos b + sin a sin b, with "
         "a for the one who is asked.",
@@ -232,7 +237,7 @@ TURNED = FunctionExercise(
     misconceptions=(
         Misconception(
             "turned the other way",
-            "Yours gives r_i·R(p_j + p_i). The place of the one who asks is subtracted.",
+            "Yours gives r_i·R(ζ_j + ζ_i). The place of the one who asks is subtracted.",
             _turned(sign=-1.0),
         ),
         Misconception(

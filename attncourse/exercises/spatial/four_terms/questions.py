@@ -83,7 +83,7 @@ COUNT = ValueExercise(
     title="Predict: what can be explained by counting?",
     level=2,
     task=f"The questions of the chapter on a grid of {SIDE} x {SIDE} cells. Give the shares of "
-    "variance, R², that these readers explain: who answers with the mean of all other cells, when "
+    "variance that these readers explain: who answers with the mean of all other cells, when "
     "each is as likely; who answers a pointer with the mean of the neighbours that exist, over all "
     "pairs of a cell and a neighbour; and who finds the right cell for one half of the questions "
     "and spreads its weight over all other cells for the other half, with one readout, equation "
@@ -100,8 +100,13 @@ COUNT = ValueExercise(
     high=1.0,
     unit="a share of variance",
     parts=("mean of the others", "mean of the neighbours", "one half found"),
-    tolerance=Tolerance(relative=0.0, absolute=6e-3),
+    tolerance=Tolerance(relative=0.0, absolute=4e-3),
     misconceptions=(
+        Misconception(
+            "oneself among the others",
+            f"A cell is never asked for its own numbers: {SIDE * SIDE - 1} others.",
+            (1 / 16, 1 / 3, 15 / 32),
+        ),
         Misconception(
             "four neighbours everywhere",
             "A cell at the border has three neighbours or two, and the mean of fewer explains "
