@@ -507,7 +507,7 @@ def test_deformable_convolution_in_the_frame():
     close(read_by_heads(weights, heads_as_conv(layer.weight), x), layer(x))
 
 
-def test_lightweight_dynamic_convolution_in_the_frame():
+def test_dynamic_convolution_in_the_frame():
     """Shares that each position predicts for nine taps, as a convolution by unfolded patches."""
     x = example()
     predicted = shares(example(seed=6, c=9).permute(0, 2, 3, 1).flatten(0, 2), 1.0)

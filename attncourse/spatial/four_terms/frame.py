@@ -2,13 +2,16 @@ r"""Convolutions in the frame of attention: one head for each tap.
 
 Every layer here is ``y_i = sum_m W_m sum_j A_m(i, j) x_j``, and they differ in where A comes from:
 
-=====================  =====================================================================
-layer                  weights of tap m
-=====================  =====================================================================
-convolution            1 at j = i + r_m, for every image: the fourth term, with no rest
-deformable             four shares around i + r_m + an offset that x_i predicts: the second term
-dynamic, lightweight   a share at j = i + r_m that x_i predicts, the shares of a row add up to 1
-=====================  =====================================================================
+============  ==============================================================================
+layer         weights of tap m
+============  ==============================================================================
+convolution   1 at j = i + r_m, for every image: the fourth term, with no rest
+lightweight   a learned share at j = i + r_m, the same everywhere: the fourth term, too
+dynamic       a share at j = i + r_m that x_i predicts: the second term
+deformable    four shares around i + r_m + an offset that the content around i predicts: likewise
+============  ==============================================================================
+
+The shares of the taps of a lightweight or a dynamic convolution (Wu et al., 2019) add up to 1.
 
 Taps outside the image read nothing, so that rows there add up to less than 1.
 """

@@ -32,7 +32,7 @@ class Lines(NamedTuple):
 def relative_code(
     displacement: Float[Tensor, " n"], channels: int
 ) -> Float[Tensor, "n {channels}"]:
-    """Equation (4) along one axis: sines, then cosines, of ``channels / 2`` falling frequencies."""
+    """``R`` of (3) along one axis: sines, then cosines, of ``channels / 2`` falling frequencies."""
     half = channels // 2
     step = torch.arange(half, device=displacement.device, dtype=displacement.dtype) / half
     angle = displacement[:, None] / WAVES**step
@@ -76,7 +76,7 @@ def fused_read(
     *,
     who: str,
 ) -> Float[Tensor, "b k n e"]:
-    """Equation (5): every term as one product of longer queries and keys, in the fused kernel.
+    """Equation (10): every term as one product of longer queries and keys, in the fused kernel.
 
     A key says in which row and column it stands, by ones and zeros; a query brings what it gives
     for each.  No number is held for a pair.
@@ -122,7 +122,7 @@ def four_terms_reference(
     terms: str,
     stride: int,
 ) -> Float[Tensor, "b c h w"]:
-    """Equations (1) to (4), one image, head, position and key at a time.
+    """Equations (1) to (3), one image, head, position and key at a time.
 
     Args:
         x: the features.
@@ -141,7 +141,7 @@ def four_terms_reference(
         return weights[name].flatten(1 if weights[name].ndim > 1 else 0).chunk(heads)[head]
 
     def codes(name: str, head: int) -> dict[int, Tensor]:
-        """(4): what every displacement along an axis means to a head."""
+        """(3): what every displacement along an axis means to a head."""
         table, found = part(name, head), {}
         half = table.shape[1] // 2
         for step in range(1 - max(h, w), max(h, w)):
@@ -181,7 +181,7 @@ def four_terms_reference(
                 share = powers / powers.sum()  # (2)
                 read[i].append(share @ torch.stack([v[j] for j in asked]))
         columns = []
-        for i in asking:  # (3)
+        for i in asking:  # (2), its second line
             summed = wo @ torch.cat(read[i]) + weights["out.bias"]
             columns.append(image[:, i[0], i[1]] + weights["gamma"] * summed)
         images.append(torch.stack(columns, dim=1).view_as(image))

@@ -5,13 +5,13 @@ Equations, numbered as in the chapter ``spatial/four_terms``:
 .. math::
     s_{ij} &= \beta_1\, q_i^\top k_j + \beta_2\, q_i^\top \rho_{j-i}
         + \beta_3\, u^\top k_j + \beta_4\, u'^\top \rho_{j-i}                           & (1)\\
-    a_{ij} &= \operatorname{softmax}_j(s_{ij})                                         & (2)\\
-    y_i &= x_i + \gamma \bigl(W_o \sum_j a_{ij} v_j + b\bigr)                          & (3)\\
-    \rho_\delta &= \bigl(W_y\, R(\delta_y) + W_x\, R(\delta_x)\bigr) / \sqrt 2          & (4)\\
-    s_{ij} &= [\,q_i + u,\ r_i,\ s_i\,]^\top [\,k_j,\ e_{y(j)},\ e_{x(j)}\,]             & (5)
+    a_{ij} &= \operatorname{softmax}_j(s_{ij}), \quad
+        y_i = x_i + \gamma \bigl(W_o \sum_j a_{ij} v_j + b_o\bigr)                      & (2)\\
+    \rho_\delta &= \bigl(W_y\, R(\delta_y) + W_x\, R(\delta_x)\bigr) / \sqrt 2          & (3)\\
+    s_{ij} &= [\,q_i + u,\ \xi_i,\ \eta_i\,]^\top [\,k_j,\ e_{y(j)},\ e_{x(j)}\,]        & (10)
 
-All of it once for each head.  (5) is the fast form: ``r_i`` holds what position i gives for every
-row and ``s_i`` for every column, and a key says by a one and zeros where it stands.
+All of it once for each head.  (10) is the fast form: ``xi_i`` holds what position i gives for every
+row and ``eta_i`` for every column, and a key says by a one and zeros where it stands.
 
 ============  ==========  =====================================================================
 symbol        shape       meaning
@@ -23,7 +23,7 @@ R             D / 2       sines and cosines of a displacement along one axis
 W_y, W_x      k d, D / 2  what a displacement means to a head, for rows and for columns
 beta          4           which terms count: ``terms``, four characters 0 or 1
 a             b k n m     weights, m positions that are asked
-W_o, b        c, k d      the way back, the only layer with a bias
+W_o, b_o      c, k d      the way back, the only layer with a bias
 gamma         1           learned scale, zero at the start
 y             b c h w     output
 ============  ==========  =====================================================================
@@ -198,7 +198,7 @@ class FourTerms(Attention):
         return self._weights(x).expand(x.shape[0], -1, n, -1)
 
     def _weights(self, x: Tensor) -> Tensor:
-        """Equations (1) and (2); one row where it is the same for all."""
+        """Equation (1) and the weights of (2); one row where it is the same for all."""
         scores = list(self.energies(x).values())
         if not scores:  # nothing is asked: the plain mean
             places = self._asked(x).flatten(2).shape[2]
@@ -210,12 +210,12 @@ class FourTerms(Attention):
         return softmax(total, dim=3)
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
-        """Equation (3)."""
+        """The second line of (2)."""
         v = self._values(x)
         return self._added(weights.to(v.dtype) @ v, x, x.shape[2:])
 
     def attend(self, x: Tensor) -> Tensor:
-        """The same by (5); where one map serves all, one vector is read for all."""
+        """The same by (10); where one map serves all, one vector is read for all."""
         v = self._values(x)
         if self.for_all:
             one = self._weights(x).to(v.dtype).expand(x.shape[0], -1, -1, -1)
@@ -266,7 +266,7 @@ class FourTerms(Attention):
         return v.flatten(2).unflatten(1, (self.heads, -1)).mT
 
     def _lines(self, x: Tensor) -> Lines | None:
-        """Equation (4), for every pair of rows and every pair of columns."""
+        """Equation (3), for every pair of rows and every pair of columns."""
         if self.rows is None or self.columns is None:
             return None
         like = x.new_zeros((), dtype=at_least_single(x))
@@ -282,7 +282,7 @@ class FourTerms(Attention):
         return Lines(*found)
 
     def _added(self, read: Tensor, x: Tensor, size: torch.Size) -> Tensor:
-        """Equation (3) from what every head has read, (b, k, n, d) or one row of it."""
+        """The second line of (2) from what every head has read, (b, k, n, d) or one row of it."""
         joined = read.mT.flatten(1, 2).unflatten(2, size)
         back = self.gamma * self.out(accepted(self.out, joined))
         return as_given(x, x + back)
