@@ -2,11 +2,22 @@
 
 from attncourse.experiments.spatial.spatial_pyramid_graph.experiment import (
     BLOBS,
+    BLOBS_LONGER,
     DECOYS,
+    DECOYS_LONGER,
     DIFFERENCE,
     EXPERIMENTS,
     NOISY_KEYS,
     SCATTERED,
 )
 
-__all__ = ["BLOBS", "DECOYS", "DIFFERENCE", "EXPERIMENTS", "NOISY_KEYS", "SCATTERED"]
+__all__ = [
+    "BLOBS",
+    "BLOBS_LONGER",
+    "DECOYS",
+    "DECOYS_LONGER",
+    "DIFFERENCE",
+    "EXPERIMENTS",
+    "NOISY_KEYS",
+    "SCATTERED",
+]

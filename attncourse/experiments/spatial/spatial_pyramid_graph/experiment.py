@@ -3,12 +3,14 @@
 ``blobs`` asks every pixel for what all blobs of its kind have in common.  ``scattered`` has the
 same pixels in any order, ``difference`` asks for what a pixel does not share with its kind,
 ``noisy_keys`` makes single pixels hard to compare, and ``decoys`` shows two maps of kinds, of which
-the mean of the picture tells the valid one.
+the mean of the picture tells the valid one.  ``blobs_longer`` and ``decoys_longer`` have three
+times the steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
@@ -23,6 +25,7 @@ from attncourse.experiments.spatial.non_local.nets import (
 from attncourse.experiments.spatial.spatial_pyramid_graph.nets import (
     Dilated,
     Doubled,
+    FineEdges,
     GatedBefore,
     MeanPyramid,
     Smoothing,
@@ -43,6 +46,7 @@ from attncourse.tasks.kindred_blobs import (
 from attncourse.training import Budget
 
 _BUDGET = Budget(steps=600, batch_size=16, learning_rate=1e-2, weight_decay=0.01, clip=1.0)
+_LONGER = replace(_BUDGET, steps=1_800)
 Block = Callable[[int], nn.Module]
 
 
@@ -64,9 +68,13 @@ _OPERATORS: dict[str, tuple[str, Block, str]] = {
     "L": (
         "ablation",
         _graph(smoothing=False, residual=False),
-        "as printed: ReLU of Theta X (I - S)",
+        "ReLU of Theta X (I - S), no residual",
     ),
-    "x + L": ("ablation", _graph(smoothing=False, residual=True), "as printed, and x added"),
+    "x + L": (
+        "ablation",
+        _graph(smoothing=False, residual=True),
+        "the same without the ReLU, and x added",
+    ),
     "S": ("ablation", _graph(smoothing=True, residual=False), "the other operator, no residual"),
     "x + S": ("mechanism", Smoothing, "the other operator, and x added"),
 }
@@ -79,6 +87,7 @@ _BLOCKS: dict[str, tuple[str, Block, str]] = _OPERATORS | {
     "3 levels": ("mechanism", lambda c: Smoothing(c, 3), "x + S on a pyramid of largest values"),
     "3 levels, means": ("ablation", lambda c: MeanPyramid(c, 3), "a pyramid of means"),
     "no edges": ("plain", WithoutEdges, "the pyramid of means without graphs"),
+    "fine edges": ("ablation", FineEdges, "one graph at full size; coarse levels have no edges"),
     "64 features": ("ablation", Doubled, "one level, twice the compared features"),
     "static": ("ablation", StaticDiagonal, "lambda is learned and the same for all pictures"),
     "no diagonal": ("ablation", WithoutDiagonal, "every lambda is one"),
@@ -95,6 +104,7 @@ def _on_blobs(
     channels: int = CHANNELS,
     score: Score | None = None,
     more: tuple[Variant, ...] = (),
+    budget: Budget = _BUDGET,
 ) -> Experiment:
     made = []
     for block in blocks:
@@ -105,8 +115,8 @@ def _on_blobs(
         question=question,
         task=task,
         variants=(*made, *more),
-        quick=_BUDGET,
-        full=_BUDGET,
+        quick=budget,
+        full=budget,
         data=data,
         loss=answer_loss,
         score=score or Score(explained_items, bounds=(None, 1.0)),
@@ -121,7 +131,7 @@ BLOBS = _on_blobs(
     "12 blobs of 3 kinds on 12 x 12, keys of this picture alone",
     KindredBlobs,
     "no block", "one answer", "7x7 convolution", "L", "x + L", "S", "x + S", "non-local",
-    "no edges", "64 features", "3 levels", "3 levels, means",
+    "no edges", "fine edges", "64 features", "3 levels", "3 levels, means",
     more=(
         Variant(
             "dilated",
@@ -151,8 +161,8 @@ NOISY_KEYS = _on_blobs(
     "What does a pyramid bring where single pixels are hard to compare?",
     "12 blobs of 3 kinds, keys with noise of spread 0.8",
     lambda: KindredBlobs(key_noise=0.8),
-    "no edges", "7x7 convolution", "x + S", "64 features", "3 levels", "3 levels, means",
-    "non-local",
+    "no edges", "7x7 convolution", "x + S", "64 features", "fine edges", "3 levels",
+    "3 levels, means", "non-local",
 )  # fmt: skip
 DECOYS = _on_blobs(
     "decoys",
@@ -163,4 +173,22 @@ DECOYS = _on_blobs(
     channels=CHANNELS + KEY + 1,
 )  # fmt: skip
 
-EXPERIMENTS = (BLOBS, SCATTERED, DIFFERENCE, NOISY_KEYS, DECOYS)
+BLOBS_LONGER = _on_blobs(
+    "blobs_longer",
+    "Is L with a residual only slower?",
+    "12 blobs of 3 kinds on 12 x 12, three times the steps",
+    KindredBlobs,
+    "x + L", "x + S",
+    budget=_LONGER,
+)  # fmt: skip
+DECOYS_LONGER = _on_blobs(
+    "decoys_longer",
+    "Does the diagonal learn with three times the steps to switch off keys that mislead?",
+    "two maps of kinds; the mean of the picture tells the valid one",
+    Decoys,
+    "x + S", "static", "no diagonal", "gate before",
+    channels=CHANNELS + KEY + 1,
+    budget=_LONGER,
+)  # fmt: skip
+
+EXPERIMENTS = (BLOBS, SCATTERED, DIFFERENCE, NOISY_KEYS, DECOYS, BLOBS_LONGER, DECOYS_LONGER)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.spatial import SpatialPyramidGraph
-from attncourse.spatial.spatial_pyramid_graph import balanced
+from attncourse.spatial.spatial_pyramid_graph import balanced, smoothed
 
 
 class Smoothing(SpatialPyramidGraph):
@@ -100,6 +100,22 @@ class WithoutEdges(MeanPyramid):
     def attend(self, x: Tensor) -> Tensor:
         """Theta on every level, enlarged and added."""
         return self._reason(x, lambda level, part: part)
+
+
+class FineEdges(MeanPyramid):
+    """The pyramid of means with one graph, on its finest level; coarse levels have no edges.
+
+    No averaged pixel is ever compared with another.
+    """
+
+    def __init__(self, channels: int, levels: int = 3) -> None:
+        super().__init__(channels, levels)
+        self.phi, self.diagonal = self.phi[:1], self.diagonal[:1]
+
+    def attend(self, x: Tensor) -> Tensor:
+        """A graph on level 0, Theta on every level, enlarged and added."""
+        factors = self.factors(0, x)
+        return self._reason(x, lambda level, part: part if level else smoothed(part, *factors))
 
 
 class Dilated(nn.Module):
