@@ -30,6 +30,41 @@ def by_einsum(phi, lam, x):
     return x - torch.einsum("bcm,bm,bmi,bi->bci", read, lam, phi, d.rsqrt())
 
 
+def written_out(phi, lam, x):
+    a = torch.einsum("bmi,bm,bmj->bij", phi, lam, phi)
+    root = a.sum(dim=2).rsqrt()
+    return x - x @ (root[:, :, None] * a * root[:, None])
+
+
+def with_epsilon(phi, lam, x):
+    p = balanced(phi, lam)
+    return x - smoothed(x, p, lam)
+
+
+def unbalanced(phi, lam, x):
+    a = torch.einsum("bmi,bm,bmj->bij", phi, lam, phi)
+    return x @ (torch.diag_embed(a.sum(dim=2)) - a)
+
+
+def without_loops(phi, lam, x):
+    a = torch.einsum("bmi,bm,bmj->bij", phi, lam, phi)
+    a = a * (1 - torch.eye(a.shape[1], dtype=a.dtype))
+    root = a.sum(dim=2).rsqrt()
+    return x - x @ (root[:, :, None] * a * root[:, None])
+
+
+def own_degree_lost(phi, lam, x):
+    d = (lam * phi.sum(dim=2))[:, None] @ phi - (lam[:, :, None] * phi**2).sum(1, keepdim=True)
+    p = phi / d.sqrt()
+    return x - ((x @ p.mT) * lam[:, None]) @ p
+
+
+def lambda_squared(phi, lam, x):
+    d = (lam * phi.sum(dim=2))[:, None] @ phi
+    p = phi / d.sqrt() * lam[:, :, None]
+    return x - (x @ p.mT) @ p
+
+
 def by_matrices(phi, lam, x):
     found = []
     for f, each, v in zip(phi, lam, x, strict=True):
@@ -37,6 +72,26 @@ def by_matrices(phi, lam, x):
         root = torch.diag(a.sum(dim=1) ** -0.5)
         found.append(v @ (torch.eye(f.shape[1], dtype=f.dtype) - root @ a @ root))
     return torch.stack(found)
+
+
+def by_bmm(phi, lam, x):
+    total = torch.bmm(lam[:, None] * phi.sum(dim=2)[:, None], phi)
+    p = phi * total.rsqrt()
+    return torch.baddbmm(x, torch.bmm(x, (lam[:, :, None] * p).mT), p, alpha=-1)
+
+
+def in_single(kind):
+    flat = kind.flatten(1)
+    n = F.one_hot(flat).sum(dim=1).gather(1, flat)
+    return (1 / 3 / (1 / 3 + 2.25 / n)).mean()
+
+
+def kinds_alike_in_each_image(kind):
+    found = []
+    for image in kind:
+        n = image.unique(return_counts=True)[1].double()
+        found.append((1 / 3 / (1 / 3 + 2.25 / n)).mean())
+    return torch.stack(found).mean()
 
 
 def by_gather(kind):
@@ -62,7 +117,7 @@ def by_loops(kind):
 
 TRIED = {
     "apply_laplacian": Tried(
-        right={"factors": by_factors, "einsum": by_einsum, "matrices": by_matrices},
+        right={"factors": by_factors, "einsum": by_einsum, "batched": by_bmm},
         wrong={
             "detached": (lambda phi, lam, x: by_factors(phi.detach(), lam, x), "`.detach()`"),
             "no_grad": (torch.no_grad()(by_factors), "`torch.no_grad()`"),
@@ -70,6 +125,13 @@ TRIED = {
             "twice": (lambda phi, lam, x: 2 * by_factors(phi, lam, x), "2"),
             "common": (lambda phi, lam, x: x - by_factors(phi, lam, x), "x S"),
             "plus": (lambda phi, lam, x: 2 * x - by_factors(phi, lam, x), "add what is common"),
+            "written out": (written_out, "larger than"),
+            "matrix by matrix": (by_matrices, "larger than"),
+            "epsilon": (with_epsilon, "an epsilon"),
+            "D - A": (unbalanced, "D - A"),
+            "no loops": (without_loops, "edge to itself"),
+            "own degree lost": (own_degree_lost, "edge to itself"),
+            "lambda squared": (lambda_squared, "Yours is squared"),
         },
     ),
     "spectrum": Tried(
@@ -77,19 +139,30 @@ TRIED = {
         wrong={"open": ((0, ..., 8), "Still open"), "order": ((1, 0, 8), "another order")},
     ),
     "kind_line": Tried(
-        right={"gather": by_gather, "pairs": by_pairs, "loops": by_loops},
+        right={
+            "gather": by_gather,
+            "pairs": by_pairs,
+            "loops": by_loops,
+            "single precision": in_single,
+            "a Python number": lambda kind: by_gather(kind).item(),
+        },
         wrong={
             "twice": (lambda kind: 2 * by_gather(kind), "2"),
             "shares": (
                 lambda kind: F.one_hot(kind.flatten(1)).double().mean(dim=1).square().sum(1).mean(),
                 "squared shares",
             ),
-            "each": (lambda kind: by_gather(kind).expand(len(kind)), "shape"),
+            "each": (lambda kind: by_gather(kind).expand(3), "One number is expected"),
+            "kinds alike": (kinds_alike_in_each_image, "average over kinds"),
         },
     ),
     "multiplied": Tried(
         right={"text": "84.9, 81", "list": [84.93, 81.0]},
-        wrong={"open": ((84.9, ...), "Still open"), "order": ((81.0, 84.93), "another order")},
+        wrong={
+            "open": ((84.9, ...), "Still open"),
+            "order": ((81.0, 84.93), "another order"),
+            "not in millions": ((84_934_656, 81), "in millions"),
+        },
     ),
     "scrambled": Tried(right={"number": 3, "text": "line 3"}, wrong={"five": ("e", "root")}),
 }  # fmt: skip

@@ -58,10 +58,22 @@ def _operator(
     return operator
 
 
-def _written_out(phi: Tensor, lam: Tensor, x: Tensor) -> Tensor:
+def _degrees_of_others(phi: Tensor, lam: Tensor) -> Tensor:
+    """Degrees that leave out the edge of a position to itself."""
+    return _degrees(phi, lam) - torch.einsum("bmn,bm->bn", phi.square(), lam)
+
+
+def _no_edge_to_oneself(phi: Tensor, lam: Tensor, x: Tensor) -> Tensor:
+    """The same, and the edge is missing in A, too."""
     a = torch.einsum("bmi,bm,bmj->bij", phi, lam, phi)
+    a = a - torch.diag_embed(a.diagonal(dim1=1, dim2=2))
     root = a.sum(dim=2).rsqrt()
     return x - x @ (root[:, :, None] * a * root[:, None])
+
+
+def _unbalanced(phi: Tensor, lam: Tensor, x: Tensor) -> Tensor:
+    """The product of x and D - A."""
+    return x * _degrees(phi, lam)[:, None] - ((x @ phi.mT) * lam[:, None]) @ phi
 
 
 def _by_rows(phi: Tensor, lam: Tensor, x: Tensor) -> Tensor:
@@ -87,9 +99,10 @@ APPLY_L = FunctionExercise(
     explanation="Two products with c x m numbers in between. The brackets alone decide whether n x "
     "n numbers are ever held.",
     reference=_operator(),
-    alternatives=(_written_out,),
+    # Refused are all n x n numbers, of one image as well; b x c x m x n of an einsum are fewer.
+    most=lambda given: given["x"].shape[2] ** 2 - 1,
     cases=(
-        Case("plain", _graph(2, 3, 4, 7)),
+        Case("plain", _graph(2, 3, 4, 30)),
         Case("one image", _graph(1, 4, 2, 9)),
         Case("as many features as positions", _graph(2, 5, 3, 5)),
         Case("one position", _graph(2, 3, 2, 1)),
@@ -145,6 +158,30 @@ APPLY_L = FunctionExercise(
             "lambda on both sides",
             "Lambda stands once between the two phi. Yours is squared.",
             _operator(inside=torch.square, degrees=lambda phi, lam: _degrees(phi, lam.square())),
+            also=(_operator(inside=torch.square),),
+        ),
+        Misconception(
+            "a graph without edges to oneself",
+            "A position has an edge to itself as well, the square of its features: it belongs to "
+            "A and to the degree.",
+            _operator(degrees=_degrees_of_others),
+            also=(_no_edge_to_oneself,),
+        ),
+        Misconception(
+            "D - A in place of I - S",
+            "This is x (D - A), the Laplacian without balanced degrees. Equation (4) divides the "
+            "edges by the roots of both degrees, and takes them from I.",
+            _unbalanced,
+        ),
+        Misconception(
+            "an epsilon",
+            "To six digits this is right. You add an epsilon to the degrees, as the page's own "
+            "function does; here the task wants them without it.",
+            _operator(degrees=lambda phi, lam: _degrees(phi, lam) + 1e-6),
+            also=(
+                _operator(divide=lambda phi, d: phi / (d.sqrt() + 1e-6)[:, None]),
+                _operator(degrees=lambda phi, lam: _degrees(phi, lam) + 1e-5),
+            ),
         ),
     ),
 )
@@ -181,6 +218,11 @@ def _line(kind: Tensor) -> Tensor:
 def _over_kinds(kind: Tensor) -> Tensor:
     n = _counts(kind)
     return _of(n[n > 0]).mean()
+
+
+def _over_kinds_by_image(kind: Tensor) -> Tensor:
+    """Kinds that an image has count alike, and images count alike."""
+    return torch.stack([_of(n[n > 0]).mean() for n in _counts(kind)]).mean()
 
 
 def _of_the_mean_count(kind: Tensor) -> Tensor:
@@ -228,19 +270,21 @@ KIND_LINE = FunctionExercise(
     ),
     explanation="Every pixel brings its own n; the mean comes last. The mean of a bent function is "
     "not the function of the mean.",
-    reference=_line,
+    # A plain number, so that it may come in any type of floating-point numbers.
+    reference=lambda kind: float(_line(kind)),
     cases=(
         Case("three kinds", _kinds(3, 5, 6, 3)),
         Case("many kinds, few pixels", _kinds(2, 4, 4, 6)),
         Case("one image", _kinds(1, 6, 5, 4)),
     ),
-    tolerance=Tolerance(relative=1e-6, absolute=1e-9),
+    tolerance=Tolerance(relative=1e-5, absolute=0.0),
     misconceptions=(
         Misconception(
             "kinds that count alike",
             "You average over kinds. It is pixels that are asked: a kind with many of them counts "
             "as often.",
             _over_kinds,
+            also=(_over_kinds_by_image,),
         ),
         Misconception(
             "the mean count put in",

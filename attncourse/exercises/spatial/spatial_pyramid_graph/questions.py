@@ -114,6 +114,11 @@ MULTIPLIED = ValueExercise(
             (84.93, 72.0),
         ),
         Misconception(
+            "numbers in place of millions",
+            "This counts single numbers. The task names them in millions: divide by 1,000,000.",
+            (float(SIDE**4), 81.0),
+        ),
+        Misconception(
             "numbers of x",
             "This is what x holds, N c. S has a number for every pair of positions.",
             (4.72, 81.0),
@@ -158,11 +163,11 @@ QUIZ = Quiz(
     CHAPTER,
     (
         Question(
-            "Every pixel is asked for the mean of its kind. Why does the layer as printed, "
-            "ReLU(Theta X L), not find it?",
+            "Every pixel is asked for the mean of its kind. Why does the layer without a "
+            "residual, ReLU(Theta X L), not find it?",
             (
                 Option("Because its graph cannot tell who is alike.",
-                       "With S in place of L the same graph explains far more."),
+                       "With S in place of L the same layers explain far more."),
                 Option("Because X - X S has what a pixel shares with its kind taken away.",
                        "And nothing adds it again. With x added, Theta may take either sign.",
                        right=True),
