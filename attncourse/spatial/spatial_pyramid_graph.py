@@ -30,13 +30,16 @@ its own, and results are enlarged and added up from coarse to fine, equation (8)
 
 Paper, other code and default here:
 
-* We could read the abstract and two independent ports, and no code of the authors'.  The ports
-  disagree with each other: one leaves lambda without bounds, one takes a softmax over it and
-  D - A in place of (4); neither uses (6).  Layers and default are our reading.
+* Of the paper we read the abstract alone, and no code of the authors'.  The equations are what is
+  generally known of it, compared with two independent ports, which disagree with each other: one
+  leaves lambda without bounds and draws its weights anew at each forward pass, so that nothing is
+  trained; one takes a softmax over lambda, D - A in place of (4), and adds x.  Neither uses (6).
+  So layers and defaults are our reading.
 * lambda has to be positive, or a degree may be negative: a sigmoid here.  epsilon = 1e-6 holds
   positions whose phi is zero.
-* ``smoothing=True`` puts S in the place of L, and ``residual=True`` adds x to the result, without
-  a ReLU and with Theta = 0 at the start.  Both are ours.
+* ``smoothing=True`` puts S in the place of L: this is ours.  ``residual=True`` adds x to the
+  result, without a ReLU and with Theta = 0 at the start.  Whether the paper adds x we could not
+  check; one port does.
 """
 
 from __future__ import annotations
@@ -345,7 +348,7 @@ CARD = Card(
     year=2020,
     decides="S = Pᵀ Λ P, P = φ / √d",
     applies="y = δ(Θ x (I - S))",
-    weights="b n n, b m m, b l l",
+    weights="b n n, b n/4 n/4, b n/16 n/16",
     parameters=parameter_count,
     parameters_formula="3¾C² + 3¾C",
     macs=multiply_adds,

@@ -35,7 +35,7 @@ CHANNELS = KEY + ATTRIBUTE
 ATTRIBUTE_NOISE = 1.5
 #: Variance of a number that is uniform from -1 to 1.
 VARIANCE = 1 / 3
-#: The sign of the valid group, in noise of spread 1: four spreads of the mean over 144 pixels.
+#: The sign of the valid group, in noise of spread 1: 4.8 spreads of the mean over 144 pixels.
 SIGN = 0.4
 _TEST_SEED = 2_003
 

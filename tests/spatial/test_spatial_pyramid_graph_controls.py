@@ -10,6 +10,7 @@ from attncourse.experiments import experiments_of, published
 from attncourse.experiments.spatial.spatial_pyramid_graph.nets import (
     Dilated,
     Doubled,
+    FineEdges,
     GatedBefore,
     MeanPyramid,
     Smoothing,
@@ -17,7 +18,7 @@ from attncourse.experiments.spatial.spatial_pyramid_graph.nets import (
     WithoutDiagonal,
     WithoutEdges,
 )
-from attncourse.spatial.spatial_pyramid_graph import affinity
+from attncourse.spatial.spatial_pyramid_graph import affinity, smoothed
 from attncourse.tasks.kindred_blobs import (
     ATTRIBUTE_NOISE,
     SIGN,
@@ -186,6 +187,13 @@ def test_pyramids_are_what_their_names_say():
         own = without.theta[level](means[level])
         y = own if y is None else own + F.interpolate(y, size=own.shape[2:], mode="bilinear")
     torch.testing.assert_close(without(x), x + y)
+    fine = built(lambda: FineEdges(6), {})
+    seen = smoothed(x.flatten(2), *fine.factors(0, x)).view_as(x)
+    y = None
+    for level in (2, 1, 0):
+        own = fine.theta[level](means[level] if level else seen)
+        y = own if y is None else own + F.interpolate(y, size=own.shape[2:], mode="bilinear")
+    torch.testing.assert_close(fine(x), x + y)
     assert Doubled(6).phi[0].weight.shape[0] == 12
     assert affinity(*Doubled(6).double().factors(0, x)).shape == (2, 35, 35)
 
@@ -211,7 +219,7 @@ def values(experiment, variant):
 
 
 def test_the_runs_bear_out_what_the_chapter_says():
-    """The printed operator is at the own pixel; every other one far above, in every seed."""
+    """L without a residual is at the own pixel; the others are far above, in every seed."""
     assert max(values("blobs", "L")) < 0.13
     for name, least in (("x + L", 0.3), ("S", 0.5), ("x + S", 0.5)):
         assert min(values("blobs", name)) > least
