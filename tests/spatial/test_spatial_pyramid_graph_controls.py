@@ -228,3 +228,18 @@ def test_the_runs_bear_out_what_the_chapter_says():
     assert max(values("difference", "S")) < min(values("difference", "no block"))
     large = values("noisy_keys", "3 levels, means")
     assert min(large) > max(values("noisy_keys", "64 features"))
+    fine = values("noisy_keys", "fine edges")
+    assert max(values("noisy_keys", "no edges")) < min(fine) < max(fine) < min(large)
+
+
+def test_longer_runs_bear_out_what_the_chapter_says():
+    """With a residual L catches up; most of the gain on decoys needs no diagonal."""
+    assert min(values("blobs_longer", "x + L")) > max(values("blobs", "x + L"))
+    longer = published(CHAPTER).compare("blobs_longer", "x + L")
+    assert longer["x + S"].gain.verdict == "no clear effect"
+    assert min(values("decoys_longer", "no diagonal")) > 0.5 > max(values("decoys", "x + S"))
+    later = published(CHAPTER).compare("decoys_longer", "no diagonal")
+    verdicts = {row.name: row.gain.verdict for row in later.rows if row.gain}
+    assert verdicts == {
+        "x + S": "no clear effect", "static": "clearly small", "gate before": "no clear effect"
+    }  # fmt: skip
