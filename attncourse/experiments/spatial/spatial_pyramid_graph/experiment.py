@@ -178,7 +178,7 @@ BLOBS_LONGER = _on_blobs(
     "Is L with a residual only slower?",
     "12 blobs of 3 kinds on 12 x 12, three times the steps",
     KindredBlobs,
-    "x + L", "x + S",
+    "no block", "x + L", "x + S",
     budget=_LONGER,
 )  # fmt: skip
 DECOYS_LONGER = _on_blobs(
@@ -186,7 +186,7 @@ DECOYS_LONGER = _on_blobs(
     "Does the diagonal learn with three times the steps to switch off keys that mislead?",
     "two maps of kinds; the mean of the picture tells the valid one",
     Decoys,
-    "x + S", "static", "no diagonal", "gate before",
+    "no block", "x + S", "static", "no diagonal", "gate before",
     channels=CHANNELS + KEY + 1,
     budget=_LONGER,
 )  # fmt: skip
