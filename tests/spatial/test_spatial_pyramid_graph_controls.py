@@ -240,6 +240,7 @@ def test_longer_runs_bear_out_what_the_chapter_says():
     assert min(values("decoys_longer", "no diagonal")) > 0.5 > max(values("decoys", "x + S"))
     later = published(CHAPTER).compare("decoys_longer", "no diagonal")
     verdicts = {row.name: row.gain.verdict for row in later.rows if row.gain}
+    assert verdicts.pop("no block") == "clear"
     assert verdicts == {
         "x + S": "no clear effect", "static": "clearly small", "gate before": "no clear effect"
     }  # fmt: skip
