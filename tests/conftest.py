@@ -43,7 +43,8 @@ def _home_of_its_own(tmp_path, monkeypatch):
 
 #: Files whose tests share something that is made once for all of them.
 _SHARED = (
-    "test_compile_and_export.py", "test_jobs.py", "test_parallel.py", "test_setup_cell.py",
+    "test_compile_and_export.py", "test_epub.py", "test_jobs.py", "test_parallel.py",
+    "test_setup_cell.py",
 )  # fmt: skip
 _CHAPTER = re.compile(r"\[(?:[^\]]*?-)?(?:book/)?([a-z_]+/[a-z_]+)")
 
@@ -51,10 +52,12 @@ _CHAPTER = re.compile(r"\[(?:[^\]]*?-)?(?:book/)?([a-z_]+/[a-z_]+)")
 def together(nodeid: str) -> str:
     """What a test shares a process with: a page, a file, or nothing but itself."""
     file = nodeid.split("::")[0]
+    if file.endswith(_SHARED):
+        return file
     if file.startswith("tests/book/"):
         page = _CHAPTER.search(nodeid)
         return page[1] if page else file
-    return file if file.endswith(_SHARED) else nodeid
+    return nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -65,7 +65,7 @@ def form_id(exercise):
     return f"answer-{exercise.id.replace('.', '-').replace('_', '-')}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ask(browser):
     """A function: the verdicts of a page that holds every form of the course."""
     page = browser.new_context().new_page()

@@ -56,7 +56,7 @@ def every_explorer():
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page(browser):
     """One page with all of them, on a phone with a fine screen and a keyboard."""
     context = browser.new_context(

@@ -158,7 +158,7 @@ def every_machine():
 MACHINES = every_machine()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page(browser):
     """One page with all of them, on a phone that has a keyboard."""
     context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True)

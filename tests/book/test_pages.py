@@ -57,7 +57,7 @@ class Reader(HTMLParser):
             self.images.append(given)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def read(html):
     return {
         p.relative_to(html).as_posix(): Reader(p.read_text(encoding="utf-8"))

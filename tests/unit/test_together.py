@@ -16,6 +16,7 @@ from tests.conftest import together
         ("tests/book/test_pages.py::test_x[book/intro.html]", "book/intro"),
         ("tests/book/test_jupyterlab.py::test_x", "tests/book/test_jupyterlab.py"),
         ("tests/unit/test_jobs.py::test_x", "tests/unit/test_jobs.py"),
+        ("tests/book/test_epub.py::test_x[book/channel/gate.html]", "tests/book/test_epub.py"),
         ("tests/unit/test_plan.py::test_x[a]", "tests/unit/test_plan.py::test_x[a]"),
     ],
 )
