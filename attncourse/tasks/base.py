@@ -94,6 +94,37 @@ def answers_of(model: nn.Module, x: Tensor, batch_size: int | None = None) -> Te
 
 
 @drawn_on_the_processor
+class DrawnCases:
+    """What tasks have in common whose examples are all drawn by one method, ``draw``.
+
+    A task states ``stream``, which tells its batches from those of others, and ``test_seed``, and
+    gives ``draw``: examples, answers, and after them what else is known of each example.
+    """
+
+    stream: ClassVar[int]
+    test_seed: ClassVar[int]
+    test_size: int
+
+    def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Draw ``size`` examples, their answers, and what else is known of them."""
+        raise NotImplementedError
+
+    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """``size`` examples and their answers."""
+        x, y, *_ = self.draw(size, seeded(seed, step, self.stream))
+        return x, y
+
+    def test_set(self) -> tuple[Tensor, Tensor]:
+        """The fixed test examples and their answers."""
+        x, y, *_ = self.test_cases()
+        return x, y
+
+    def test_cases(self) -> tuple[Tensor, ...]:
+        """The test set with what else :meth:`draw` tells of it."""
+        return self.draw(self.test_size, seeded(self.test_seed))
+
+
+@drawn_on_the_processor
 class HiddenCases:
     """What tasks have in common that draw on digits and hide something in every example.
 

@@ -23,12 +23,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, answers_of, drawn_on_the_processor
 
 KEY, ATTRIBUTE = 4, 3
 CHANNELS = KEY + ATTRIBUTE
@@ -37,12 +38,11 @@ ATTRIBUTE_NOISE = 1.5
 VARIANCE = 1 / 3
 #: The sign of the valid group, in noise of spread 1: 4.8 spreads of the mean over 144 pixels.
 SIGN = 0.4
-_TEST_SEED = 2_003
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class KindredBlobs:
+class KindredBlobs(DrawnCases):
     """Pictures of scattered blobs of a few kinds.
 
     Attributes:
@@ -63,6 +63,8 @@ class KindredBlobs:
         (torch.Size([16, 7, 12, 12]), torch.Size([16, 3, 12, 12]))
     """
 
+    stream: ClassVar[int] = 12
+    test_seed: ClassVar[int] = 2_003
     side: int = 12
     blobs: int = 12
     kinds: int = 3
@@ -81,20 +83,6 @@ class KindredBlobs:
     def classes(self) -> int:
         """None: an attribute is three numbers."""
         return 0
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` pictures and the answer at each of their pixels."""
-        x, y, _, _ = self.draw(size, seeded(seed, step, 12))
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test pictures and answers."""
-        x, y, _, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The test set with kinds and blobs of the pixels; see :meth:`draw`."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
 
     def draw(self, size: int, g: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pictures, answers, and the kind and the blob of every pixel, (size, side, side)."""

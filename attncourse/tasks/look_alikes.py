@@ -15,23 +15,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from attncourse.layers import whole
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, drawn_on_the_processor, seeded
 
 #: Classes below this are look-alikes in pairs; the two above are of the square.
 LOOK_ALIKES = 4
-_TEST_SEED = 19_000
 #: A stripe is two pixels wide, so textures repeat after four.
 _PERIOD = 4
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class LookAlikes:
+class LookAlikes(DrawnCases):
     """Scenes of ``side`` x ``side`` pixels with a telling square of ``patch`` x ``patch``.
 
     Attributes:
@@ -50,6 +50,8 @@ class LookAlikes:
         (torch.Size([32, 1, 16, 16]), torch.Size([32, 16, 16]))
     """
 
+    stream: ClassVar[int] = 19
+    test_seed: ClassVar[int] = 19_000
     side: int = 16
     patch: int = 3
     noise: float = 0.5
@@ -69,19 +71,9 @@ class LookAlikes:
         """Two pairs of look-alikes, and the two squares."""
         return LOOK_ALIKES + 2
 
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` scenes (size, 1, side, side) and the class of every pixel."""
-        x, y, _ = self.draw(size, seeded(seed, step, 19))
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test scenes."""
-        x, y, _ = self.test_cases()
-        return x, y
-
     def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
         """The test set and the type of each scene, 0 or 1."""
-        return self._draw(self.test_size, seeded(_TEST_SEED), self._test_side)
+        return self._draw(self.test_size, seeded(self.test_seed), self._test_side)
 
     @property
     def _test_side(self) -> int:

@@ -13,17 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 from math import factorial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.layers import whole
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, drawn_on_the_processor
 
 CELL, GLYPHS, NOISE = 6, 4, 0.1
 _HALF = CELL // 2
-_TEST_SEED, _GLYPH_SEED = 23_000, 7
+_GLYPH_SEED = 7
 
 
 def glyphs() -> Tensor:
@@ -33,7 +34,7 @@ def glyphs() -> Tensor:
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class MissingGlyph:
+class MissingGlyph(DrawnCases):
     """Rasters of cells with one blank and its twin.
 
     Attributes:
@@ -46,6 +47,8 @@ class MissingGlyph:
         (torch.Size([32, 1, 24, 24]), torch.Size([32]))
     """
 
+    stream: ClassVar[int] = 23
+    test_seed: ClassVar[int] = 23_000
     side: int = 4
     test_size: int = 2_000
 
@@ -59,22 +62,8 @@ class MissingGlyph:
         """Four glyphs."""
         return GLYPHS
 
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` images (size, 1, 6 side, 6 side) and the missing glyphs."""
-        x, y, _ = self.draw(size, seeded(seed, step, 23))
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test images and their missing glyphs."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set, with the cells of blank and twin, (n, 2)."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
-
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw images, missing glyphs, and the cells of blank and twin."""
+        """Draw images, missing glyphs, and the cells of blank and twin, (size, 2)."""
         cells, images = self.side**2, torch.arange(size)
         pattern = _signs((size, cells, _HALF, CELL), generator)
         which = torch.randint(GLYPHS, (size, cells), generator=generator)

@@ -7,19 +7,20 @@ the others nothing, and noise lies on every pixel.  The class is 1 if the two gl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, drawn_on_the_processor
 
 SIDE, CELL, GLYPHS, NOISE = 4, 4, 4, 0.3
-_TEST_SEED, _GLYPH_SEED = 25_000, 7
+_GLYPH_SEED = 7
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class SameGlyph:
+class SameGlyph(DrawnCases):
     """Images with two glyphs, the same in half of the cases.
 
     Attributes:
@@ -31,20 +32,14 @@ class SameGlyph:
         (torch.Size([32, 1, 16, 16]), torch.Size([32]))
     """
 
+    stream: ClassVar[int] = 25
+    test_seed: ClassVar[int] = 25_000
     test_size: int = 2_000
 
     @property
     def classes(self) -> int:
         """Different or same."""
         return 2
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` images (size, 1, 16, 16) and whether their glyphs are the same."""
-        return self.draw(size, seeded(seed, step, 25))
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test images."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
 
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw images and classes."""

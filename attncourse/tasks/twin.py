@@ -19,23 +19,23 @@ with every other cell.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, answers_of, drawn_on_the_processor
 
 #: Channels of the input and of the colour, and the width of an identity.
 CHANNELS, COLOURS, IDENTITY = 8, 3, 4
 #: Variance of a colour that is uniform from -1 to 1.
 VARIANCE = 1 / 3
-_TEST_SEED = 2_018
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class Twins:
+class Twins(DrawnCases):
     """Images with ``pairs`` pairs of cells.
 
     Attributes:
@@ -52,6 +52,8 @@ class Twins:
         (torch.Size([64, 8, 8, 8]), torch.Size([64, 4, 8, 8]))
     """
 
+    stream: ClassVar[int] = 3
+    test_seed: ClassVar[int] = 2_018
     pairs: int = 3
     side: int = 8
     test_size: int = 1_024
@@ -67,20 +69,6 @@ class Twins:
     def classes(self) -> int:
         """None: a colour is three numbers."""
         return 0
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` images (size, 8, side, side) and what belongs at their queries."""
-        x, y, _ = self.draw(size, seeded(seed, step, 3))
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test images and what belongs at their queries."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set with the cells of every pair; see :meth:`draw`."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
 
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw images.

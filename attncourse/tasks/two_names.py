@@ -21,23 +21,23 @@ for differ, so that answers have a variance of exactly 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.layers import whole
-from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, answers_of, drawn_on_the_processor
 
 NAME = 8
 WIDTH = 4 * NAME + 1
 VARIANCE = 2.0
-_TEST_SEED = 24_000
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class TwoNames:
+class TwoNames(DrawnCases):
     """Sets of tokens that ask each other.
 
     Attributes:
@@ -50,6 +50,8 @@ class TwoNames:
         (torch.Size([32, 16, 33]), torch.Size([32, 16, 1]))
     """
 
+    stream: ClassVar[int] = 24
+    test_seed: ClassVar[int] = 24_000
     tokens: int = 16
     test_size: int = 2_048
 
@@ -63,22 +65,8 @@ class TwoNames:
         """None: the answer is a number."""
         return 0
 
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` examples and the answers of their tokens."""
-        x, y, _ = self.draw(size, seeded(seed, step, 24))
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test examples and the answers of their tokens."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set, with whom each token asks, (n, 2, tokens): red, then blue."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
-
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw tokens, answers, and whom each token asks."""
+        """Draw tokens, answers, and whom each token asks, (size, 2, tokens): red, then blue."""
         names = torch.randn(size, 2, self.tokens, NAME, generator=generator)
         names = F.normalize(names, dim=3) * NAME**0.5
         number = torch.randn(size, self.tokens, 1, generator=generator)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import drawn_on_the_processor, seeded
+from attncourse.tasks.base import DrawnCases, drawn_on_the_processor, seeded
 
 WIDTH = 64
 _PATTERNS = 8
@@ -21,13 +22,12 @@ _PATTERNS = 8
 #: frames, so that none of its outputs reads an occurrence together with the zeros around the clip:
 #: where in the clip it stands leaves no trace in a mean over frames.
 MARGIN = 8
-_TEST_SEED = 4_000
 _PATTERN_SEED = 64
 
 
 @drawn_on_the_processor
 @dataclass(frozen=True)
-class WhichLag:
+class WhichLag(DrawnCases):
     """Clips of ``frames`` vectors of 64 numbers, with one pattern at two frames.
 
     Attributes:
@@ -45,6 +45,8 @@ class WhichLag:
         (torch.Size([64, 32, 64]), True)
     """
 
+    stream: ClassVar[int] = 3
+    test_seed: ClassVar[int] = 4_000
     lags: Sequence[int] = (1, 2, 3, 4, 5, 6)
     frames: int = 32
     noise: float = 0.3
@@ -63,20 +65,6 @@ class WhichLag:
     def classes(self) -> int:
         """One for each lag."""
         return len(self.lags)
-
-    def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` clips (size, frames, 64) and labels."""
-        x, y, _ = self.draw(size, seeded(seed, step, 3))
-        return x, y
-
-    def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test clips."""
-        x, y, _ = self.test_cases()
-        return x, y
-
-    def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The test set with the frame of each first occurrence."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
 
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw clips, labels and the frames of the first occurrence."""
