@@ -57,23 +57,29 @@ def narrow(figure: Figure) -> bool:
 
 def fits(figure: Figure, at_most: int = 0) -> bool:
     """Whether all text lies inside, axes stand apart, and only so many pairs of texts touch."""
-    if len(collisions(figure)) > at_most:
+    texts = _texts(figure)
+    if len(_touching(texts, figure.dpi)) > at_most:
         return False
     width, height = figure.get_size_inches() * figure.dpi
-    for _, box in _texts(figure):
+    for _, box in texts:
         if min(box.x0, box.y0, width - box.x1, height - box.y1) < -2:
             return False
-    shown = [a.get_window_extent() for a in figure.axes if a.get_visible() and a.axison]
-    apart = all(_share(one, other) < _TOUCHING for one, other in combinations(shown, 2))
-    bars = [hasattr(a, "_colorbar") for a in figure.axes if a.get_visible() and a.axison]
+    axes = [a for a in figure.axes if a.get_visible() and a.axison]
+    boxes = [a.get_window_extent() for a in axes]
+    apart = all(_share(one, other) < _TOUCHING for one, other in combinations(boxes, 2))
     slim = _SLIM * figure.dpi
-    return apart and all(bar or box.width > slim for bar, box in zip(bars, shown, strict=True))
+    return apart and all(
+        hasattr(a, "_colorbar") or box.width > slim for a, box in zip(axes, boxes, strict=True)
+    )
 
 
 def collisions(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of texts of which one lies on the other."""
-    gap = _GAP / 2 * figure.dpi
-    boxes = [(text.get_text(), box.padded(gap, 0)) for text, box in _texts(figure)]
+    return _touching(_texts(figure), figure.dpi)
+
+
+def _touching(texts: list[tuple[Text, Bbox]], dpi: float) -> list[tuple[str, str]]:
+    boxes = [(text.get_text(), box.padded(_GAP / 2 * dpi, 0)) for text, box in texts]
     return [
         (one, other)
         for (one, box), (other, its) in combinations(boxes, 2)
