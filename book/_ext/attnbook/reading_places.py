@@ -11,9 +11,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from attnbook import plan as plans
-from attnbook.plan import BOOK
-from attnbook.wings import matrix_png
+from attnbook.wings import chapter_links, matrix_png
 
 #: From which share of the largest value on a position counts as read.
 _READ = 0.01
@@ -132,12 +130,6 @@ class ReadingPlaces(SphinxDirective):
         data, plan = root / self.config.attnbook_wings, root / self.config.attnbook_plan
         for file in (data, plan):
             env.note_dependency(str(file))
-        found = next(c for c in plans.read(plan) if c.name == category)
-        titles = {chapter.stem: chapter.short for chapter in found.chapters}
-
-        def name(stem: str) -> str:
-            uri = env.app.builder.get_relative_uri(env.docname, f"{BOOK}/{category}/{stem}")
-            return f'<a href="{escape(uri)}">{escape(titles[stem])}</a>'
-
+        name = chapter_links(env, plan, category)
         html = grid_html(json.loads(data.read_text(encoding="utf-8"))[category], name)
         return [nodes.raw("", html, format="html")]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook import plan as plans
@@ -108,6 +109,19 @@ def table_html(
     )
 
 
+def chapter_links(env: BuildEnvironment, plan: Path, category: str) -> Callable[[str], str]:
+    """A function: stem of a chapter, after a colon which form of it -> HTML of its link."""
+    found = next(c for c in plans.read(plan) if c.name == category)
+    titles = {chapter.stem: chapter.short for chapter in found.chapters}
+
+    def name(stem: str) -> str:
+        stem, _, form = stem.partition(":")
+        uri = env.app.builder.get_relative_uri(env.docname, f"{BOOK}/{category}/{stem}")
+        return f'<a href="{escape(uri)}">{escape(f"{titles[stem]} {form}".strip())}</a>'
+
+    return name
+
+
 class Ladder(SphinxDirective):
     """The table of one wing, named by its category."""
 
@@ -121,14 +135,7 @@ class Ladder(SphinxDirective):
         plan = root / self.config.attnbook_plan
         for file in (results, data, plan):
             env.note_dependency(str(file))
-        found = next(c for c in plans.read(plan) if c.name == category)
-        titles = {chapter.stem: chapter.short for chapter in found.chapters}
-
-        def name(stem: str) -> str:
-            stem, _, form = stem.partition(":")
-            uri = env.app.builder.get_relative_uri(env.docname, f"{BOOK}/{category}/{stem}")
-            return f'<a href="{escape(uri)}">{escape(f"{titles[stem]} {form}".strip())}</a>'
-
+        name = chapter_links(env, plan, category)
         html = table_html(
             json.loads(results.read_text(encoding="utf-8"))["experiments"],
             json.loads(data.read_text(encoding="utf-8"))[category],
