@@ -57,11 +57,11 @@ def narrow(figure: Figure) -> bool:
 
 def fits(figure: Figure, at_most: int = 0) -> bool:
     """Whether all text lies inside, axes stand apart, and only so many pairs of texts touch."""
-    texts = _texts(figure)
-    if len(_touching(texts, figure.dpi)) > at_most:
+    if len(collisions(figure)) > at_most:
         return False
     width, height = figure.get_size_inches() * figure.dpi
-    for _, box in texts:
+    # Measured anew: after a change of size, constrained layout settles in the second drawing.
+    for _, box in _texts(figure):
         if min(box.x0, box.y0, width - box.x1, height - box.y1) < -2:
             return False
     axes = [a for a in figure.axes if a.get_visible() and a.axison]
@@ -75,11 +75,8 @@ def fits(figure: Figure, at_most: int = 0) -> bool:
 
 def collisions(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of texts of which one lies on the other."""
-    return _touching(_texts(figure), figure.dpi)
-
-
-def _touching(texts: list[tuple[Text, Bbox]], dpi: float) -> list[tuple[str, str]]:
-    boxes = [(text.get_text(), box.padded(_GAP / 2 * dpi, 0)) for text, box in texts]
+    gap = _GAP / 2 * figure.dpi
+    boxes = [(text.get_text(), box.padded(gap, 0)) for text, box in _texts(figure)]
     return [
         (one, other)
         for (one, box), (other, its) in combinations(boxes, 2)
