@@ -22,7 +22,7 @@ from attncourse.attention import Card
 #: frames, joints.  The reduction, r, starts at each mechanism's own.
 SETTINGS = {"C": 256, "H": 14, "W": 14, "T": 16, "K": 20}
 _SIZES = {"h": "H", "w": "W", "t": "T"}
-_ARGUMENTS = {"channels": "C", "joints": "K"}
+_ARGUMENTS = {"channels": "C", "joints": "K", "frames": "T"}
 _REDUCTION = "reduction"
 #: Arguments that a form asks for and the page does not vary.
 _FIXED = {"classes": 10}
