@@ -3,5 +3,11 @@
 from attncourse.temporal.global_local_temporal import GlobalLocalTemporal
 from attncourse.temporal.global_local_temporal.attention import TemporalSelfAttention
 from attncourse.temporal.global_local_temporal.pyramid import DilatedTemporalPyramid
+from attncourse.temporal.temporal_adaptive import TemporalAdaptive
 
-__all__ = ["DilatedTemporalPyramid", "GlobalLocalTemporal", "TemporalSelfAttention"]
+__all__ = [
+    "DilatedTemporalPyramid",
+    "GlobalLocalTemporal",
+    "TemporalAdaptive",
+    "TemporalSelfAttention",
+]
