@@ -63,12 +63,16 @@ class ClipNet(nn.Module):
         """What ``between`` gets, (b, c, t, h, w)."""
         return _on_frames(self.before, x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, 1, t, h, w) -> (b, classes)."""
-        seen = _on_frames(self.after, self.between(self.features(x))).mean(dim=(2, 3, 4))
+    def read(self, mixed: Tensor, x: Tensor) -> Tensor:
+        """The answers, from what ``between`` gave for the clips ``x``."""
+        seen = _on_frames(self.after, mixed).mean(dim=(2, 3, 4))
         if self.told:
             seen = torch.cat([seen, profile(x)[:, 0]], dim=1)
         return self.answer(seen)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, 1, t, h, w) -> (b, classes)."""
+        return self.read(self.between(self.features(x)), x)
 
 
 def _on_frames(layer: nn.Module, x: Tensor) -> Tensor:
