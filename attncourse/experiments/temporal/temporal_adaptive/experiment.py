@@ -121,7 +121,6 @@ BEFORE_THE_FLASH = Experiment(
     variants=(
         _FIXED,
         _NONE,
-        _TWO,
         _variant("gate of frames", "plain", TimeGate, "one gate for each frame, from all profiles"),
         _GATES,
         _KERNELS,
