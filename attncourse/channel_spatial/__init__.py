@@ -5,5 +5,11 @@ from attncourse.channel_spatial.dual_attention import (
     DualChannelAttention,
     DualPositionAttention,
 )
+from attncourse.channel_spatial.sca_cnn import SpatialChannelAttention
 
-__all__ = ["DualAttention", "DualChannelAttention", "DualPositionAttention"]
+__all__ = [
+    "DualAttention",
+    "DualChannelAttention",
+    "DualPositionAttention",
+    "SpatialChannelAttention",
+]
