@@ -1,0 +1,10 @@
+"""Experiments on SCA-CNN: which object, which attribute, and who else can tell."""
+
+from attncourse.experiments.channel_spatial.sca_cnn.experiment import (
+    ASKED,
+    EXPERIMENTS,
+    LONGER,
+)
+from attncourse.experiments.channel_spatial.sca_cnn.nets import Asked, trained, weights_of
+
+__all__ = ["ASKED", "EXPERIMENTS", "LONGER", "Asked", "trained", "weights_of"]
