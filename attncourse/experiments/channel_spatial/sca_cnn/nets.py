@@ -15,7 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.channel_spatial import SpatialChannelAttention
-from attncourse.tasks.asked_object import CELL, PLANES, QUESTION, parted
+from attncourse.tasks.asked_object import (
+    CELL,
+    PLANES,
+    QUESTION,
+    AskedObject,
+    Scene,
+    parted,
+    questions,
+)
 
 FIRST, CHANNELS, HIDDEN, ANSWERS = 64, 32, 32, 4
 
@@ -238,6 +246,44 @@ def weights_of(net: Asked, x: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         alpha, beta = net.block.g(net.cells(image), h)
     return alpha, beta
+
+
+def answer_by(net: Asked, x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """What a network answers with the given weights in place of its own."""
+    y = net.block.f((alpha, beta), net.cells(parted(x)[0]))
+    answers: Tensor = net.read(net.norm(y.mean(dim=(2, 3)))).argmax(dim=1)
+    return answers
+
+
+def another(scene: Scene) -> Tensor:
+    """A question about the other attribute of the next colour."""
+    return questions((scene.colour + 1) % 4, 1 - scene.attribute)
+
+
+@torch.no_grad()
+def exchanged_right(net: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
+    """Which images get the attribute of another question, told of the object of their own.
+
+    Positions are weighed as the image's own question asks, channels as :func:`another` asks.
+    """
+    assert isinstance(net, Asked)
+    scene = Scene(*(part.to(x.device) for part in AskedObject(len(x)).test_cases()[2:]))
+    image, h = parted(x)
+    cells = net.cells(image)
+    alpha, _ = net.block.g(cells, h)
+    _, beta = net.block.g(cells, another(scene))
+    both = torch.stack([scene.textures, scene.shapes], dim=1)  # the other attribute
+    wanted = both[torch.arange(len(x)), scene.attribute, scene.colour]
+    return (answer_by(net, x, alpha, beta) == wanted).double()
+
+
+@torch.no_grad()
+def by_channels_alone(net: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
+    """Which images are answered right where all positions count alike, and channels as decided."""
+    assert isinstance(net, Asked)
+    alpha, beta = weights_of(net, x)
+    alike = torch.full_like(alpha, 1 / alpha.shape[1])
+    return (answer_by(net, x, alike, beta) == targets).double()
 
 
 def trained(net: nn.Module) -> int:
