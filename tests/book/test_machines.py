@@ -58,6 +58,8 @@ def every_machine():
                   units=[f"{i}{j}" for i in "abcd" for j in "abcd"]),
         m.Squeeze("frequency", ["frequency"], [m.GateLayer(eye, act="sigmoid")]),
         m.Squeeze("max", ["max"], [m.GateLayer(eye, act="none")]),
+        m.Squeeze("shares", ["mean"],
+                  [m.GateLayer(np.random.default_rng(9).normal(size=(4, 4)), act="count softmax")]),
     ]  # fmt: skip
     x = RNG.random((4, 5, 6))
     heads = [

@@ -1,5 +1,5 @@
 // Channels -> statistic -> layers -> gates -> gated channels, from maps that the reader paints.
-({ spec, live, make, readout, floats, clamp, step, lane, cells, bars, choice, controls, button, own, say, grey, number, affine, act }) => {
+({ spec, live, make, readout, floats, clamp, step, lane, cells, bars, choice, controls, button, own, say, grey, number, affine, act, softmax }) => {
   const [count, h, w] = spec.shape, size = h * w, names = spec.names;
   const x = Float64Array.from(floats(spec.x)), maps = Array.from({ length: count }, (_, k) => x.subarray(k * size, (k + 1) * size));
   let variant = 0, at = [0, 0], picture = null, shown = null;
@@ -79,7 +79,8 @@
     for (const layer of layers) {
       const before = values.at(-1);
       const scale = layer.normalise ? Math.sqrt(mean(before.map(v => v * v)) + spec.epsilon) : 1;
-      values.push(affine(layer.weight, layer.bias, before.map(v => v / scale)).map(act[layer.act]));
+      const out = affine(layer.weight, layer.bias, before.map(v => v / scale));
+      values.push(layer.act === "count softmax" ? softmax(out).map(v => out.length * v) : out.map(act[layer.act]));
     }
     gates = values.at(-1);
     rows.forEach((show, n) => show(values[n]));

@@ -15,6 +15,8 @@ from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_pres
 from attncourse.views.show import show
 from attncourse.views.style import PALETTE
 
+#: What a layer may end with besides: shares of one, times how many there are.
+COUNT_SOFTMAX = "count softmax"
 STATISTICS = ("mean", "max", "std", "norm", "covariance", "frequency")
 
 
@@ -51,7 +53,8 @@ class GateLayer:
     Attributes:
         weight: (out, in).
         bias: (out,), or nothing.
-        act: one of :data:`~attncourse.views.machines.bench.ACTIVATIONS`.
+        act: one of :data:`~attncourse.views.machines.bench.ACTIVATIONS`, or ``count softmax``: the
+            softmax times the number of units, so that equal ones are 1.
         title: what the layer does, as the heading of its step.
         formula: the same in symbols.
         units: names of what comes out; the channels' names for the last layer.
@@ -169,8 +172,15 @@ def gate_numbers(
         if layer.normalise:
             before = before / np.sqrt(np.mean(before**2) + epsilon)
         bias = 0 if layer.bias is None else exact(layer.bias)
-        values.append(ACTIVATIONS[layer.act](exact(layer.weight) @ before + bias))
+        out = exact(layer.weight) @ before + bias
+        counted = layer.act == COUNT_SOFTMAX
+        values.append(_count_softmax(out) if counted else ACTIVATIONS[layer.act](out))
     return values
+
+
+def _count_softmax(logits: np.ndarray) -> np.ndarray:
+    powers: np.ndarray = np.exp(logits - logits.max())
+    return len(powers) * powers / powers.sum()
 
 
 def filtered(picture: np.ndarray, filters: Sequence[Filter]) -> np.ndarray:
@@ -246,8 +256,9 @@ def _check(squeeze: Squeeze, channels: int, has_frequencies: bool) -> None:
                 f"{layer.title!r} has a weight of shape {shape}, but {size} numbers come in: "
                 f"pass (out, {size})"
             )
-        if layer.act not in ACTIVATIONS:
-            raise ValueError(f"act={layer.act!r} is unknown: choose of {', '.join(ACTIVATIONS)}")
+        known = (*ACTIVATIONS, COUNT_SOFTMAX)
+        if layer.act not in known:
+            raise ValueError(f"act={layer.act!r} is unknown: choose of {', '.join(known)}")
         size = shape[0]
     if size != channels:
         raise ValueError(f"the last layer of {squeeze.name!r} gives {size} gates for {channels}")
