@@ -5,7 +5,7 @@ beside both orders of the mechanism.  The recipe was fixed with other seeds and 
 images, in runs of 400 and of 1,500 steps.
 
 ``exchanged`` and ``alone`` ask what each of the two weights carries: trained networks are given the
-positions of one question and the channels of another, or the channels alone.
+positions' weights of one question and the channels' of another, or the channels' alone.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ _PARTS = (replace(TABLES[1], role="plain"), OWN[1], C_S, S_C)
 EXCHANGED = replace(
     LONGER,
     name="exchanged",
-    question="With positions asked one question and channels another: whose object, and whose "
-    "attribute?",
+    question="With the positions' weights of one question and the channels' of another: whose "
+    "object, and whose attribute?",
     variants=_PARTS,
     score=Score(exchanged_right, bounds=(0.0, 1.0)),
     metric="share that tells the attribute of the channels' question, of the positions' object",

@@ -264,7 +264,8 @@ def another(scene: Scene) -> Tensor:
 def exchanged_right(net: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
     """Which images get the attribute of another question, told of the object of their own.
 
-    Positions are weighed as the image's own question asks, channels as :func:`another` asks.
+    Positions are weighed as in a pass with the image's own question, channels as in a pass with
+    :func:`another`.
     """
     assert isinstance(net, Asked)
     scene = Scene(*(part.to(x.device) for part in AskedObject(len(x)).test_cases()[2:]))
