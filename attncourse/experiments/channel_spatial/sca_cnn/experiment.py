@@ -138,7 +138,7 @@ LONGER = replace(
     ASKED,
     name="longer",
     question="Who has learned it after 1,000 steps?",
-    variants=(BESIDE_CELLS, WHERE, WHERE_READ, NOT_RESCALED[0], C_S, S_C),
+    variants=(BESIDE_CELLS, WHERE, WHERE_READ, NOT_RESCALED[0], SOFTLY[0], C_S, S_C),
     quick=replace(BUDGET, steps=1_000),
     full=replace(BUDGET, steps=1_000),
 )
