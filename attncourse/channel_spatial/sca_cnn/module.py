@@ -315,7 +315,7 @@ CARD = Card(
     venue="CVPR",
     year=2017,
     decides="β = softmax(w_βᵀ tanh(w_c v_c + W_hc h)), α = softmax(w_αᵀ tanh(W_s xᵢ + W_hs h))",
-    applies="y = n α ⊙ C β ⊙ x",
+    applies="y = N α ⊙ C β ⊙ x",
     weights="b n, b c",
     parameters=parameter_count,
     parameters_formula="A(C + 2D + 5) + D",
