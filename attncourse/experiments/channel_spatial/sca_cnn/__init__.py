@@ -1,7 +1,6 @@
 """Experiments on SCA-CNN: which object, which attribute, and who else can tell."""
 
 from attncourse.experiments.channel_spatial.sca_cnn.experiment import (
-    ALONE,
     ASKED,
     EXCHANGED,
     EXPERIMENTS,
@@ -16,6 +15,6 @@ from attncourse.experiments.channel_spatial.sca_cnn.nets import (
 )
 
 __all__ = [
-    "ALONE", "ASKED", "EXCHANGED", "EXPERIMENTS", "LONGER", "Asked", "another", "answer_by",
+    "ASKED", "EXCHANGED", "EXPERIMENTS", "LONGER", "Asked", "another", "answer_by",
     "trained", "weights_of",
 ]  # fmt: skip

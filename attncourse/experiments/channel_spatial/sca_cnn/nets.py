@@ -278,15 +278,6 @@ def exchanged_right(net: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
     return (answer_by(net, x, alpha, beta) == wanted).double()
 
 
-@torch.no_grad()
-def by_channels_alone(net: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
-    """Which images are answered right where all positions count alike, and channels as decided."""
-    assert isinstance(net, Asked)
-    alpha, beta = weights_of(net, x)
-    alike = torch.full_like(alpha, 1 / alpha.shape[1])
-    return (answer_by(net, x, alike, beta) == targets).double()
-
-
 def trained(net: nn.Module) -> int:
     """How many numbers of a network learn."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
