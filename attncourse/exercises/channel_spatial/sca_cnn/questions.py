@@ -163,17 +163,17 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "S alone answers 64 % after 400 steps. Why is that no proof that one attention cannot "
-            "do it?",
+            "Who knows the colour alone is right in 62.5 % of all cases at best. S alone stays near "
+            "that for 400 steps. Why is the number no strict bound for S alone?",
             (
-                Option("Weights that depend on the question can hold the attribute in their "
-                       "spread, and more steps get further.",
-                       "The 62.5 % of the text hold for weights that lie on the asked cell alone, "
-                       "and a soft map need not.", right=True),
+                Option("Its weights may depend on the attribute as well as on the colour.",
+                       "The whole question reaches the scorer. With 1,000 steps every seed gets "
+                       "past the number.", right=True),
                 Option("Because 4,000 test images are too few.",
-                       "They are enough to tell a point."),
-                Option("It is a proof: 62.5 % is the most that positions can reach.",
-                       "The score itself lies above that number."),
+                       "The number was counted, and not measured on images."),
+                Option("It is one: positions cannot tell shapes from textures.",
+                       "A scorer that is asked for the attribute can weigh positions in another "
+                       "way for each."),
             ),
         ),
         Question(
