@@ -163,8 +163,8 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Who knows the colour alone is right in 62.5 % of all cases at best. S alone stays near "
-            "that for 400 steps. Why is the number no strict bound for S alone?",
+            "Who knows the colour alone is right in 62.5 % of all cases at best. S alone stays "
+            "near that for 400 steps. Why is the number no strict bound for S alone?",
             (
                 Option("Its weights may depend on the attribute as well as on the colour.",
                        "The whole question reaches the scorer. With 1,000 steps every seed gets "
