@@ -2,7 +2,6 @@
 
 from attncourse.experiments.channel_spatial.sca_cnn.experiment import (
     ASKED,
-    EXCHANGED,
     EXPERIMENTS,
     LONGER,
 )
@@ -15,6 +14,6 @@ from attncourse.experiments.channel_spatial.sca_cnn.nets import (
 )
 
 __all__ = [
-    "ASKED", "EXCHANGED", "EXPERIMENTS", "LONGER", "Asked", "another", "answer_by",
+    "ASKED", "EXPERIMENTS", "LONGER", "Asked", "another", "answer_by",
     "trained", "weights_of",
 ]  # fmt: skip

@@ -19,7 +19,6 @@ from attncourse.tasks.asked_object import (
     CELL,
     PLANES,
     QUESTION,
-    AskedObject,
     Scene,
     parted,
     questions,
@@ -258,24 +257,6 @@ def answer_by(net: Asked, x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
 def another(scene: Scene) -> Tensor:
     """A question about the other attribute of the next colour."""
     return questions((scene.colour + 1) % 4, 1 - scene.attribute)
-
-
-@torch.no_grad()
-def exchanged_right(net: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
-    """Which images get the attribute of another question, told of the object of their own.
-
-    Positions are weighed as in a pass with the image's own question, channels as in a pass with
-    :func:`another`.
-    """
-    assert isinstance(net, Asked)
-    scene = Scene(*(part.to(x.device) for part in AskedObject(len(x)).test_cases()[2:]))
-    image, h = parted(x)
-    cells = net.cells(image)
-    alpha, _ = net.block.g(cells, h)
-    _, beta = net.block.g(cells, another(scene))
-    both = torch.stack([scene.textures, scene.shapes], dim=1)  # the other attribute
-    wanted = both[torch.arange(len(x)), scene.attribute, scene.colour]
-    return (answer_by(net, x, alpha, beta) == wanted).double()
 
 
 def trained(net: nn.Module) -> int:
