@@ -167,8 +167,8 @@ QUIZ = Quiz(
             "near that for 400 steps. Why is the number no strict bound for S alone?",
             (
                 Option("Its weights may depend on the attribute as well as on the colour.",
-                       "The whole question reaches the scorer. With 1,000 steps every seed gets "
-                       "past the number.", right=True),
+                       "The whole question reaches the scorer, and with more steps it gets past "
+                       "the number.", right=True),
                 Option("Because 4,000 test images are too few.",
                        "The number was counted, and not measured on images."),
                 Option("It is one: positions cannot tell shapes from textures.",
@@ -178,7 +178,8 @@ QUIZ = Quiz(
         ),
         Question(
             "FiLM scales and shifts channels by the question, and weighs no position. It solves "
-            "the task as fast. What follows for the claim that such questions need attention?",
+            "the task in as many steps. What follows for the claim that such questions need "
+            "attention?",
             (
                 Option("The claim is right, for FiLM is attention as well.",
                        "FiLM has no weights that share out anything: it is a layer whose scale and "

@@ -3,7 +3,6 @@
 from attncourse.experiments.channel_spatial.sca_cnn.experiment import (
     ASKED,
     EXPERIMENTS,
-    LONGER,
 )
 from attncourse.experiments.channel_spatial.sca_cnn.nets import (
     Asked,
@@ -14,6 +13,6 @@ from attncourse.experiments.channel_spatial.sca_cnn.nets import (
 )
 
 __all__ = [
-    "ASKED", "EXPERIMENTS", "LONGER", "Asked", "another", "answer_by",
+    "ASKED", "EXPERIMENTS", "Asked", "another", "answer_by",
     "trained", "weights_of",
 ]  # fmt: skip
