@@ -1,5 +1,10 @@
 """Channel and spatial attention: *what and where*.  ``g(x)`` weighs channels and positions."""
 
+from attncourse.channel_spatial.convolutional_block_attention import (
+    BottleneckAttention,
+    ConcurrentSqueezeExcitation,
+    ConvolutionalBlockAttention,
+)
 from attncourse.channel_spatial.dual_attention import (
     DualAttention,
     DualChannelAttention,
@@ -8,6 +13,9 @@ from attncourse.channel_spatial.dual_attention import (
 from attncourse.channel_spatial.sca_cnn import SpatialChannelAttention
 
 __all__ = [
+    "BottleneckAttention",
+    "ConcurrentSqueezeExcitation",
+    "ConvolutionalBlockAttention",
     "DualAttention",
     "DualChannelAttention",
     "DualPositionAttention",
