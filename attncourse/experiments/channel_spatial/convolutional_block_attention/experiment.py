@@ -58,6 +58,7 @@ def _believing(kind: str) -> tuple[Variant, ...]:
     return (
         Variant("SE", "plain", made(lambda c: SqueezeExcitation(c, 1)), "channels alone"),
         Variant("ordinary net", "plain", lambda: ordinary(c, 6), "no gate, equal parameters"),
+        Variant("wide net", "plain", lambda: ordinary(c, 32), "the same, made strong"),
         of_order("channels first", "CBAM"),
         of_order("positions first", "CBAM the other way round"),
         of_order("parallel", "both gates of CBAM are judged from the input"),

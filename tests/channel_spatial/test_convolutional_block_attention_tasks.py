@@ -1,0 +1,90 @@
+"""What the tasks of the chapter promise, counted: equal statistics, and ceilings."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from attncourse.channel_spatial.convolutional_block_attention.module import look_across
+from attncourse.experiments.channel_spatial.convolutional_block_attention import EXPERIMENTS
+from attncourse.tasks.base import seeded
+from attncourse.tasks.markers import Markers, most_blind
+from attncourse.tasks.stain import Stain, most_of_lines, most_of_one_pixel
+from attncourse.tasks.whom_to_believe import WhomToBelieve
+
+
+def drawn(task, size=400):
+    return task.draw(size, seeded(5))
+
+
+def test_negative_shows_no_place_and_smear_no_channel():
+    """Equal to the last bit: the sums and the largest values that the blind gate would need."""
+    x, *_ = drawn(WhomToBelieve("negative"))
+    two = look_across(x)
+    assert torch.equal(two, two[:1, :, :1, :1].expand_as(two))
+    assert (x[:, 2].sum(dim=(1, 2)) == 0).all()
+    x, *_ = drawn(WhomToBelieve("smear"))
+    marks = x[:, :2].flatten(2)
+    assert (marks.sum(dim=2) == 20).all()
+    assert (marks.max(dim=2).values == 1).all()
+    assert len(look_across(x)[:, 1].unique()) == 3  # clean, smeared, neither
+
+
+def test_the_answer_is_where_it_is_said_to_be():
+    x, y, in_a, told = drawn(WhomToBelieve("negative"))
+    channel = torch.where(in_a[:, None, None], x[:, 0], x[:, 1])
+    assert torch.equal(channel, told)
+    assert torch.equal((channel * x[:, 2]).sum(dim=(1, 2)) / 8, 2.0 * y - 1)
+    x, y, in_a, clean = drawn(WhomToBelieve("smear"))
+    assert torch.equal(torch.where(in_a[:, None, None], x[:, 0], x[:, 1]) * clean, clean)
+    assert torch.equal((x[:, 3, 0, 0] > 0) == in_a, y.bool())
+
+
+@pytest.mark.parametrize("kind", ["negative", "smear"])
+def test_nothing_but_both_tells_the_answer(kind):
+    """Neither the voice nor the channel to believe goes with the answer."""
+    x, y, in_a, _ = drawn(WhomToBelieve(kind), 4_000)
+    for guess in (x[:, -2, 0, 0] > 0, in_a):
+        assert abs((guess == y.bool()).double().mean() - 0.5) < 0.03
+
+
+def test_markers_have_equal_statistics():
+    x, y, which, _ = drawn(Markers("peak"))
+    assert len(x[:, :4].mean(dim=(2, 3)).unique()) == 1
+    x, y, which, _ = drawn(Markers("mean"))
+    assert (x[:, :4].amax(dim=(2, 3)) == 2).all()
+    assert torch.equal(x[:, :4].mean(dim=(2, 3)).argmax(dim=1), which)
+    told = x[:, 4:].mean(dim=(2, 3)).gather(1, which[:, None])[:, 0]
+    assert ((told > 0) == y.bool()).all()
+
+
+def test_the_majority_of_four_by_enumeration():
+    totals = [1 + sum(others) for others in itertools.product((-1, 1), repeat=3)]
+    assert most_blind() == sum(0.5 + 0.5 * (t > 0) - 0.5 * (t < 0) for t in totals) / 8 == 11 / 16
+
+
+def test_ceilings_of_stain_and_either_or_are_reached():
+    """By a reader of the spot's own cue, and by the best line of each picture."""
+    x, y = drawn(Stain("stain"), 4_000)
+    asked = y >= 0
+    own = (x[:, 2] > 0) == (x[:, 0] > x[:, 1])
+    right = (own == y.bool())[asked].double().mean().item()
+    assert abs(right - most_of_one_pixel()) < 0.01
+    x, y = drawn(Stain("either-or"), 4_000)
+    corner = (2 * (x[:, 0] > 0).long() + (x[:, 1] > 0)).flatten(1)
+    fewest = torch.stack([(corner == k).sum(dim=1) for k in range(4)]).min(dim=0).values
+    assert abs(1 - fewest.double().mean().item() / 64 - most_of_lines(4_000)[1]) < 0.01
+    assert torch.equal(y.flatten(1) == 1, (corner == 1) | (corner == 2))
+
+
+def test_the_equal_nets_are_about_equal():
+    """The ordinary net has about as many parameters as CBAM on the same task."""
+    for experiment in EXPERIMENTS[:2]:
+        sizes = {
+            v.name: sum(p.numel() for p in v.build().parameters())
+            for v in experiment.variants
+            if v.name in ("ordinary net", "channels first")
+        }
+        assert 0.95 < sizes["ordinary net"] / sizes["channels first"] < 1.1
