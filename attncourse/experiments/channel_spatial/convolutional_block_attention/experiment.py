@@ -159,4 +159,5 @@ BRANCHES = tuple(
     for kind in stain.KINDS
 )
 
-EXPERIMENTS = (*BELIEVING, *STATISTICS, *BRANCHES)
+#: Recorded; the two kinds of markers apart, and the branches, are for the page and the curious.
+EXPERIMENTS = (*BELIEVING, STATISTICS[-1])
