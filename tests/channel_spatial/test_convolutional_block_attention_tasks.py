@@ -88,3 +88,20 @@ def test_the_equal_nets_are_about_equal():
             if v.name in ("ordinary net", "channels first")
         }
         assert 0.95 < sizes["ordinary net"] / sizes["channels first"] < 1.1
+
+
+def test_a_gate_of_one_pixel_has_three_of_four_cases_of_negative_at_most():
+    """scSE: whatever gate a pixel gives itself, A plus and B plus add up to A minus and B minus.
+
+    Its channel gates drop out, because the voice adds up to zero.  So no threshold has both cases
+    of plus above it and both of minus below.
+    """
+    x, y, in_a, _ = drawn(WhomToBelieve("negative"))
+    gate = torch.rand(2, 2, generator=seeded(7))  # of a pixel: its mark in A, its voice
+    gated = gate[x[:, 0].long(), (x[:, 2] > 0).long()] * x[:, 2]
+    total = gated.sum(dim=(1, 2))
+    cases = {(a, s): total[(in_a == a) & (y == s)] for a in (True, False) for s in (0, 1)}
+    for found in cases.values():
+        torch.testing.assert_close(found, found[:1].expand_as(found))
+    plus, minus = (cases[True, s][0] + cases[False, s][0] for s in (1, 0))
+    torch.testing.assert_close(plus, minus)
