@@ -110,9 +110,9 @@ TRIED = {
         },
     ),
 }  # fmt: skip
-test_right_answers, test_wrong_answers = trials(
-    "channel_spatial/convolutional_block_attention", TRIED
-)
+# fmt: off
+test_right_answers, test_wrong_answers = trials("channel_spatial/convolutional_block_attention", TRIED)  # noqa: E501
+# fmt: on
 
 
 def test_ceilings_by_enumeration():

@@ -27,8 +27,8 @@ COUNTS = ValueExercise(
     name="counts",
     title="Predict, then count: three blocks of 128 channels",
     level=2,
-    task="How many parameters have CBAM, BAM and scSE for 128 channels, each with the reduction of "
-    "its paper (16, 16, 2), CBAM with a 7x7 kernel and its normalisation?",
+    task="Count the parameters of CBAM, BAM and scSE for 128 channels, each with the reduction of "
+    "its paper (16, 16, 2), CBAM with a 7x7 kernel and its normalisation.",
     hints=(
         "CBAM: 2·128·8 + 8 + 128 for the layers, 2·49 for the kernel, 2 for the normalisation.",
         "BAM has d = 8: layers with a normalised hidden unit, 2·128·8 + 8 + 16 + 128; a 1x1 to 8 "
@@ -134,8 +134,8 @@ CEILINGS = ValueExercise(
     title="Derive: how often is the majority right?",
     level=2,
     task="A blind gate leaves K signs of +1 or -1, each as likely, and one of them is the answer. "
-    "It answers with the majority, and tosses a coin for a tie. How often is it right for K = 3, "
-    "for K = 2, and for K = 3 if one half of the pictures is seen and always right?",
+    "It answers with the majority, and tosses a coin for a tie. Say how often it is right for "
+    "K = 3, for K = 2, and for K = 3 if one half of the pictures is seen and always right.",
     hints=(
         "Say the relevant sign is +1. With K = 3 the majority is wrong only if both others are -1.",
         "With K = 2 the other one agrees in one half of the cases; else there is a tie.",
