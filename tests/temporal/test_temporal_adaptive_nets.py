@@ -10,6 +10,7 @@ from attncourse.experiments.temporal.temporal_adaptive.nets import (
     ClipNet,
     FixedKernels,
     Kernels,
+    MirroredKernels,
     ShiftAndGate,
     nothing,
 )
@@ -60,9 +61,11 @@ class Following(Kernels):
 
 @torch.no_grad()
 def test_kernels_that_follow_the_film_give_it_and_its_reverse_one_answer():
-    """Equation (8), through a whole network; fixed kernels of the same taps do not."""
+    """Equation (8), through a whole network: so do mirrored fixed kernels, and free ones do not."""
     x = clips()
-    for between, same in ((Following, True), (FixedKernels, False), (ShiftAndGate, False)):
+    for between, same in (
+        (Following, True), (MirroredKernels, True), (FixedKernels, False), (ShiftAndGate, False),
+    ):  # fmt: skip
         torch.manual_seed(1)
         model = opened(ClipNet(between).double()).eval()
         # light that falls must read as light that falls behind the first layers, too
@@ -77,6 +80,9 @@ def test_parameters_are_as_the_text_compares_them():
     """All but the wide one lie within 1.7 times the fixed kernels."""
     sizes = {v.name: sum(p.numel() for p in v.build().parameters()) for v in RUN_BACKWARDS.variants}
     assert sizes["fixed kernels"] == sizes["fixed shares"] == 2_860
+    assert sizes["fixed kernels from one third"] == 2_860
+    assert sizes["mirrored fixed kernels"] == 2_848 < sizes["kernels"]
+    assert sizes["kernels"] == sizes["kernels, no softmax"]
     assert sizes["two layers, wide"] > 4.5 * sizes["TAM"]
     others = set(sizes) - {"two layers, wide"}
     assert max(sizes[name] for name in others) < 1.7 * sizes["fixed kernels"]

@@ -1,8 +1,8 @@
 """Experiments on TAM: one that its kernels decide, and one that its gates answer.
 
 ``run_backwards`` leaves out two of eight kinds of clip in training, and asks for them in the test.
-``before_the_flash`` asks for what stood in front of a mark in time; the chapter trains single
-seeds of it as a demonstration, and none are recorded.
+``before_the_flash`` asks for what stood before a mark in time; the chapter trains single seeds of it
+as a demonstration, and none are recorded.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from attncourse.experiments.temporal.temporal_adaptive.nets import (
     Between,
     ClipNet,
     FixedKernels,
+    FreeKernels,
     Gates,
     Kernels,
     KernelsFromAll,
+    MirroredKernels,
     MixedKernels,
     ShiftAndGate,
     TimeGate,
@@ -66,6 +68,18 @@ RUN_BACKWARDS = Experiment(
         _FIXED,
         _NONE,
         _variant(
+            "mirrored fixed kernels",
+            "plain",
+            MirroredKernels,
+            "one learned kernel (a, b, a) for each channel, of any sign",
+        ),
+        _variant(
+            "fixed kernels from one third",
+            "plain",
+            partial(FixedKernels, third=True),
+            "fixed kernels whose taps all start at 1/3",
+        ),
+        _variant(
             "fixed shares",
             "plain",
             partial(FixedKernels, averaging=True),
@@ -92,6 +106,12 @@ RUN_BACKWARDS = Experiment(
         ),
         _GATES,
         _KERNELS,
+        _variant(
+            "kernels, no softmax",
+            "ablation",
+            FreeKernels,
+            "the global branch with taps of any sign",
+        ),
         _variant(
             "kernels, told",
             "ablation",

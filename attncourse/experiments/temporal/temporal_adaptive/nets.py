@@ -136,6 +136,16 @@ class MixedKernels(Kernels):
         return torch.einsum("bm,mck->bck", self.decide(profile(x)).sigmoid(), self.experts)
 
 
+class FreeKernels(Kernels):
+    """The global branch without its softmax: taps of any sign, as large as they like."""
+
+    def kernels(self, x: Tensor) -> Tensor:
+        """(b, c, 3), of any sign."""
+        z, make = profile(x), self.kernel
+        hidden = torch.relu(make.norm(make.hidden(z.flatten(0, 1))))
+        return make.score(hidden).unflatten(0, z.shape[:2])
+
+
 class FixedKernels(Kernels):
     """One learned kernel for every channel, the same for all clips.
 
@@ -143,17 +153,33 @@ class FixedKernels(Kernels):
         channels: number of channels.
         frames: not used.
         averaging: take shares of one, as TAM does, in place of free numbers.
+        third: start every tap at 1/3, where TAM's softmax starts, and not at random.
     """
 
-    def __init__(self, channels: int, frames: int, *, averaging: bool = False) -> None:
+    def __init__(
+        self, channels: int, frames: int, *, averaging: bool = False, third: bool = False
+    ) -> None:
         nn.Module.__init__(self)
         self.averaging = averaging
-        self.weight = nn.Parameter(torch.randn(channels, 3) / 3**0.5)
+        start = torch.randn(channels, 3) / 3**0.5
+        self.weight = nn.Parameter(torch.full_like(start, 1 / 3) if third else start)
 
     def kernels(self, x: Tensor) -> Tensor:
         """(b, c, 3), the same for all clips."""
         kernel = self.weight.softmax(dim=1) if self.averaging else self.weight
         return kernel.expand(len(x), -1, -1)
+
+
+class MirroredKernels(Kernels):
+    """One learned kernel (a, b, a) for every channel, of any sign, the same for all clips."""
+
+    def __init__(self, channels: int, frames: int) -> None:
+        nn.Module.__init__(self)
+        self.weight = nn.Parameter(torch.randn(channels, 2) / 3**0.5)
+
+    def kernels(self, x: Tensor) -> Tensor:
+        """(b, c, 3), each equal to its mirror image."""
+        return self.weight[:, [0, 1, 0]].expand(len(x), -1, -1)
 
 
 class ShiftAndGate(nn.Module):
