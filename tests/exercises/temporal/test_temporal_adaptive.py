@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from attncourse.exercises.temporal.temporal_adaptive import CEILINGS, EXERCISES, READS
+from attncourse.exercises.temporal.temporal_adaptive.code import KERNEL_GRADIENT
 from attncourse.tasks import run_backwards
 from attncourse.temporal import TemporalAdaptive
+from attncourse.temporal.temporal_adaptive import aggregate
 from tests.contract.specimen import built
 from tests.exercises.answers import Tried, trials
 
@@ -23,12 +25,6 @@ def kernels_loop(z, first, second):
         rows = [torch.softmax(second @ torch.relu(first @ profile), dim=0) for profile in clip]
         clips.append(torch.stack(rows))
     return torch.stack(clips)
-
-
-def kernels_einsum(z, first, second):
-    hidden = torch.einsum("bct,mt->bcm", z, first).clamp(min=0)
-    scores = torch.einsum("bcm,km->bck", hidden, second)
-    return (scores - scores.logsumexp(dim=2, keepdim=True)).exp()
 
 
 def apply_conv(x, kernel, importance):
@@ -49,12 +45,6 @@ def apply_loop(x, kernel, importance):
                 y = y + weight[..., None, None] * x[:, :, s]
         frames.append(y)
     return torch.stack(frames, dim=2)
-
-
-def apply_einsum(x, kernel, importance):
-    t = x.shape[2]
-    moves = torch.stack([torch.diag(x.new_ones(t - abs(k)), k) for k in (-1, 0, 1)])
-    return torch.einsum("bck,kts,bcs,bcshw->bcthw", kernel, moves, importance, x)
 
 
 def apply_backwards(x, kernel, importance):
@@ -87,16 +77,46 @@ def gradient_loop(x, importance, g):
     return torch.stack(found, dim=2)
 
 
-def gradient_einsum(x, importance, g):
-    z = F.pad(torch.einsum("bct,bcthw->bcthw", importance, x), (0, 0, 0, 0, 1, 1))
-    windows = z.unfold(2, x.shape[2], 1)  # b c k h w t
-    return torch.einsum("bckhwt,bcthw->bck", windows, g)
+def gradient_autograd(x, importance, upstream):
+    with torch.enable_grad():
+        kernel = x.new_zeros(*x.shape[:2], 3).requires_grad_()
+        y = aggregate(x, kernel, importance)
+        return torch.autograd.grad(y, kernel, upstream)[0]
+
+
+def gradient_gate_behind(x, importance, upstream):
+    return gradient_loop(x, torch.ones_like(importance), upstream * importance[..., None, None])
+
+
+def gradient_ring(x, importance, upstream):
+    z = x * importance[..., None, None]
+    return torch.stack(
+        [(upstream * z.roll(1 - k, dims=2)).sum(dim=(2, 3, 4)) for k in range(3)], dim=2
+    )
+
+
+def apply_padded(before, after):
+    """Equation (4) with frames of the clip beyond its ends."""
+
+    def apply(x, kernel, importance):
+        z = x * importance[..., None, None]
+        longer = torch.cat([z[:, :, before], z, z[:, :, after]], dim=2)
+        t = x.shape[2]
+        return sum(kernel[:, :, k, None, None, None] * longer[:, :, k : k + t] for k in range(3))
+
+    return apply
+
+
+def apply_renormalised(x, kernel, importance):
+    ones = torch.ones_like(x[:, :, :, :1, :1])
+    inside = apply_conv(ones, kernel, torch.ones_like(importance))
+    return apply_conv(x, kernel, importance) / inside
 
 
 TRIED = {
     "kernels": Tried(
         right={
-            "textbook": kernels_textbook, "loop": kernels_loop, "einsum": kernels_einsum,
+            "textbook": kernels_textbook, "loop": kernels_loop,
         },
         wrong={
             "channels": (
@@ -114,10 +134,14 @@ TRIED = {
                 "a sigmoid in place of the softmax",
             ),
             "turned": (lambda *a: kernels_loop(*a).mT, "order: `.mT`"),
+            "ReLU twice": (
+                lambda z, a, b: torch.relu(torch.relu(z @ a.T) @ b.T).softmax(-1),
+                "a ReLU after both layers",
+            ),
         },
     ),
     "aggregate": Tried(
-        right={"convolution": apply_conv, "loop": apply_loop, "einsum": apply_einsum},
+        right={"convolution": apply_conv},
         wrong={
             "backwards": (apply_backwards, "taps that run backwards"),
             "gate behind": (apply_gate_behind, "the gate of the wrong frame"),
@@ -126,6 +150,15 @@ TRIED = {
             ),
             "detached": (lambda x, k, v: apply_loop(x, k.detach(), v), "`.detach()`"),
             "negative": (lambda *a: -apply_conv(*a), "exactly the negative"),
+            "reflected": (
+                apply_padded(slice(1, 2), slice(-2, -1)), "ends that are reflected",
+            ),
+            "repeated": (apply_padded(slice(0, 1), slice(-1, None)), "ends that are repeated"),
+            "renormalised": (apply_renormalised, "ends that are renormalised"),
+            "one kernel": (
+                lambda x, k, v: apply_loop(x, k.mean(1, keepdim=True), v),
+                "one kernel for all channels",
+            ),
             "two": (
                 lambda x, k, v: apply_loop(x, k.flip(2), torch.ones_like(v)),
                 "two mistakes at once",
@@ -134,13 +167,16 @@ TRIED = {
     ),
     "kernel_gradient": Tried(
         right={
-            "textbook": gradient_textbook, "loop": gradient_loop, "einsum": gradient_einsum,
+            "textbook": gradient_textbook, "loop": gradient_loop,
         },
         wrong={
             "backwards": (lambda *a: gradient_loop(*a).flip(2), "taps that run backwards"),
             "no gates": (
                 lambda x, v, g: gradient_loop(x, torch.ones_like(v), g), "no gates",
             ),
+            "autograd": (gradient_autograd, "autograd found them"),
+            "gate behind": (gradient_gate_behind, "the gate of the wrong frame"),
+            "ring": (gradient_ring, "a clip that is closed to a ring"),
             "negative": (lambda *a: -gradient_loop(*a), "exactly the negative"),
             "halved": (lambda *a: gradient_loop(*a) / 2, "1/2 times the expected one"),
             "turned": (lambda *a: gradient_loop(*a).mT, "order: `.mT`"),
@@ -158,13 +194,21 @@ TRIED = {
         wrong={
             "percent": ((100 / 3, 200 / 3, 0), "33.33333333 cannot be meant"),
             "chance": ((1 / 3, 2 / 3, 0.25), "chance on what is new"),
+            "rule": ("1/3, 2/3, 1", "the rule taken for granted"),
+            "third": ("1/3, 2/3, 1/3", "the light's ceiling"),
         },
     ),
     "reads": Tried(
         right={"text": {"a gate V": "other channels", "a kernel Θ": ["far frames"],
                         "an output y": "far frames and other channels",
                         "a fixed kernel's output": "none"}},
-        wrong={"open": ({"a gate V": ("other channels",)}, "Still open")},
+        wrong={
+            "open": ({"a gate V": ("other channels",)}, "Still open"),
+            "fixed": (
+                {**READS.truth, "a fixed kernel's output": "other channels"},
+                "a fixed kernel that mixes channels",
+            ),
+        },
     ),
 }  # fmt: skip
 test_right_answers, test_wrong_answers = trials("temporal/temporal_adaptive", TRIED)
@@ -174,6 +218,15 @@ def test_the_chapter_has_its_five():
     assert [e.name for e in EXERCISES] == [
         "kernels", "aggregate", "kernel_gradient", "ceilings", "reads"
     ]  # fmt: skip
+
+
+def test_the_gradient_by_hand_is_autograd_s():
+    """The exercise's reference is derived, so that autograd may be refused."""
+    generator = torch.Generator().manual_seed(3)
+    x, upstream = torch.randn(2, 2, 3, 5, 2, 2, dtype=torch.float64, generator=generator)
+    importance = torch.rand(2, 3, 5, dtype=torch.float64, generator=generator)
+    found = KERNEL_GRADIENT.reference(x, importance, upstream)
+    torch.testing.assert_close(found, gradient_autograd(x, importance, upstream))
 
 
 def test_the_ceilings_are_counted_over_the_task_s_own_kinds():

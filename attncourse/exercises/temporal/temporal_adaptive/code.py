@@ -66,7 +66,6 @@ KERNELS = FunctionExercise(
     alternatives=(lambda *given: _logits(*given).softmax(dim=-1),),
     cases=(
         Case("plain", _profiles(2, 5, 8, 16)),
-        Case("one clip", _profiles(1, 4, 6, 12)),
         Case("as many channels as frames", _profiles(3, 4, 4, 8)),
         Case("scores that `exp` cannot hold", _profiles(2, 3, 8, 16, scale=40.0)),
         Case("double precision", _profiles(2, 6, 5, 7, dtype=torch.float64)),
@@ -86,6 +85,12 @@ KERNELS = FunctionExercise(
             lambda z, first, second: (z @ first.T @ second.T).softmax(dim=2),
         ),
         Misconception(
+            "a ReLU after both layers",
+            "A ReLU stands between the two layers, and none after the second: a negative score is "
+            "a small tap, and must stay apart from zero.",
+            lambda *given: _logits(*given).relu().softmax(dim=2),
+        ),
+        Misconception(
             "one kernel for all channels",
             "You average the profiles over the channels. Each channel's kernel is made of its own "
             "profile.",
@@ -100,7 +105,14 @@ KERNELS = FunctionExercise(
 
 
 def _clips(
-    b: int, c: int, t: int, h: int, w: int, dtype: torch.dtype = torch.float32, *, g: bool = False
+    b: int,
+    c: int,
+    t: int,
+    h: int,
+    w: int,
+    dtype: torch.dtype = torch.float32,
+    *,
+    upstream: bool = False,
 ) -> Draw:
     """Draws a clip, its importance, and its kernels or, if asked to, a gradient of the output."""
 
@@ -109,10 +121,10 @@ def _clips(
             return torch.randn(shape, generator=generator, dtype=dtype)
 
         drawn = {"x": normal(b, c, t, h, w)}
-        if not g:
+        if not upstream:
             drawn["kernel"] = normal(b, c, 3).softmax(dim=2)
         drawn["importance"] = normal(b, c, t).sigmoid()
-        return drawn | ({"g": normal(b, c, t, h, w)} if g else {})
+        return drawn | ({"upstream": normal(b, c, t, h, w)} if upstream else {})
 
     return draw
 
@@ -123,6 +135,9 @@ def _changed(
     backwards: bool = False,
     ring: bool = False,
     repeated: bool = False,
+    reflected: bool = False,
+    renormalised: bool = False,
+    shared: bool = False,
     behind: bool = False,
     ungated: bool = False,
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -136,10 +151,18 @@ def _changed(
             before, after = z[:, :, -1:], z[:, :, :1]
         if repeated:
             before, after = z[:, :, :1], z[:, :, -1:]
+        if reflected:
+            before, after = z[:, :, 1:2], z[:, :, -2:-1]
         longer = torch.cat([before, z, after], dim=2)
         taps = kernel.flip(2) if backwards else kernel
+        taps = taps.mean(dim=1, keepdim=True) if shared else taps
         y = sum(taps[:, :, k, None, None, None] * longer[:, :, k : k + x.shape[2]]
                 for k in range(3))  # fmt: skip
+        if renormalised:
+            inside = torch.ones_like(importance)
+            inside[:, :, 0] = 1 - kernel[:, :, 0]
+            inside[:, :, -1] = 1 - kernel[:, :, 2]
+            y = y / inside[..., None, None]
         return y * gate if behind else y  # type: ignore[return-value]
 
     return apply
@@ -189,6 +212,22 @@ AGGREGATE = FunctionExercise(
             _changed(repeated=True),
         ),
         Misconception(
+            "ends that are reflected",
+            "Outside the clip there are zeros, not the second frame and the last but one.",
+            _changed(reflected=True),
+        ),
+        Misconception(
+            "ends that are renormalised",
+            "At the ends you divide by the taps that fall inside. Nothing is divided: these frames "
+            "lose what the outer tap would have taken.",
+            _changed(renormalised=True),
+        ),
+        Misconception(
+            "one kernel for all channels",
+            "You average the kernels over the channels. Each channel has a kernel of its own.",
+            _changed(shared=True),
+        ),
+        Misconception(
             "the gate of the wrong frame",
             "You weigh the frame that takes. V belongs to the frame that is taken: weigh first, "
             "then add up.",
@@ -205,31 +244,38 @@ AGGREGATE = FunctionExercise(
 # 3. The gradient of the kernels ----------------------------------------------------------
 
 
-def _by_autograd(x: Tensor, importance: Tensor, g: Tensor) -> Tensor:
-    with torch.enable_grad():
-        kernel = x.new_zeros(*x.shape[:2], 3).requires_grad_()
-        y = aggregate(x, kernel, importance)
-        return torch.autograd.grad(y, kernel, g, create_graph=x.requires_grad)[0]
-
-
 @recipe
 def _correlated(
-    *, backwards: bool = False, ungated: bool = False, mean: bool = False, summed: bool = False
+    *,
+    backwards: bool = False,
+    ungated: bool = False,
+    behind: bool = False,
+    ring: bool = False,
+    mean: bool = False,
+    summed: bool = False,
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The sums over frames and positions, with one step changed by each argument."""
 
-    def gradient(x: Tensor, importance: Tensor, g: Tensor) -> Tensor:
-        t = x.shape[2]
-        z = x if ungated else x * importance[..., None, None]
+    def gradient(x: Tensor, importance: Tensor, upstream: Tensor) -> Tensor:
+        t, gate = x.shape[2], importance[..., None, None]
+        z = x if ungated or behind else x * gate
+        pull = upstream * gate if behind else upstream
         longer = F.pad(z, (0, 0, 0, 0, 1, 1))
+        if ring:
+            longer = torch.cat([z[:, :, -1:], z, z[:, :, :1]], dim=2)
         found = torch.stack(
-            [(g * longer[:, :, k : k + t]).sum(dim=(2, 3, 4)) for k in range(3)], dim=2
+            [(pull * longer[:, :, k : k + t]).sum(dim=(2, 3, 4)) for k in range(3)], dim=2
         )
         found = found.flip(2) if backwards else found
-        found = found / g[0, 0].numel() if mean else found
+        found = found / upstream[0, 0].numel() if mean else found
         return found.mean(dim=1, keepdim=True).expand_as(found) if summed else found
 
     return gradient
+
+
+def _by_windows(x: Tensor, importance: Tensor, upstream: Tensor) -> Tensor:
+    z = F.pad(x * importance[..., None, None], (0, 0, 0, 0, 1, 1))
+    return torch.einsum("bckhwt,bcthw->bck", z.unfold(2, x.shape[2], 1), upstream)
 
 
 KERNEL_GRADIENT = FunctionExercise(
@@ -237,37 +283,51 @@ KERNEL_GRADIENT = FunctionExercise(
     name="kernel_gradient",
     title="Derive what pulls a tap",
     level=3,
-    task="Write `kernel_gradient(x, importance, g)`: from g = ∂L/∂y, (b, c, t, h, w), to ∂L/∂Θ, "
-    "(b, c, 3), for y of equation (4).",
+    task="Write `kernel_gradient(x, importance, upstream)`: from upstream = ∂L/∂y, "
+    "(b, c, t, h, w), to ∂L/∂Θ, (b, c, 3), for y of equation (4), without autograd.",
     hints=(
         "Θ_k meets every frame and every position of its channel, so that its gradient is one sum "
         "over all of them.",
         "∂y_t/∂Θ_k is the weighed frame that tap k brings to t: V_s x_s with s = t + k - 1, and "
         "zero outside the clip.",
         "Pad the weighed clip by a frame at either end. Tap k then gets the sum of "
-        "`g * longer[:, :, k:k + t]` over the axes 2, 3 and 4.",
+        "`upstream * longer[:, :, k:k + t]` over the axes 2, 3 and 4.",
     ),
     explanation="A tap grows where the frame that it brings points the way the output should go: "
     "the correlation over time of what is asked for with what is there.",
-    reference=_by_autograd,
-    alternatives=(_correlated(),),
+    reference=_correlated(),
+    alternatives=(_by_windows,),
     cases=(
-        Case("plain", _clips(2, 3, 6, 2, 2, torch.float64, g=True)),
-        Case("one clip", _clips(1, 4, 5, 2, 3, torch.float64, g=True)),
-        Case("two frames", _clips(2, 2, 2, 1, 3, torch.float64, g=True)),
-        Case("three of everything", _clips(3, 3, 3, 3, 3, torch.float64, g=True)),
+        Case("plain", _clips(2, 3, 6, 2, 2, torch.float64, upstream=True)),
+        Case("one clip", _clips(1, 4, 5, 2, 3, torch.float64, upstream=True)),
+        Case("two frames", _clips(2, 2, 2, 1, 3, torch.float64, upstream=True)),
+        Case("three of everything", _clips(3, 3, 3, 3, 3, torch.float64, upstream=True)),
     ),
+    gradients=(),
+    by_hand=True,
     tolerance=Tolerance(relative=1e-6, absolute=1e-7),
     misconceptions=(
         Misconception(
             "taps that run backwards",
-            "Tap 0 brings the frame before to t, so it is pulled by g_t times the frame at t - 1.",
+            "Tap 0 brings the frame before to t: it is pulled by ∂L/∂y_t times the frame at t - 1.",
             _correlated(backwards=True),
         ),
         Misconception(
             "no gates",
             "What a tap brings is the weighed frame, V_s x_s.",
             _correlated(ungated=True),
+        ),
+        Misconception(
+            "the gate of the wrong frame",
+            "You weigh by V_t, the gate of the frame that takes. What a tap brings is V_s x_s, "
+            "with the gate of the frame that is taken.",
+            _correlated(behind=True),
+        ),
+        Misconception(
+            "a clip that is closed to a ring",
+            "Outside the clip there are zeros: at the first frame tap 0 brings nothing, and the "
+            "last frame does not stand before it.",
+            _correlated(ring=True),
         ),
         Misconception(
             "a mean in place of a sum",

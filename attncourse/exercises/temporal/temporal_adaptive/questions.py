@@ -63,7 +63,9 @@ CEILINGS = ValueExercise(
     ),
     explanation="The light leaves three labels, each equally frequent: 1/3. The motion leaves two "
     "labels in two cases and one in the other two: (1 + 1 + 1 + 1)/6. A kind left out seems like a "
-    "trained kind with another label, and gets that label: 0.",
+    "trained kind with another label, and gets that label: 0. The light rules out the right label, "
+    "too: a fading one never went with right, a growing one never with down. So whoever adds up "
+    "the clues scores 0 by construction, and not 1/4.",
     truth=ceilings,
     parts=("light, no motion", "motion, no light", "motion, on the kinds left out"),
     low=0.0,
@@ -94,6 +96,18 @@ CEILINGS = ValueExercise(
             "training, and that is the wrong one.",
             (1 / 3, 2 / 3, 1 / 2),
         ),
+        Misconception(
+            "the rule taken for granted",
+            "Whoever sees no light cannot know that the film runs backwards, and names the label "
+            "that this motion had in training.",
+            (1 / 3, 2 / 3, 1.0),
+        ),
+        Misconception(
+            "the light's ceiling on what is new",
+            "On a kind left out the motion decides, not a choice among three labels: what it seems "
+            "to be had one label in training, and that is the wrong one.",
+            (1 / 3, 2 / 3, 1 / 3),
+        ),
     ),
 )
 
@@ -104,7 +118,7 @@ READS = TableExercise(
     level=2,
     task="In eval mode, with a kernel of three taps: for each number name what it depends on "
     "beside its own channel and its own and the neighbouring frames: `far frames`, `other "
-    "channels`, both or, as `()`, neither.",
+    'channels`, the two as `("far frames", "other channels")`, or none as `()`.',
     hints=(
         "Follow the axes: which layer sums over time, which over channels, and how far?",
         "W₁ reads a whole profile, of one channel. W_s reads three frames, of all channels.",
@@ -157,6 +171,11 @@ READS = TableExercise(
             "Its taps are the same for all clips, and it adds up three frames of one channel.",
             ("a fixed kernel's output", "far frames"),
         ),
+        Misconception(
+            "a fixed kernel that mixes channels",
+            "Each channel has a kernel of its own, which adds up frames of that channel.",
+            ("a fixed kernel's output", "other channels"),
+        ),
     ),
 )
 
@@ -167,7 +186,7 @@ QUIZ = Quiz(
             "Θ = (1, 0, 0), and all gates are 1. What does the block do?",
             (
                 Option("It takes the difference of two frames.",
-                       "A difference needs taps of both signs, and these are shares of one."),
+                       "A difference needs taps of both signs, and these are positive."),
                 Option("It shows every frame one step later.",
                        "Tap 0 brings the frame before: y_t = x_(t-1), and zeros come in at the "
                        "first frame.", right=True),
@@ -182,8 +201,9 @@ QUIZ = Quiz(
                        "No training makes a softmax negative."),
                 Option("No. But the next layer can take differences of channels with different "
                        "kernels.",
-                       "Shares of one never raise a frequency above what stands still. Motion "
-                       "comes from mixing channels that were moved differently.", right=True),
+                       "Taps that add up to one keep what stands still, and a difference removes "
+                       "it. Motion comes from mixing channels that were moved differently.",
+                       right=True),
                 Option("No, and so the block cannot serve motion at all.",
                        "The spatial convolution behind it mixes channels, with weights of any "
                        "sign."),
@@ -203,12 +223,13 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "In which way is TAM's kernel unlike the mixed kernel of CondConv?",
+            "CondConv, of the next part of the course, adds up a few learned kernels in shares "
+            "that the image decides. In which way is TAM's kernel unlike that?",
             (
                 Option("It is made for each clip, CondConv's is not.",
                        "CondConv's kernel is made for each image, too."),
-                Option("It is made directly of the signal's course over time, and constrained to "
-                       "shares of one; CondConv mixes learned kernels of any sign.",
+                Option("It is made directly of the signal's course over time, of positive taps "
+                       "that add up to one; CondConv mixes learned kernels of any sign.",
                        "Here a small network writes the taps of every channel, and there a few "
                        "learned kernels are mixed in shares that the image decides.", right=True),
                 Option("It is larger.",
@@ -217,15 +238,16 @@ QUIZ = Quiz(
         ),
         Question(
             "A fixed kernel reaches 100 % on the kinds of clip it was trained on, and 0 % on two "
-            "others, where chance is 25 %. What does 0 % say?",
+            "others, where a blind guess has 25 %. What does 0 % say?",
             (
                 Option("The network has learned nothing.",
                        "It knows all trained kinds."),
                 Option("It answers by rules that hold for the trained kinds and are wrong, not "
                        "missing, for the others.",
-                       "Below chance means a firm answer. A new kind seems like a trained one in "
-                       "its motion, and gets that one's label.", right=True),
-                Option("The test is broken: no network can do worse than chance.",
+                       "Both clues rule out the right label: what seems to move so had another "
+                       "label in training, and so had such a light. Whoever adds up clues scores "
+                       "0 % by construction, not 25 %.", right=True),
+                Option("The test is broken: no network can do worse than a blind guess.",
                        "Whoever always names a wrong label does."),
             ),
         ),
