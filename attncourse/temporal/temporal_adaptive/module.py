@@ -27,7 +27,8 @@ Paper, authors' code and default here:
 
 * The code has the two batch normalisations; the paper's equations leave them out.
 * The code convolves all channels of all clips at once, in as many groups; here (5) is one matrix
-  product for each channel, which does the same in less time for clips of a few frames.
+  product for each channel, which does the same and holds no weighed clip; it suits clips of a few
+  frames, and is slower for long ones.
 * Frames outside the clip are zero, so that the first and the last frame lose what their outer
   tap would have taken.
 * All layers start by PyTorch's defaults.  The block is then no identity: gates are near 1/2, and
