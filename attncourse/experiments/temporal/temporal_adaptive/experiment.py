@@ -1,8 +1,8 @@
 """Experiments on TAM: one that its kernels decide, and one that its gates answer.
 
 ``run_backwards`` leaves out two of eight kinds of clip in training, and asks for them in the test.
-``before_the_flash`` asks for what stood before a mark in time; the chapter trains single seeds of it
-as a demonstration, and none are recorded.
+``before_the_flash`` asks for what stood before a mark in time; the chapter trains single seeds of
+it as a demonstration, and none are recorded.
 """
 
 from __future__ import annotations
