@@ -22,6 +22,8 @@ from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.channel_spatial.convolutional_block_attention.nets import (
     Believer,
     MeanOfReLU,
+    Multiplied,
+    OfOnePixel,
     OfStatistics,
     OneGate,
     OwnLayers,
@@ -70,6 +72,8 @@ def _believing(kind: str) -> tuple[Variant, ...]:
         Variant(
             "scSE", "ablation", made(lambda c: ConcurrentSqueezeExcitation(c, 1)), "side by side"
         ),
+        Variant("BAM, 1x1", "ablation", made(lambda c: OfOnePixel(c, 1)), "no reach"),
+        Variant("cSE x sSE", "ablation", made(lambda c: Multiplied(c, 1)), "scSE, multiplied"),
     )  # fmt: skip
 
 
@@ -159,5 +163,5 @@ BRANCHES = tuple(
     for kind in stain.KINDS
 )
 
-#: Recorded; the two kinds of markers apart, and the branches, are for the page and the curious.
-EXPERIMENTS = (*BELIEVING, STATISTICS[-1])
+#: Recorded; the two kinds of markers apart are for the curious.
+EXPERIMENTS = (*BELIEVING, STATISTICS[-1], *BRANCHES)

@@ -7,7 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.channel.squeeze_excitation import scale, squeeze
-from attncourse.channel_spatial import ConcurrentSqueezeExcitation, ConvolutionalBlockAttention
+from attncourse.channel_spatial import (
+    BottleneckAttention,
+    ConcurrentSqueezeExcitation,
+    ConvolutionalBlockAttention,
+)
 from attncourse.channel_spatial.convolutional_block_attention.module import largest
 from attncourse.tasks.markers import CHANNELS, MARKERS
 
@@ -145,6 +149,29 @@ class OneGate(ConcurrentSqueezeExcitation):
         if self.keep == "positions":
             return torch.sigmoid(self.score(x)) * x
         return scale(torch.sigmoid(self.expand(F.relu(self.reduce(squeeze(x))))), x)
+
+
+class Multiplied(ConcurrentSqueezeExcitation):
+    """scSE's two gates, one behind the other in place of two gated maps added."""
+
+    def f(self, weights: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
+        """``a m x``, (b, c, h, w)."""
+        a, m = weights
+        return scale(a, m[:, None] * x)
+
+
+class OfOnePixel(BottleneckAttention):
+    """BAM with its two 3x3 convolutions made 1x1, so that a vote sees its own column alone.
+
+    Args:
+        channels: of the features.
+        reduction: divisor of the hidden width.
+    """
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__(channels, reduction)
+        d = self.hidden_channels
+        self.convs[1], self.convs[2] = nn.Conv2d(d, d, 1), nn.Conv2d(d, d, 1)
 
 
 def per_pixel(given: int, block: nn.Module, width: int, *, bent: bool) -> nn.Module:
