@@ -9,6 +9,10 @@ import torch
 
 from attncourse.channel_spatial.convolutional_block_attention.module import look_across
 from attncourse.experiments.channel_spatial.convolutional_block_attention import EXPERIMENTS
+from attncourse.experiments.channel_spatial.convolutional_block_attention.by_hand import (
+    negative_positions_first,
+    smear_channels_first,
+)
 from attncourse.tasks.base import seeded
 from attncourse.tasks.markers import Markers, most_blind
 from attncourse.tasks.stain import Stain, most_of_lines, most_of_one_pixel
@@ -105,3 +109,36 @@ def test_a_gate_of_one_pixel_has_three_of_four_cases_of_negative_at_most():
         torch.testing.assert_close(found, found[:1].expand_as(found))
     plus, minus = (cases[True, s][0] + cases[False, s][0] for s in (1, 0))
     torch.testing.assert_close(plus, minus)
+
+
+def test_weights_by_hand_do_the_task_of_the_other_order():
+    """Channels first is right on *smear*; positions first on three quarters of *negative*.
+
+    On *negative* one corner is seen.  Where it is told, its voice is the answer, else the
+    opposite in two of three cases: 1/4 + 3/4 2/3 = 3/4.
+    """
+    x, y, *_ = drawn(WhomToBelieve("smear"), 2_000)
+    assert torch.equal(smear_channels_first()(x.double()).argmax(1), y)
+    x, y, _, told = drawn(WhomToBelieve("negative"), 8_000)
+    net = negative_positions_first()
+    m = net.block.judge_positions(x.double())
+    assert len(m.detach().unique()) == 2
+    assert torch.equal(m, m[:1].expand_as(m))
+    right = (net(x.double()).argmax(1) == y).double()
+    assert abs(right.mean() - 3 / 4) < 0.02
+    corner = told[:, 0, 0] > 0
+    assert right[corner].all()
+    assert abs(right[~corner].mean() - 2 / 3) < 0.03
+
+
+def test_constant_channel_gates_have_three_of_four_cases_of_smear_at_most():
+    """The voice times some factor of at least zero: no threshold separates plus from minus."""
+    g = seeded(8)
+    for factors in torch.rand(200, 4, generator=g):  # clean marks in A, or in B; plus, or minus
+        outcomes = factors * torch.tensor([1.0, -1.0, 1.0, -1.0])
+        answers = torch.tensor([True, False, False, True])
+        rights = [
+            ((outcomes > at) == answers).sum()
+            for at in (-2.0, *(outcomes - 1e-9).tolist(), *(outcomes + 1e-9).tolist())
+        ]
+        assert max(rights) <= 3

@@ -28,6 +28,27 @@ def gates_by_einsum(x, w1, b1, w2, b2):
     return torch.sigmoid((torch.einsum("sbd,cd->sbc", hidden, w2) + b2).sum(0))
 
 
+def logits(z, w1, b1, w2, b2):
+    return torch.relu(z @ w1.T + b1) @ w2.T + b2
+
+
+def of_two(meet):
+    """Gates from the logits of the mean and of the largest."""
+    return lambda x, *a: meet(logits(x.mean((2, 3)), *a), logits(x.amax((2, 3)), *a))
+
+
+def replicated(x, kernel):
+    two = torch.stack([x.amax(1), x.mean(1)], 1)
+    two = torch.nn.functional.pad(two, [kernel.shape[-1] // 2] * 4, mode="replicate")
+    return torch.nn.functional.conv2d(two, kernel)[:, 0].sigmoid()
+
+
+def of_the_mean(x, kernel):
+    one = x.mean(1, keepdim=True)
+    pad = kernel.shape[-1] // 2
+    return torch.nn.functional.conv2d(one, kernel[:, 1:], padding=pad)[:, 0].sigmoid()
+
+
 def positions(x, kernel):
     k = kernel.shape[-1]
     two = torch.cat((torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)), dim=1)
@@ -68,11 +89,23 @@ TRIED = {
                 lambda x, *a: gates(x.mean((2, 3), keepdim=True), *a), "the mean for both",
             ),
             "half": (lambda *a: 0.5 * gates(*a), ""),
+            "mean of gates": (of_two(lambda m, t: (m.sigmoid() + t.sigmoid()) / 2), "their mean"),
+            "product": (of_two(lambda m, t: m.sigmoid() * t.sigmoid()), "You multiply"),
+            "logits halved": (of_two(lambda m, t: ((m + t) / 2).sigmoid()), "their sum"),
+            "mean alone": (of_two(lambda m, t: m.sigmoid()), "as SE does"),
+            "largest alone": (of_two(lambda m, t: t.sigmoid()), "the largest alone"),
+            "sum": (
+                lambda x, *a: (
+                    logits(x.sum((2, 3)), *a) + logits(x.amax((2, 3)), *a)).sigmoid(), "their mean",
+            ),
         },
     ),
     "order": Tried(
         right={"text": TABLE, "lists": {k: sorted(v) for k, v in PICTURES.items()}},
-        wrong={"list": (["channels"], "A dictionary is expected")},
+        wrong={
+            "list": (["channels"], "A dictionary is expected"),
+            "smear": (TABLE | {"A = 1 0 1 0, B = 0 1 1 0": "channels"}, "by its numbers"),
+        },
     ),
     "positions": Tried(
         right={"released": positions, "einsum": positions_by_einsum},
@@ -86,6 +119,10 @@ TRIED = {
                     torch.stack([x.amax(1), x.mean(1)], 1), k[:, :, :1, :1]).sigmoid()[:, 0], "",
             ),
             "logits": (lambda *a: positions(*a).logit(), "logits"),
+            "replicate": (replicated, "zeros stand beyond"),
+            "crossed": (lambda x, k: positions(x, k.transpose(2, 3)), "rows and columns"),
+            "mean alone": (of_the_mean, "the mean alone"),
+            "exchanged": (lambda *a: 1 - positions(*a), "1 - m"),
         },
     ),
     "counts": Tried(
@@ -93,6 +130,10 @@ TRIED = {
         wrong={
             "order": ((4457, 2284, 16705), "another order"),
             "open": ((2284, ..., 16705), "Still open: number 2"),
+            "no norms in BAM": ((2284, 4393, 16705), "four normalisations"),
+            "half of its norms": ((2284, 4425, 16705), "four normalisations"),
+            "no norm in CBAM": ((2282, 4457, 16705), "one map is normalised"),
+            "all twice": ((4470, 4457, 16705), "count once"),
         },
     ),
     "ceilings": Tried(

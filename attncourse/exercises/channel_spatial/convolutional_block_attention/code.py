@@ -57,6 +57,14 @@ def _gates(
             return squash(layers(m)) + squash(layers(t))
         if meet == "one bias":
             return squash(layers(m) + layers(t) - b2)
+        if meet == "mean of gates":
+            return (squash(layers(m)) + squash(layers(t))) / 2
+        if meet == "product of gates":
+            return squash(layers(m)) * squash(layers(t))
+        if meet == "half":
+            return squash((layers(m) + layers(t)) / 2)
+        if meet in ("mean alone", "largest alone"):
+            return squash(layers(m if meet == "mean alone" else t))
         return squash(layers(m) + layers(t))
 
     return gates
@@ -91,7 +99,7 @@ GATES = FunctionExercise(
     title="Write CBAM's channel gates",
     level=1,
     task="Write `gates(x, w1, b1, w2, b2)`: equation (2), from features (b, c, h, w) to gates "
-    "(b, c). w1 is (d, c) and w2 is (c, d).",
+    "(b, c), which are not yet multiplied with x. w1 is (d, c) and w2 is (c, d).",
     hints=(
         "Two numbers a channel: `x.mean(dim=(2, 3))`, and the largest, `x.flatten(2).max(dim=2)"
         ".values`.",
@@ -128,6 +136,37 @@ GATES = FunctionExercise(
             "two sigmoids",
             "Your gates reach up to 2: you add two sigmoids. Add first, and take one sigmoid.",
             _gates(meet="gates"),
+        ),
+        Misconception(
+            "a mean of gates",
+            "You take two sigmoids and their mean. Add before the sigmoid, and take one.",
+            _gates(meet="mean of gates"),
+        ),
+        Misconception(
+            "two gates multiplied",
+            "You multiply a gate of the mean with a gate of the largest. Add their logits, and "
+            "take one sigmoid.",
+            _gates(meet="product of gates"),
+        ),
+        Misconception(
+            "logits halved",
+            "You take the mean of the two logits; (2) takes their sum.",
+            _gates(meet="half"),
+        ),
+        Misconception(
+            "the mean alone",
+            "You pass the mean alone through the layers, as SE does. The largest passes them too.",
+            _gates(meet="mean alone"),
+        ),
+        Misconception(
+            "the largest alone",
+            "You pass the largest alone through the layers. The mean passes them too.",
+            _gates(meet="largest alone"),
+        ),
+        Misconception(
+            "a sum in place of the mean",
+            "You add all places up; (2) takes their mean.",
+            _gates(mean=lambda x: x.sum(dim=(2, 3))),
         ),
         Misconception(
             "one bias lost",
@@ -180,6 +219,8 @@ def _positions(
     turned: bool = False,
     squash: Step = torch.sigmoid,
     tied: bool = False,
+    crossed: bool = False,
+    edge: str = "constant",
 ) -> Function:
     """Equation (4) without its normalisation; each argument changes one step."""
 
@@ -188,7 +229,9 @@ def _positions(
         two = two.flip(1) if flip else two
         used = kernel.flip(2, 3) if turned else kernel
         used = used.mean(dim=1, keepdim=True).expand(-1, 2, -1, -1) if tied else used
-        return squash(F.conv2d(two, used, padding=kernel.shape[-1] // 2))[:, 0]
+        used = used.transpose(2, 3) if crossed else used
+        two = F.pad(two, [kernel.shape[-1] // 2] * 4, mode=edge)
+        return squash(F.conv2d(two, used))[:, 0]
 
     return positions
 
@@ -217,8 +260,8 @@ POSITIONS = FunctionExercise(
     title="Write CBAM's position gates",
     level=2,
     task="Write `positions(x, kernel)`: equation (4) without the normalisation, from (b, c, h, w) "
-    "to (b, h, w). The kernel is (1, 2, k, k) with an odd k, first for the largest channel, then "
-    "for the mean.",
+    "to (b, h, w), not yet multiplied with x. The kernel is (1, 2, k, k) with an odd k, first for "
+    "the largest channel, then for the mean. Beyond the border stand zeros.",
     hints=(
         "At each position, over the channels: `x.max(dim=1).values` and `x.mean(dim=1)`.",
         "`torch.stack([largest, mean], dim=1)` is (b, 2, h, w).",
@@ -264,6 +307,26 @@ POSITIONS = FunctionExercise(
             "one kernel for both maps",
             "Each of the two maps has a kernel of its own, kernel[:, 0] and kernel[:, 1].",
             _positions(tied=True),
+        ),
+        Misconception(
+            "a crossed kernel",
+            "You exchange the kernel's rows and columns. Its last axis runs along the width.",
+            _positions(crossed=True),
+        ),
+        Misconception(
+            "a border repeated",
+            "You repeat the border outwards. Here zeros stand beyond it.",
+            _positions(edge="replicate"),
+        ),
+        Misconception(
+            "the mean alone",
+            "You convolve the mean alone. The largest channel has a kernel as well.",
+            _positions(top=lambda x: torch.zeros_like(x[:, 0])),
+        ),
+        Misconception(
+            "open and shut exchanged",
+            "Your gates are 1 - m: they are open where m is shut.",
+            _positions(squash=lambda u: torch.sigmoid(-u)),
         ),
         Misconception(
             "no sigmoid",
@@ -326,9 +389,9 @@ LEFT = FunctionExercise(
     title="Find out: sum or product?",
     level=3,
     task="Somebody saved BAM's gates M, (b, c, n), and forgot which version made them. Write "
-    "`left(gates)`, (b, c, n): what is left of the logits of each image once its channels' means, "
-    "its positions' means and what is common to all are taken out. For a sum of votes it must be "
-    "zero.",
+    "`left(gates)`, (b, c, n): what is left of the logits of each image without the mean of each "
+    "channel and the mean of each position. Both hold the mean of the image: take that out once. "
+    "For a sum of votes nothing may be left.",
     hints=(
         "The logit of a sigmoid is its argument: `torch.logit(gates)` is u_c + v_i, or u_c v_i.",
         "Take out the mean over positions, then of what is left the mean over channels.",

@@ -53,6 +53,19 @@ COUNTS = ValueExercise(
             "layers for each statistic",
             "Both statistics pass the same two layers, which count once.",
             (4468.0, 4457.0, 16705.0),
+            also=((4470.0, 4457.0, 16705.0),),
+        ),
+        Misconception(
+            "CBAM without its normalisation",
+            "CBAM's one map is normalised: 2 parameters more.",
+            (2282.0, 4457.0, 16705.0),
+        ),
+        Misconception(
+            "BAM without its normalisations",
+            "BAM has four normalisations, one in (6) and three in (7), each with a scale and a "
+            "shift: 2·8 parameters.",
+            (2284.0, 4393.0, 16705.0),
+            also=tuple((2284.0, bam, 16705.0) for bam in (4409.0, 4425.0, 4441.0)),
         ),
         Misconception(
             "no biases",
@@ -82,14 +95,16 @@ ORDER = TableExercise(
     level=2,
     task="Two channels, A and B, over four places in a row. Say which of CBAM's gates can tell its "
     "channels or its places apart by their means and largest values in the input itself: "
-    "`channels`, `positions`, both, or none. A kernel of one place, no padding.",
+    "`channels`, `positions`, `channels, positions` or `none`. A kernel of one place, no padding.",
     hints=(
         "Channels: the sum and the largest value of each row. Are they equal for A and B?",
         "Positions: the sum and the largest value of each column. Are all four columns alike?",
         "What cannot be told apart from the input may be told apart from what the other gate left.",
     ),
     explanation="The first picture is the chapter's *negative*, the second its *smear* without the "
-    "third channel: there one gate has to be judged first.",
+    "third channel: there the gates that you did not name see equal numbers in the input. "
+    "*Negative* gives *parallel* nothing; *smear* can also be solved channels first, by weights "
+    "that treat A and B unlike.",
     labels=("channels", "positions"),
     truth=PICTURES,
     misconceptions=(
@@ -101,8 +116,8 @@ ORDER = TableExercise(
         ),
         Misconception(
             "the paper's order",
-            "Both rows hold two ones, so that no channel can be told from the other before a place "
-            "is shut.",
+            "Both rows hold two ones, so that neither channel can be told from the other by its "
+            "numbers.",
             ("A = 1 0 1 0, B = 0 1 1 0", "channels"),
         ),
         Misconception(
@@ -141,7 +156,7 @@ CEILINGS = ValueExercise(
         "With K = 2 the other one agrees in one half of the cases; else there is a tie.",
         "Half of the pictures count 1, the other half as much as for K = 3.",
     ),
-    explanation="3/4, 3/4 and 7/8. With K = 4 it is 11/16: a tie is likelier there.",
+    explanation="3/4, 3/4 and 7/8. With K = 4 it is 11/16: more others can outvote the right sign.",
     truth=_ceilings,
     low=0.0,
     high=1.0,
@@ -178,13 +193,14 @@ QUIZ = Quiz(
     CHAPTER,
     (
         Question(
-            "In which order does CBAM multiply its two gates with x?",
+            "Which order matters in CBAM?",
             (
-                Option("The order of the product matters: it does not commute.",
-                       "a_c m_i x_ci is a product of numbers."),
-                Option("The product has no order; what has one is how the gates are judged.",
+                Option("In which the two gates are multiplied with x.",
+                       "a_c m_i x_ci is a product of numbers, and does not change."),
+                Option("In which the two gates are judged.",
                        "In the paper m is judged from a x.", right=True),
-                Option("Positions first.", "The paper judges the channels first."),
+                Option("None, multiplication commutes.",
+                       "The product does; but m is judged from a x, and not from x."),
             ),
         ),
         Question(
@@ -202,8 +218,9 @@ QUIZ = Quiz(
             "a network need the largest value, then?",
             (
                 Option("Yes, no mean can tell.", "The mean of a ReLU can."),
-                Option("No: behind a layer with a ReLU a mean can tell as well.",
-                       "The largest value does it without such a layer.", right=True),
+                Option("No: behind a layer with a ReLU a mean can find it too.",
+                       "Of five seeds one solved the task so, and four passed the ceiling of a "
+                       "mean; the largest value does it without such a layer.", right=True),
                 Option("No, the means will differ after training.",
                        "They are equal in the input, and a gate on the input sees nothing else."),
             ),

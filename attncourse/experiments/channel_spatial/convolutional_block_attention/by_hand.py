@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from attncourse.channel_spatial import ConvolutionalBlockAttention
 from attncourse.experiments.channel_spatial.convolutional_block_attention.nets import Believer
 from attncourse.tasks.whom_to_believe import SIDE, TOLD
 
-#: Logits of gates that are open, to a few millionths of a millionth.
+#: A logit that opens a gate, or with a minus shuts it, to 1e-13.
 _FAR = 30.0
 
 
-def _silent(channels: int, order: str) -> Believer:
-    """Five places of the net are set by hand; all other weights are zero."""
-    net = Believer(ConvolutionalBlockAttention(channels, 1, order=order)).double().eval()
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.zero_()
-        net.block.norm.weight.fill_(1.0)
-    return net
+def _silent(
+    channels: int, order: str
+) -> tuple[Believer, ConvolutionalBlockAttention, nn.BatchNorm2d]:
+    """A net, its block and the norm of (4): a scale of one, and zeros in all other weights."""
+    block = ConvolutionalBlockAttention(channels, 1, order=order)
+    net = Believer(block).double().eval()
+    for parameter in net.parameters():
+        nn.init.zeros_(parameter)
+    assert block.norm is not None
+    nn.init.ones_(block.norm.weight)
+    return net, block, block.norm
 
 
 @torch.no_grad()
@@ -31,14 +35,13 @@ def smear_channels_first() -> Believer:
     smeared one 1 and 2 / 5, elsewhere the largest is 1/2: the kernel opens the first alone.  So
     what is heard of the voice, always as a plus, says whether the open channel is the clean one.
     """
-    net = _silent(5, "channels first")
-    block = net.block
+    net, block, norm = _silent(5, "channels first")
     for unit, sign in enumerate((1.0, -1.0)):
         block.reduce.weight[unit, 3] = sign
         for channel, opens in ((0, 1.0), (1, -1.0), (3, 1.0), (4, -1.0)):
             block.expand.weight[channel, unit] = sign * opens * _FAR
     block.conv.weight[0, :, 3, 3] = torch.tensor([60.0, -100.0])
-    block.norm.bias.fill_(-25.0)
+    norm.bias.fill_(-25.0)
     net.head.weight[1] = 1.0
     net.head.bias[1] = -0.6
     return net
@@ -54,22 +57,20 @@ def negative_positions_first() -> Believer:
     four levels, and in the two in the middle the corner is told.  There its voice is believed,
     else its negative.
     """
-    net = _silent(4, "positions first")
-    block, opened = net.block, 4.0
+    net, block, norm = _silent(4, "positions first")
+    opened = 4.0
     high = torch.sigmoid(torch.tensor(opened, dtype=torch.float64))
     low = 0.1 * high
     drop = opened - torch.logit(low)
     for row, column, sign in ((2, 3, -1), (3, 2, -1), (2, 2, 1)):
         block.conv.weight[0, 0, row, column] = sign * drop
-    block.norm.bias.fill_(opened)
-    block.norm.running_var.fill_(1.0 - block.norm.eps)
+    norm.bias.fill_(opened)
     few, many = TOLD, SIDE**2 - TOLD
     levels = [(n * low + marked * (high - low)) / SIDE**2 for n in (few, many) for marked in (0, 1)]
     # The corner has one mark more than its level counts, or none: n marks in all.
     up, down = (2 * _FAR / (levels[k + 1] - levels[k]) for k in (0, 2))
-    for unit, (level, slope) in enumerate(
-        zip(levels, (up, -up, -down, down), strict=True)
-    ):  # fmt: skip
+    slopes = (up, -up, -down, down)
+    for unit, (level, slope) in enumerate(zip(levels, slopes, strict=True)):
         block.reduce.weight[unit, 0] = 1.0
         block.reduce.bias[unit] = -level
         block.expand.weight[2, unit], block.expand.weight[3, unit] = slope, -slope
