@@ -1,8 +1,7 @@
 """Experiments on TAM: one that its kernels decide, and one that its gates answer.
 
 ``run_backwards`` leaves out two of eight kinds of clip in training, and asks for them in the test.
-``before_the_flash`` asks for what stood before a mark in time; the chapter trains single seeds of
-it as a demonstration, and none are recorded.
+``before_the_flash`` asks for what stood before a mark in time.
 """
 
 from __future__ import annotations
@@ -153,7 +152,7 @@ BEFORE_THE_FLASH = Experiment(
     matters=MATTERS,
 )
 
-EXPERIMENTS = (RUN_BACKWARDS,)
+EXPERIMENTS = (RUN_BACKWARDS, BEFORE_THE_FLASH)
 
 
 def by_kind(
