@@ -74,6 +74,12 @@ def links(name: str) -> re.Pattern[str]:
     )
 
 
+def names(name: str, line: str) -> bool:
+    """Whether a line may hold a link to ``name``; most of a notebook is pictures and does not."""
+    owner, repo = name.split("/")
+    return owner in line or owner.lower() in line or repo in line
+
+
 def rewrite(text: str, old: str, new: str) -> tuple[str, int]:
     """``text`` with every link to ``old`` led to ``new``, and how many there were."""
     owner, repo = new.split("/")
@@ -85,7 +91,12 @@ def rewrite(text: str, old: str, new: str) -> tuple[str, int]:
             return f"{owner.lower()}.github.io{found['pages']}{repo}"
         return f"{found['key']}{repo}"
 
-    return links(old).subn(replacement, text)
+    pattern, lines, count = links(old), text.split("\n"), 0
+    for number, line in enumerate(lines):
+        if names(old, line):
+            lines[number], found = pattern.subn(replacement, line)
+            count += found
+    return "\n".join(lines), count
 
 
 def normalise_address(text: str, name: str | None = None) -> str:

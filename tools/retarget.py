@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from repository import ROOT, links, repository, rewrite, validate
+from repository import ROOT, links, names, repository, rewrite, validate
 
 #: Written last, so that a run that was interrupted can be made again.
 HOME = "pyproject.toml"
@@ -63,7 +63,7 @@ def leftovers(text: str, old: str) -> Iterator[int]:
         rf"(?<![\w.-]){owner}/{repo}(?![\w-])|(?<![\w.-]){owner}\.github\.io", re.IGNORECASE
     )
     for number, line in enumerate(text.splitlines(), 1):
-        if trace.search(line):
+        if old.split("/")[0].lower() in line.lower() and trace.search(line):
             yield number
 
 
@@ -78,10 +78,13 @@ def retarget(new: str, *, dry_run: bool = False) -> None:
     changes: list[str] = []
     remarks: list[str] = []
     for name, text in tracked_texts():
-        if there := sum(1 for link in links(new).finditer(text) if not link["key"]):
+        named = "\n".join(line for line in text.split("\n") if names(new, line))
+        if there := sum(1 for link in links(new).finditer(named) if not link["key"]):
             remarks.append(f"{name}: {count(there)} to {new} stood there already")
         changed, found = rewrite(text, old, new)
-        rest = links(new).sub("", changed)
+        rest = "\n".join(
+            links(new).sub("", line) if names(new, line) else line for line in changed.split("\n")
+        )
         remarks += [f"{name}:{line}: still names {old}" for line in leftovers(rest, old)]
         if found:
             changes.append(f"{name}: {count(found)}")
