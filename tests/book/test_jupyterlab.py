@@ -13,8 +13,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
+
+from tests.book.conftest import PATIENCE
 
 TimeoutError = pytest.importorskip("playwright.sync_api").TimeoutError
 
@@ -34,17 +35,19 @@ control
 
 
 def beginning(notebook):
-    """The chapter up to its first explorer: what follows takes JupyterLab long and adds nothing."""
+    """The chapter's first cell and its first explorer: more takes JupyterLab long, adds nothing."""
     cells = notebook["cells"]
     mark = json.dumps('<figure class="ac"').strip('"')
     first = next(n for n, cell in enumerate(cells) if mark in json.dumps(cell))
-    return notebook | {"cells": cells[: first + 1]}
+    return notebook | {"cells": [cells[0], cells[first]]}
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Address of a JupyterLab of its own, with its own settings and keys."""
     pytest.importorskip("jupyterlab")
+    import nbformat  # not above: it takes seconds, which everyone who looks for tests would pay
+
     home = tmp_path_factory.mktemp("lab")
     work = home / "work"
     work.mkdir()
@@ -70,6 +73,7 @@ def lab(tmp_path_factory):
     with (home / "log").open("w") as log:
         server = subprocess.Popen(
             [*jupyter, "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+             "--LabApp.expose_app_in_browser=True",
              "--IdentityProvider.token=", f"--ServerApp.root_dir={work}"],
             env=environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -90,71 +94,77 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reader(browser):
-    """One memory for all notebooks here, so that JupyterLab's own scripts are read once."""
+def app(lab, browser):
+    """One page with JupyterLab, which takes longer to start than to open a notebook."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    yield context
+    page = context.new_page()
+    page.goto(f"{lab}/lab?reset", wait_until="load")
+    page.wait_for_function("window.jupyterapp", timeout=PATIENCE)
+    page.evaluate("jupyterapp.restored")
+    yield page
     context.close()
 
 
 @pytest.fixture
-def notebook(lab, reader):
-    """A function that opens a notebook alone and waits until its cells are there."""
+def notebook(app):
+    """A function that opens a notebook in front of the others and gives its panel."""
 
     def opened(name):
-        page = reader.new_page()
-        page.goto(f"{lab}/lab/tree/{name}.ipynb?reset", wait_until="load")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        return page
+        app.evaluate(
+            "path => jupyterapp.commands.execute('docmanager:open', { path })", f"{name}.ipynb"
+        )
+        tab = app.locator(".lm-DockPanel-tabBar .lm-mod-current", has_text=f"{name}.ipynb")
+        tab.wait_for(timeout=PATIENCE)
+        panel = app.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        panel.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
+        return panel
 
-    yield opened
-    for page in reader.pages:
-        page.close()
+    return opened
 
 
 def test_a_trusted_chapter_plays_its_explorers(notebook):
-    page = notebook("trusted")
-    page.wait_for_selector("figure.ac[data-ready]", state="attached", timeout=60_000)
-    figure = page.locator("figure.ac[data-ready]").first
+    panel = notebook("trusted")
+    figure = panel.locator("figure.ac[data-ready]").first
+    figure.wait_for(state="attached", timeout=60_000)
     figure.scroll_into_view_if_needed()
     status = figure.locator("[role=status], [aria-live]").first
     control = figure.locator("canvas[tabindex='0'], input[type=range]").first
     before = status.text_content()  # not what is in sight: JupyterLab lays out cells near by alone
     control.focus()
     for key in ("ArrowRight", "ArrowDown"):
-        page.keyboard.press(key)
+        panel.page.keyboard.press(key)
     assert status.text_content() != before, "the explorer does not answer the keyboard"
 
 
 def test_an_untrusted_chapter_shows_the_posters(notebook):
-    page = notebook("untrusted")
-    poster = page.locator("figure.ac .ac-poster").last
+    panel = notebook("untrusted")
+    poster = panel.locator("figure.ac .ac-poster").last
     poster.wait_for(state="attached", timeout=60_000)
     poster.scroll_into_view_if_needed()
-    page.wait_for_function("poster => poster.naturalWidth > 0", arg=poster.element_handle())
+    panel.page.wait_for_function("poster => poster.naturalWidth > 0", arg=poster.element_handle())
     assert poster.is_visible()
     assert poster.get_attribute("alt")
-    assert page.locator("figure.ac[data-ready]").count() == 0, "a script of a stranger ran"
+    assert panel.locator("figure.ac[data-ready]").count() == 0, "a script of a stranger ran"
 
 
 def test_a_slider_with_a_kernel_computes_again(notebook):
-    page = notebook("live")
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
-    output = page.locator(".jp-Cell").first.locator(".jp-OutputArea-child")
+    panel = notebook("live")
+    panel.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
+    output = panel.locator(".jp-Cell").first.locator(".jp-OutputArea-child")
     for _ in range(5):  # a run that comes too early is forgotten
-        page.locator(".jp-Cell .cm-content").first.click()
-        page.keyboard.press("Control+Enter")
+        panel.locator(".jp-Cell .cm-content").first.click()
+        panel.page.keyboard.press("Control+Enter")
         try:
             output.first.wait_for(timeout=20_000)
             break
         except TimeoutError:
             continue
-    picture = page.locator(".jp-OutputArea-output .widget-output img, .jupyter-widgets img").first
+    picture = panel.locator(".jp-OutputArea-output .widget-output img, .jupyter-widgets img").first
     picture.wait_for(state="visible", timeout=60_000)
-    assert page.locator("figure.ac").count() == 0, "its static form stands beside it"
+    assert panel.locator("figure.ac").count() == 0, "its static form stands beside it"
     before = picture.get_attribute("src")
-    assert page.locator(".jupyter-widgets", has_text="line 4.000").count()
-    page.locator(".jupyter-widgets [role=slider], .noUi-handle").first.focus()
-    page.keyboard.press("ArrowRight")
-    page.locator(".widget-label", has_text="line 8.000").wait_for(timeout=30_000)
+    assert panel.locator(".jupyter-widgets", has_text="line 4.000").count()
+    panel.locator(".jupyter-widgets [role=slider], .noUi-handle").first.focus()
+    panel.page.keyboard.press("ArrowRight")
+    panel.locator(".widget-label", has_text="line 8.000").wait_for(timeout=30_000)
     assert picture.get_attribute("src") != before, "the picture is the old one"
