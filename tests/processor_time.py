@@ -59,12 +59,14 @@ def used() -> float:
 def spread(found: dict[str, float], shares: dict[str, float]) -> None:
     """Give each test its part of what one test of its file paid for all: the costliest one.
 
-    A test names its part by ``record_property("share", seconds)``.
+    A test names its part by ``record_property("share", seconds)``.  What no part accounts for,
+    such as the start of a process, belongs to none of them: it stands under ``file::start``.
     """
     for file in {node.split("::")[0] for node, share in shares.items() if share}:
         tests = [node for node in found if node.startswith(f"{file}::")]
         payer = max(tests, key=lambda node: found[node])
-        found[payer] -= sum(shares.get(node, 0.0) for node in tests)
+        rest = found[payer] - sum(shares.get(node, 0.0) for node in tests)
+        found[payer], found[f"{file}::start"] = 0.0, max(0.0, rest)
         for node in tests:
             found[node] += shares.get(node, 0.0)
 
@@ -79,12 +81,22 @@ class Clock:
         self.shares: dict[str, float] = {}
         self.slowness: list[float] = []
         self.before = 0.0
+        #: What it took until the first test, in all processes.
+        self.started = 0.0
         # Under xdist the workers do the work, all at once, and the main process adds up.
         self.works = hasattr(config, "workerinput") or not config.getoption("numprocesses", 0)
 
     def pytest_sessionstart(self):
+        before = used()
         self.measure()
-        self.before = used()
+        self.before = used() - before  # that of the yardstick; the rest is the start's
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self):
+        """Imports and the search for tests belong to no test, not to the first one either."""
+        now = used()
+        self.started = now - self.before
+        self.before = now
 
     def measure(self) -> None:
         if self.works:
@@ -106,9 +118,10 @@ class Clock:
     def pytest_sessionfinish(self, session):
         self.measure()
         if hasattr(self.config, "workerinput"):
-            self.config.workeroutput["slowness"] = self.slowness
+            self.config.workeroutput |= {"slowness": self.slowness, "started": self.started}
             return
         spread(self.found, self.shares)
+        self.found["tests::start"] = self.started
         target = Path(self.config.getoption("--processor-time"))
         target.parent.mkdir(parents=True, exist_ok=True)
         stored = {"tests": self.found, "slowness": self.slowness}
@@ -116,7 +129,9 @@ class Clock:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node, error):
-        self.slowness += getattr(node, "workeroutput", {}).get("slowness", [])
+        output = getattr(node, "workeroutput", {})
+        self.slowness += output.get("slowness", [])
+        self.started += output.get("started", 0.0)
 
 
 def pytest_addoption(parser):
