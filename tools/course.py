@@ -159,6 +159,7 @@ def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
     py = python()
     pytest: list[str | Path] = [py, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
     pytest += ["-p", "tests.processor_time"]
+    pytest += ["-p", "no:nbval"]  # it takes seconds to load, and these steps execute no notebook
     tests, own_tests, _ = (f"--processor-time={file}" for file in TIMES)
     if chapter:
         stem = chapter.rsplit("/", 1)[-1]
