@@ -10,15 +10,18 @@ import re
 import shutil
 import threading
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: No sandbox, because CI runs as root in a container; nothing of the browser's own may call out.
+#: No host but this one has an address: what a page wants from elsewhere never leaves the machine.
 _SWITCHES = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 
 
@@ -50,6 +53,10 @@ def site(html):
         def log_message(self, *arguments):
             pass
 
+        def end_headers(self):
+            self.send_header("Cache-Control", "max-age=86400")  # the book does not change meanwhile
+            super().end_headers()
+
     class Server(http.server.ThreadingHTTPServer):
         def handle_error(self, request, client_address):
             """A page that is left before it is loaded is no error."""
@@ -80,40 +87,50 @@ PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
 class Visit:
-    """A page with what it asked for and complained about."""
+    """A page with what it asked for and complained about.
 
-    def __init__(self, browser, site, *, javascript=True, maths=True):
-        self.context = browser.new_context(
-            viewport={"width": DESK, "height": HEIGHT}, java_script_enabled=javascript
-        )
-        self.context.set_default_timeout(PATIENCE)
+    Nothing is routed through Playwright, which would turn off the memory of a context: scripts
+    that all pages share are read and compiled once.
+    """
+
+    def __init__(self, context, site, *, maths=True):
+        self.context = context
         self.site = site
-        self.maths = maths
         self.foreign: list[str] = []
         self.errors: list[str] = []
         self.sizes: dict[str, int] = {}
-        self.context.route("**/*", self._only_here)
-        self.page = self.context.new_page()
+        self.page = context.new_page()
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.page.on("request", self._note)
         self.page.on("response", self._weigh)
-        self._touch = None
+        self._touch = False
+        self._tools = context.new_cdp_session(self.page)
+        if not maths:
+            self._tools.send("Network.enable")
+            self._tools.send("Network.setBlockedURLs", {"urls": ["*mathjax*"]})
 
-    def _only_here(self, route):
-        if not self.maths and "mathjax" in route.request.url:
-            route.abort()
-        elif route.request.url.startswith((self.site, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.foreign.append(route.request.url)
-            route.abort()
+    def forget(self):
+        """Begin with nothing remembered, as a newcomer does."""
+        self._tools.send(
+            "Storage.clearDataForOrigin",
+            {"origin": self.site, "storageTypes": "cookies,local_storage,indexeddb"},
+        )
+        return self
+
+    def _note(self, request):
+        if not request.url.startswith((self.site, "data:", "blob:")):
+            self.foreign.append(request.url)
 
     def _weigh(self, response):
+        """Note how large a file of the book is, whether it was sent or remembered."""
         if response.url.startswith(self.site):
             if response.status >= 400:
                 self.errors.append(f"{response.status} {response.url}")
-            elif response.status < 300:
-                self.sizes[response.url] = len(response.body())
+                return
+            path = HTML / unquote(urlsplit(response.url).path).lstrip("/")
+            path = path / "index.html" if path.is_dir() else path
+            self.sizes[response.url] = path.stat().st_size
 
     def open(self, path: str):
         """Load a page and wait until its maths is set."""
@@ -133,10 +150,9 @@ class Visit:
         )
         if page.viewport_size["width"] != width:
             page.set_viewport_size({"width": width, "height": HEIGHT})
-        if touch != bool(self._touch):
-            session = self._touch or self.context.new_cdp_session(page)
-            session.send("Emulation.setTouchEmulationEnabled", {"enabled": touch})
-            self._touch = session if touch else session.detach()
+        if touch != self._touch:
+            self._tools.send("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+            self._touch = touch
         self.theme("dark" if dark else "light")
         return self
 
@@ -156,10 +172,10 @@ class Visit:
     def tap(self, x: float, y: float):
         """Touch the window with one finger, there, and let go."""
         for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
-            self._touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            self._tools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     def close(self):
-        self.context.close()
+        self.page.close()
 
 
 def page_of(item) -> str | None:
@@ -173,8 +189,13 @@ def page_of(item) -> str | None:
 def width_of(item) -> int:
     """How wide the window is in which a test shows its page, the first time if there are more."""
     given = item.callspec.params.get("width") if hasattr(item, "callspec") else None
-    named = re.search(r"\bwidth=(\d+)", inspect.getsource(item.function))
-    return given or (int(named[1]) if named else DESK)
+    return given or _width_in_source(item.function)
+
+
+@functools.cache
+def _width_in_source(function) -> int:
+    named = re.search(r"\bwidth=(\d+)", inspect.getsource(function))
+    return int(named[1]) if named else DESK
 
 
 def pytest_collection_modifyitems(items):
@@ -193,14 +214,32 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def _open_page(browser, site):
+def _reader(browser):
+    """A function: the one context of all readers, or of all whose browser runs no scripts."""
+    made = {}
+
+    def context(*, javascript=True):
+        if javascript not in made:
+            made[javascript] = browser.new_context(
+                viewport={"width": DESK, "height": HEIGHT}, java_script_enabled=javascript
+            )
+            made[javascript].set_default_timeout(PATIENCE)
+        return made[javascript]
+
+    yield context
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def _open_page(_reader, site):
     last = {}
 
     def opened(path):
         if last.get("path") != path:
             if last:
                 last["visit"].close()
-            last.update(path=path, visit=Visit(browser, site))
+            last.update(path=path, visit=Visit(_reader(), site).forget())
             last["visit"].open(path)
         return last["visit"]
 
@@ -254,15 +293,15 @@ def plain_paint(first_paint):
 
 
 @pytest.fixture
-def visit(browser, site):
-    """A function that opens a page for this test alone, with a memory of its own.
+def visit(_reader, site):
+    """A function that opens a page for this test alone, of a reader who remembers nothing.
 
     With ``maths=False`` the formulas are not set, which takes most of a chapter's load.
     """
     made = []
 
     def opened(path, *, javascript=True, maths=True, **reader):
-        v = Visit(browser, site, javascript=javascript, maths=maths)
+        v = Visit(_reader(javascript=javascript), site, maths=maths).forget()
         made.append(v)
         if javascript:
             v.open(path)

@@ -132,15 +132,10 @@ def test_the_first_screen_shows_the_picture(stay, width):
 
 
 @pytest.mark.browser
-def test_without_scripts_there_is_the_photograph_and_what_it_shows(browser, site):
-    from tests.book.conftest import Visit
-
-    visit = Visit(browser, site, javascript=False)
-    page = visit.page
-    page.goto(f"{site}/{PAGE}")
+def test_without_scripts_there_is_the_photograph_and_what_it_shows(visit):
+    page = visit(PAGE, javascript=False).page
     assert page.locator("#cover > img.ac-poster").is_visible()
     assert "both eyes" in page.locator("#cover > p.ac-poster").text_content()
-    visit.close()
 
 
 @pytest.mark.browser

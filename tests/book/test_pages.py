@@ -181,20 +181,21 @@ def test_search_finds(visit):
 # ---------------------------------------------------------------- explorers
 
 
-def explorers():
-    """(chapter, id) of every explorer in the stored outputs."""
+def in_outputs(pattern):
+    """(chapter, what the pattern finds) in the stored outputs of every chapter."""
     found = []
     for name in CHAPTERS:
         for cell in rules.load(name)["cells"]:
             for output in cell.get("outputs", []):
                 html = "".join(output.get("data", {}).get("text/html", ""))
-                found += [
-                    (name, i) for i in re.findall(r'<figure class="ac" id="([\w-]+)" role', html)
-                ]
+                if '<figure class="ac"' in html:
+                    found += [(name, match) for match in re.findall(pattern, html)]
     return found
 
 
-EXPLORERS = explorers()
+#: (chapter, id) and (chapter, kind) of every explorer; all machines are of one kind here.
+EXPLORERS = in_outputs(r'<figure class="ac" id="([\w-]+)" role')
+KINDS = in_outputs(r'<script type="application/json">{"kind": *"(\w+)')
 IDS = [f"{name}-{i}" for name, i in EXPLORERS]
 
 
@@ -363,7 +364,30 @@ def test_the_text_of_figures_can_be_read_on_a_phone(name, stay):
             assert reachable == 0 or not hidden, f"cannot be moved by keys: {alt[:60]}"
 
 
+#: An explorer as it stands in a page, with its poster: an image that no style or attribute hides.
+POSTER = re.compile(
+    r'<figure class="ac" id="([\w-]+)" role[^>]*>\s*<img class="ac-poster" alt="([^"]{31,})" '
+    r'src="data:image/[^"]+"/?>'
+)
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
+def test_every_explorer_has_a_poster_that_is_described(name, html):
+    text = (html / f"book/{name}.html").read_text(encoding="utf-8")
+    assert [i for i, _ in POSTER.findall(text)] == [i for n, i in EXPLORERS if n == name]
+
+
+def one_of_each_kind():
+    """The fewest chapters, one after the other, that show all kinds of explorers."""
+    kinds = {name: {kind for n, kind in KINDS if n == name} for name in CHAPTERS}
+    chosen, left = [], {kind for _, kind in KINDS}
+    while left:
+        chosen.append(max(CHAPTERS, key=lambda name: len(kinds[name] & left)))
+        left = left - kinds[chosen[-1]]
+    return chosen
+
+
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_without_scripts_the_poster_stays(name, visit):
     v = visit(f"book/{name}.html", javascript=False)
     unfold(v.page)

@@ -174,7 +174,7 @@ def test_a_broken_state_is_set_aside_and_never_lost(visit):
 
 def test_a_browser_that_keeps_nothing_still_answers(visit):
     v = visit(CHAPTER, maths=False)
-    v.context.add_init_script(
+    v.page.add_init_script(
         "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })"
     )
     v.page.reload(wait_until="load")
