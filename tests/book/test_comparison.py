@@ -31,13 +31,13 @@ def choose(page, letter, choice):
 
 def shown(page):
     """Stem -> what stands in the columns of numbers, in the order of the rows."""
-    rows = page.locator(".ac-compare tbody tr")
-    return {
-        row.get_attribute("data-stem"): [
-            number.inner_text() for number in row.locator(".ac-number > span").all()
-        ]
-        for row in rows.all()
-    }
+    return page.evaluate(
+        """() => Object.fromEntries(
+            [...document.querySelectorAll(".ac-compare tbody tr")].map(row => [
+                row.dataset.stem,
+                [...row.querySelectorAll(".ac-number > span")].map(number => number.innerText),
+            ]))"""
+    )
 
 
 def expected(card, settings, reduction=None):
@@ -95,8 +95,10 @@ def test_every_head_sorts_both_ways_and_says_so(stay, page, key):
         direction = head.get_attribute("aria-sort")
         said = {"ascending": "rising", "descending": "falling"}[direction]
         assert said in page.locator(".ac-compare-said").inner_text()
-        rows = page.locator(".ac-compare tbody tr").all()
-        orders[direction] = [row.get_attribute(f"data-{key}") for row in rows]
+        orders[direction] = page.eval_on_selector_all(
+            ".ac-compare tbody tr", "(rows, name) => rows.map(r => r.getAttribute(name))",
+            f"data-{key}",
+        )  # fmt: skip
     number = str if key == "name" else float
     rising = [number(value) for value in orders["ascending"]]
     assert rising == sorted(rising)

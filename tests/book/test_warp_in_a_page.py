@@ -15,8 +15,15 @@ IMAGE = np.random.default_rng(3).random((12, 10)).astype("f4")
 PRESETS = {"turned": (0.5, -0.86, 0.2, 0.86, 0.5, -0.1), "far away": (1, 0, 2, 0, 1, 2)}
 
 
+@pytest.fixture(scope="module")
+def explorer():
+    """The explorer's HTML; drawing its poster takes longer than a page with it."""
+    view = views.explore_warp(IMAGE, id="warp", alt=ALT, out_size=(5, 6), presets=PRESETS)
+    return view._repr_mimebundle_()["text/html"]
+
+
 @pytest.fixture
-def opened(browser):
+def opened(browser, explorer):
     """A page that holds nothing but the explorer."""
     contexts = []
 
@@ -24,8 +31,7 @@ def opened(browser):
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        view = views.explore_warp(IMAGE, id="warp", alt=ALT, out_size=(5, 6), presets=PRESETS)
-        page.set_content(f"<!doctype html><body>{view._repr_mimebundle_()['text/html']}</body>")
+        page.set_content(f"<!doctype html><body>{explorer}</body>")
         return page
 
     yield open_page
