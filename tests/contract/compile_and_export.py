@@ -25,17 +25,22 @@ NOT_IN_ONNX = {"searchsorted", "bucketize", "sort.stable", "histc", "unique"}
 def grown(specimen):
     """The specimen's first sizes, and larger ones.
 
-    None is 0 or 1, which are compiled apart, nor becomes 1 when it is halved.
+    None is 0 or 1, which are compiled apart, nor becomes 1 when it is halved; none equals another
+    or a number of channels, which would be taken for the same size and compiled again.  What a
+    graph fixes is as small as the specimen has it, but for 1.
     """
     kept = specimen.captured
-    first = tuple(n if k in kept else max(2, n) + 2 for k, n in enumerate(specimen.sizes[0]))
+    rows = [row for row in specimen.sizes if all(row[k] > 1 for k in kept)]
+    row = min(rows, key=lambda row: [row[k] for k in kept])
+    first = tuple(n if k in kept else max(2, n) + 5 + 4 * k for k, n in enumerate(row))
     more = [tuple(size + 2 * n + k for k, size in enumerate(first)) for n in (1, 2)]
     return [first, *(tuple(first[k] if k in kept else v for k, v in enumerate(m)) for m in more)]
 
 
 def compiles(specimen):
     torch._dynamo.reset()
-    arguments = specimen.arguments[0]
+    torch._dynamo.utils.counters.clear()
+    arguments = {**specimen.arguments[0], **specimen.unrolled}
     module = built(specimen.card.module, arguments)
     compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
     for size in grown(specimen):
@@ -46,11 +51,13 @@ def compiles(specimen):
             y.square().sum().backward()
             results.append((y.detach(), x.grad))
         torch.testing.assert_close(results[0], results[1], atol=1e-10, rtol=1e-10)
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert graphs == 1, f"{graphs} graphs for three sizes"
 
 
 def exports(specimen):
     for arguments in specimen.arguments:
-        exported(specimen, arguments)
+        exported(specimen, {**arguments, **specimen.unrolled})
 
 
 def exported(specimen, arguments):

@@ -60,6 +60,8 @@ class Specimen:
         dynamic: axes of x that may change after compilation and export.
         captured: places in a row of ``sizes`` that a captured graph fixes, such as the number of
             frames where torch unrolls a recurrence.
+        unrolled: constructor arguments that are changed for captured graphs, where torch unrolls
+            a loop of Python and more rounds of it prove nothing but take seconds.
         half_tolerance: how far half precision may be from float32.
         loud: arguments that give features as many as 256 channels, for half precision.
         starts: (constructor arguments, pattern of a parameter's name -> what its docstring promises
@@ -82,6 +84,7 @@ class Specimen:
     wrong: Callable[[Tensor], Sequence[tuple[Tensor, str]]] = wrong_images
     dynamic: tuple[int, ...] = (0, 2, 3)
     captured: tuple[int, ...] = ()
+    unrolled: Mapping[str, Any] = field(default_factory=dict)
     half_tolerance: float = 0.1
     loud: Mapping[str, Any] = field(default_factory=lambda: {"channels": 256})
     starts: Sequence[tuple[Mapping[str, Any], Mapping[str, tuple[str, Any]]]] = ()

@@ -470,6 +470,7 @@ MUTANTS = (
 SPECIMEN = Specimen(
     card=CARD,
     arguments=(ARGUMENTS, {"channels": 5}),
+    unrolled={"recurrence": 1},
     reference=lambda m, x: criss_cross_reference(x, *projections(m), m.recurrence),
     promises=PROMISES,
     starts=(

@@ -221,6 +221,7 @@ MUTANTS = (
 SPECIMEN = Specimen(
     card=DEEP_CARD,
     arguments=(ARGUMENTS, CONTEXT, SUM),
+    unrolled={"steps": 2},
     reference=reference,
     promises=(
         moves_with_the_image,

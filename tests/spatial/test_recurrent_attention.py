@@ -328,6 +328,7 @@ MUTANTS = (
 SPECIMEN = Specimen(
     card=CARD,
     arguments=(PLAIN, ODD, PRODUCT),
+    unrolled={"steps": 2},
     reference=reference,
     promises=(
         moves_with_the_image,
