@@ -18,6 +18,7 @@ _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:[,' \u2009\u00a0_]\d{3})+(?:\.\d+)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _SPLIT = re.compile(r"\s*(?:[;,]|\band\b|(?<=[\d)\s])[x×](?=[\d(\s]))\s*|\s+", re.IGNORECASE)
+_GREEK = {"alpha": "α", "beta": "β", "gamma": "γ"}
 _NOTHING = {"", "-", "--", "()", "[]", "{}", "none", "nothing", "no", "neither", "empty", "∅"}
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -132,7 +133,8 @@ def known(name: Any, names: Iterable[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\s_\-→>,()`'\"]+", " ", bare(text)).strip().lower()
+    words = re.sub(r"[\s_\-→>,()`'\"]+", " ", bare(text)).strip().lower()
+    return re.sub(r"\b(alpha|beta|gamma)\b", lambda name: _GREEK[name[1]], words)
 
 
 def labels_in(value: Any, labels: Iterable[str]) -> list[Any] | None:

@@ -5,22 +5,23 @@ Equations, numbered as in the chapter ``channel_spatial/sca_cnn``:
 .. math::
     e_i &= w_\alpha^\top \tanh(W_s x_i + b_s + W_{hs} h)                            & (1)\\
     \alpha &= \operatorname{softmax}_i(e)                                           & (2)\\
-    x'_i &= n\, \alpha_i\, x_i                                                      & (3)\\
-    v_c &= \tfrac1n \textstyle\sum_i x_{c,i}                                        & (4)\\
+    x'_i &= N\, \alpha_i\, x_i                                                      & (3)\\
+    v_c &= \tfrac1N \textstyle\sum_i x_{c,i}                                        & (4)\\
     \beta &= \operatorname{softmax}_c\bigl(
         w_\beta^\top \tanh(w_c v_c + b_c + W_{hc} h)\bigr)                          & (5)\\
     x'_c &= C\, \beta_c\, x_c                                                       & (6)
 
-The order C-S takes (4) to (6) first and (1) to (3) of what comes out, the order S-C the reverse:
+x' is what the first of the two gives.  The order C-S takes (4) to (6) first and (1) to (3) of what
+comes out, the order S-C the reverse:
 
 .. math::
-    \text{C-S:}\quad y_{c,i} &= n\,\alpha_i(h, x')\; C\,\beta_c(h, x)\; x_{c,i}     & (7)\\
-    \text{S-C:}\quad y_{c,i} &= C\,\beta_c(h, x')\; n\,\alpha_i(h, x)\; x_{c,i}     & (8)
+    \text{C-S:}\quad y_{c,i} &= N\,\alpha_i(h, x')\; C\,\beta_c(h, x)\; x_{c,i}     & (7)\\
+    \text{S-C:}\quad y_{c,i} &= C\,\beta_c(h, x')\; N\,\alpha_i(h, x)\; x_{c,i}     & (8)
 
 ==============  ========  ================================================================
 symbol          shape     meaning
 ==============  ========  ================================================================
-x               b c h w   map; x_i its vector at position i of n, x_c its channel c of C
+x               b c h w   map; x_i its vector at position i of N = n, x_c its channel c of C = c
 h               b D       question: the state of a decoder, or whatever asks
 e, alpha        b n       scores and weights of the positions: where
 v               b c       mean of each channel
@@ -34,14 +35,15 @@ y               as x      output
 
 Paper, authors' code and default here:
 
-* The paper has no factors n and C in (3) and (6).  The authors' code multiplies by both, so that
+* The paper has no factors N and C in (3) and (6).  The authors' code multiplies by both, so that
   equal weights leave the map as it is; ``rescale=True`` follows the code, False the paper.
 * The paper adds a number to every score of (1) and of (5).  The softmax takes it away again, so
   that it never learns; it is left out here.  Their code misplaces it in one layer.
 * ``order="CS"`` is what their code has; the paper defines both.
 * The paper's question is the state of an LSTM.  Where none is given, the block here asks a
   question of its own, D learned numbers that start at zero.
-* Their code draws weights of spread 0.01; here they start from PyTorch's default.
+* Their code draws weights of spread 0.01, and square matrices orthogonal, such as W_s of their
+  first layer; here all start from PyTorch's default.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ class Scorer(nn.Module):
 class SpatialChannelAttention(Attention):
     r"""Weigh the positions and the channels of a map as a question asks.
 
-    .. math:: y_{c,i} = n\,\alpha_i\; C\,\beta_c\; x_{c,i}, \qquad
+    .. math:: y_{c,i} = N\,\alpha_i\; C\,\beta_c\; x_{c,i}, \qquad
         \alpha = \operatorname{softmax}_i\, w_\alpha^\top \tanh(W_s x_i + b_s + W_{hs} h), \quad
         \beta = \operatorname{softmax}_c\, w_\beta^\top \tanh(w_c v_c + b_c + W_{hc} h)
 
@@ -220,22 +222,26 @@ class SpatialChannelAttention(Attention):
     ) -> Float[Tensor, "b t c"]:
         """Equation (9): the channel means of y for many questions about each map.
 
-        No weighed map is built.  Where positions come first, what they show is computed once.
+        The output is not built.  In S-C and S no weighed map is built at all, and what the
+        positions show is computed once; in C the means are; in C-S each question pays in full.
         """
         (b, t), x = states.shape[:2], x.flatten(2)
-        if self.order in ("SC", "S"):
-            assert self.where is not None
-            looks = self.where.look(accepted(self.where.look, x.mT))
-            logits = [self.where.answered(looks, h) for h in states.unbind(1)]
-            alpha = softmax(torch.stack(logits, dim=1), dim=2)
-            means = (alpha.to(x.dtype) @ x.mT) / (1 if self.rescale else x.shape[2])
-            if self.what is None:
-                return means
-            beta = self._what(means.flatten(0, 1), states.flatten(0, 1)).view_as(means)
-            return means * rescaled(beta.flatten(0, 1), self.rescale).view_as(means).to(x.dtype)
-        maps = x[:, None].expand(b, t, *x.shape[1:]).flatten(0, 1)[..., None]
-        y = self.f(self.g(maps, states.flatten(0, 1)), maps)
-        return squeeze(y).view(b, t, -1)
+        if self.order == "CS":
+            maps = x[:, None].expand(b, t, *x.shape[1:]).flatten(0, 1)[..., None]
+            alpha, beta = self.g(maps, states.flatten(0, 1))
+            means = self.read(alpha, maps).view(b, t, -1)
+        else:
+            means = x.mean(dim=2)[:, None].expand(b, t, -1)
+            if self.where is not None:
+                looks = self.where.look(accepted(self.where.look, x.mT))
+                logits = [self.where.answered(looks, h) for h in states.unbind(1)]
+                alpha = softmax(torch.stack(logits, dim=1), dim=2)
+                means = (alpha.to(x.dtype) @ x.mT) / (1 if self.rescale else x.shape[2])
+            if self.what is not None:
+                beta = self._what(means.flatten(0, 1), states.flatten(0, 1))
+        if self.what is None:
+            return means
+        return means * rescaled(beta, self.rescale).view_as(means).to(x.dtype)
 
     def _channels_weighed(self, beta: Tensor, x: Tensor) -> Tensor:
         """Equation (6), or the map as it is where positions alone are weighed."""

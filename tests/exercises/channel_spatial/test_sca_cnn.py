@@ -78,6 +78,19 @@ def pull_by_autograd(v, beta, d):
     return torch.autograd.grad(v.shape[1] * s.softmax(1) * v, s, d)[0]
 
 
+def pull_by_differences(v, beta, d):
+    scores, step = beta.log(), 1e-5
+    found = torch.empty_like(v)
+    for c in range(v.shape[1]):
+        ends = []
+        for sign in (1, -1):
+            moved = scores.clone()
+            moved[:, c] += sign * step
+            ends.append((v.shape[1] * moved.softmax(1) * v * d).sum(1))
+        found[:, c] = (ends[0] - ends[1]) / (2 * step)
+    return found
+
+
 TRIED = {
     "what": Tried(
         right={"layers": what, "einsum": what_by_einsum, "loops": what_in_loops},
@@ -87,6 +100,12 @@ TRIED = {
                     torch.tanh(x.mean((2, 3))[..., None] * w_c + b_c + (h @ W_hc.T)[:, None]) @ w
                 ).softmax(0),
                 "over the batch",
+            ),
+            "late bias": (
+                lambda x, h, w_c, b_c, W_hc, w: (
+                    (torch.tanh(x.mean((2, 3))[..., None] * w_c + (h @ W_hc.T)[:, None]) + b_c) @ w
+                ).softmax(1),
+                "outside the tanh",
             ),
             "not asked": (lambda x, h, *w: what(x, 0 * h, *w), "do not depend on the question"),
             "sums": (
@@ -113,6 +132,7 @@ TRIED = {
         },
         wrong={
             "sum": ((49, 512, 561), "multiply"),
+            "near": ((49, 512, 25_063), "is close"),
             "order": ((49, 25_088, 512), "another order"),
             "open": ((49, ..., 25_088), "Still open: number 2"),
         },
@@ -121,22 +141,29 @@ TRIED = {
         right={
             "text": {
                 "ask another question": "α of S-C, β of S-C, α of C-S, β of C-S",
-                "shuffle the positions": "α of S-C, α of C-S",
+                "shuffle the positions, all channels alike": "α of S-C, α of C-S",
                 "exchange two values of one channel": "α of S-C, β of S-C and α of C-S",
                 "add 7 to every score of the positions": "none",
                 "double w_α": "α of S-C, β of S-C, α of C-S",
                 "double w_β": "β of S-C, α of C-S, β of C-S",
-            }
+            },
+            "names": {
+                row: [label.replace("α", "alpha").replace("β", "beta") for label in labels]
+                for row, labels in MOVES.truth.items()
+            },
         },
-        wrong={"list": (["α of S-C"], "A dictionary is expected")},
+        wrong={
+            "list": (["α of S-C"], "A dictionary is expected"),
+            "numbers": ({row: [1, 2] for row in MOVES.truth}, "is not a label"),
+        },
     ),
     "tell": Tried(
         right={"sum": tell, "maps": tell_by_maps, "loops": tell_in_loops},
         wrong={
             "bare": (lambda x, a, b: tell(x, a, b) / x.shape[1] / a.shape[1], "as they are"),
             "no C": (lambda x, a, b: tell(x, a, b) / x.shape[1], "C times too small"),
-            "no n": (lambda x, a, b: tell(x, a, b) / a.shape[1], "n times too small"),
-            "sum": (lambda x, a, b: tell(x, a, b) * a.shape[1], "Its mean is asked for"),
+            "no N": (lambda x, a, b: tell(x, a, b) / a.shape[1], "N times too small"),
+            "N twice": (lambda x, a, b: tell(x, a, b) * a.shape[1], "the factor N twice"),
             "plain": (lambda x, a, b: x.shape[1] * b * x.mean((2, 3)), "depend on alpha"),
             "flat": (lambda x, a, b: tell(x, a, 0 * b + 1 / b.shape[1]), "depend on beta"),
             "columns": (
@@ -160,6 +187,21 @@ TRIED = {
                 "under its own",
             ),
             "autograd": (pull_by_autograd, "autograd"),
+            "differences": (pull_by_differences, "as a difference of two values"),
+            "v lost": (
+                lambda v, b, d: v.shape[1] * b * (v * d - (b * d).sum(1, keepdim=True)),
+                "the mean of d under beta",
+            ),
+            "batch": (
+                lambda v, b, d: v.shape[1] * b * (v * d - (b * v * d).sum(0, keepdim=True)),
+                "axis 0",
+            ),
+            "sum": (
+                lambda v, b, d: v.shape[1] * b * (v * d - (v * d).sum(1, keepdim=True)),
+                "the sum of v d",
+            ),
+            "diagonal": (lambda v, b, d: v.shape[1] * b * (1 - b) * v * d, "to its own score"),
+            "squared": (lambda v, b, d: b * pull(v, b, d), "too many"),
         },
     ),
 }
@@ -189,7 +231,7 @@ def test_the_table_is_what_the_blocks_do():
     exchanged[:, 1, 0, 0], exchanged[:, 1, 1, 2] = x[:, 1, 1, 2], x[:, 1, 0, 0]
     given = {
         "ask another question": (x, h + 1),
-        "shuffle the positions": (x.flatten(2)[:, :, order].view_as(x), h),
+        "shuffle the positions, all channels alike": (x.flatten(2)[:, :, order].view_as(x), h),
         "exchange two values of one channel": (exchanged, h),
     }
     changes = {

@@ -26,14 +26,19 @@ def _randn(generator: torch.Generator, *shape: int) -> Tensor:
 # 1. Channel weights ----------------------------------------------------------------------
 
 
-def _maps(b: int, c: int, h: int, w: int, d: int, width: int, loud: float = 1.0) -> Draw:
+def _maps(b: int, c: int, h: int, w: int, d: int, width: int, loud: bool = False) -> Draw:
+    """Random inputs; ``loud`` ones have scores whose exponentials leave double precision."""
+
     def draw(generator: torch.Generator) -> dict[str, Any]:
+        vector = _randn(generator, width)
         return {
             "x": _randn(generator, b, c, h, w) + _randn(generator, b, c, 1, 1),
             "h": _randn(generator, b, d),
-            "w_c": _randn(generator, width), "b_c": _randn(generator, width),
-            "W_hc": _randn(generator, width, d), "w": loud * _randn(generator, width),
-        }  # fmt: skip
+            "w_c": _randn(generator, width),
+            "b_c": _randn(generator, width) + 3 * loud,
+            "W_hc": _randn(generator, width, d),
+            "w": 300 * (0.5 + vector.abs()) if loud else vector,
+        }
 
     return draw
 
@@ -73,9 +78,9 @@ WHAT = FunctionExercise(
     name="what",
     title="Write the weights of the channels",
     level=1,
-    task="Write `what(x, h, w_c, b_c, W_hc, w)`: from maps x (b, c, h, w) and questions h (b, D), "
-    "with w_c, b_c and w (A,) and W_hc (A, D), to the weights of equation (5), (b, c). Leave the "
-    "factor C out.",
+    task="Write `what(x, h, w_c, b_c, W_hc, w)`: from maps x (b, c, rows, columns) and questions "
+    "h (b, D), with w_c, b_c and w (A,) and W_hc (A, D), to the weights of equation (5), (b, c). "
+    "Leave the factor C out.",
     hints=(
         "First one mean for each channel, (b, c). Then each mean becomes A units by w_c, b_c and "
         "the question.",
@@ -91,7 +96,7 @@ WHAT = FunctionExercise(
         Case("plain", _maps(3, 5, 2, 4, 6, 7)),
         Case("one image", _maps(1, 4, 3, 3, 2, 5)),
         Case("as many images as channels", _maps(4, 4, 2, 3, 3, 2)),
-        Case("loud scores", _maps(2, 5, 3, 2, 4, 6, loud=400.0)),
+        Case("loud scores", _maps(2, 5, 3, 2, 4, 6, loud=True)),
     ),
     properties=(
         Property(
@@ -141,7 +146,9 @@ WHAT = FunctionExercise(
         ),
         Misconception(
             "a lost bias",
-            "b_c is missing: it belongs to the units, beside what the question adds.",
+            "b_c has no effect: it is missing, or stands outside the tanh, where it adds one "
+            "number to every score and the softmax takes it away. It belongs to the units, beside "
+            "what the question adds.",
             _what(start=torch.zeros_like),
         ),
     ),
@@ -186,15 +193,15 @@ TELL = FunctionExercise(
     name="tell",
     title="Tell the mean without the map",
     level=2,
-    task="Write `tell(x, alpha, beta)`: from a map x (b, c, h, w), weights alpha (b, n) of its "
-    "n = hw positions in reading order and beta (b, c) of its channels, to the mean over the "
+    task="Write `tell(x, alpha, beta)`: from a map x (b, c, rows, columns), weights alpha (b, n) "
+    "of its n positions in reading order and beta (b, c) of its channels, to the mean over the "
     "positions of the output (8), with both factors: (b, c). Try to build no weighed map.",
     hints=(
-        "The mean over the positions divides by n, and (3) multiplies by n.",
+        "The mean over the positions divides by N, and (3) multiplies by N.",
         "What is left of the positions is a sum under alpha: `x.flatten(2) @ alpha[:, :, None]`.",
         "`x.shape[1] * beta * (x.flatten(2) @ alpha[:, :, None])[:, :, 0]`.",
     ),
-    explanation="The factor n and the mean cancel: what is told is the context of soft attention, "
+    explanation="The factor N and the mean cancel: what is told is the context of soft attention, "
     "with each channel made louder or softer.",
     reference=_tell(),
     alternatives=(
@@ -209,13 +216,13 @@ TELL = FunctionExercise(
     misconceptions=(
         Misconception(
             "no factors",
-            "You use the weights as they are. Here both are rescaled: positions by n and channels "
+            "You use the weights as they are. Here both are rescaled: positions by N and channels "
             "by C.",
             _tell(positions=lambda n: 1.0, channels=lambda c: 1.0),
         ),
         Misconception(
             "the factor of the positions lost",
-            "Your mean is n times too small: (3) multiplies the weights of positions by n.",
+            "Your mean is N times too small: (3) multiplies the weights of positions by N.",
             _tell(positions=lambda n: 1.0),
         ),
         Misconception(
@@ -225,7 +232,8 @@ TELL = FunctionExercise(
         ),
         Misconception(
             "a sum in place of the mean",
-            "You add up the positions of the output. Its mean is asked for.",
+            "Your result is N times too large: you add up the positions of the output, whose mean "
+            "is asked for, or you have the factor N twice.",
             _tell(pool=lambda y: y.sum(dim=2)),
         ),
         Misconception(
@@ -264,7 +272,9 @@ def _told(b: int, c: int) -> Draw:
 @recipe
 def _pull(
     *,
-    mean: Callable[[Tensor, Tensor], Tensor] = lambda g, p: (p * g).sum(dim=1, keepdim=True),
+    mean: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda g, p, d: (p * g).sum(
+        dim=1, keepdim=True
+    ),
     factor: Callable[[Tensor], Tensor] = lambda p: p,
     count: Callable[[int], float] = float,
     felt: Callable[[Tensor, Tensor], Tensor] = lambda v, d: v * d,
@@ -273,7 +283,7 @@ def _pull(
 
     def pull(v: Tensor, beta: Tensor, d: Tensor) -> Tensor:
         g = felt(v, d)
-        return count(v.shape[1]) * factor(beta) * (g - mean(g, beta))
+        return count(v.shape[1]) * factor(beta) * (g - mean(g, beta, d))
 
     return pull
 
@@ -284,14 +294,15 @@ PULL = FunctionExercise(
     title="Derive who turns a channel up",
     level=3,
     task="Write `pull(v, beta, d)`: for z_c = C β_c v_c with β = softmax(s), from v (b, c), beta "
-    "(b, c) and d = ∂L/∂z (b, c) to ∂L/∂s, (b, c), with v held fixed. No autograd.",
+    "(b, c) and d = ∂L/∂z (b, c) to ∂L/∂s, (b, c), with v held fixed. Derive "
+    "it: no autograd, and no differences of two values.",
     hints=(
         "First ∂L/∂β_c: z is linear in the weights, so it is C v_c d_c.",
         "The way back through a softmax is ∂L/∂s_c = β_c (g_c - Σ_k β_k g_k).",
         "`C * beta * (v * d - (beta * v * d).sum(dim=1, keepdim=True))`.",
     ),
-    explanation="A channel is turned up where it helps more than the others do, as they are "
-    "weighed now. A channel that is silent already hardly hears.",
+    explanation="Gradient descent turns a channel up where v d lies below its mean under beta. "
+    "A channel that has hardly any weight hardly hears.",
     reference=_pull(),
     alternatives=(
         lambda v, beta, d: torch.einsum(
@@ -307,23 +318,58 @@ PULL = FunctionExercise(
     ),
     gradients=(),
     by_hand=True,
-    tolerance=Tolerance(relative=1e-6, absolute=1e-8),
+    properties=(
+        Property(
+            "a derived gradient is right in all its digits, and yours in the first few, as a "
+            "difference of two values is",
+            lambda inputs, got: not Tolerance(1e-3, 1e-5).same(got, _pull()(*inputs.values())),
+        ),
+    ),
+    tolerance=Tolerance(relative=1e-11, absolute=1e-12),
     misconceptions=(
         Misconception(
             "no competition",
             "You follow each weight as if it were free. What one channel gains the others lose: "
             "subtract the mean under beta.",
-            _pull(mean=lambda g, p: 0 * g),
+            _pull(mean=lambda g, p, d: 0 * g),
         ),
         Misconception(
             "a plain mean in place of the one under beta",
             "You subtract the plain mean of v d. The softmax subtracts the mean under its own "
             "weights.",
-            _pull(mean=lambda g, p: g.mean(dim=1, keepdim=True)),
+            _pull(mean=lambda g, p, d: g.mean(dim=1, keepdim=True)),
+        ),
+        Misconception(
+            "a sum in place of the mean under beta",
+            "You subtract the sum of v d. The softmax subtracts the mean under its own weights.",
+            _pull(mean=lambda g, p, d: g.sum(dim=1, keepdim=True)),
+        ),
+        Misconception(
+            "the channel's mean lost in what is subtracted",
+            "You subtract the mean of d under beta. What each channel gains is v d, in the mean "
+            "too.",
+            _pull(mean=lambda g, p, d: (p * d).sum(dim=1, keepdim=True)),
+        ),
+        Misconception(
+            "a mean over the batch",
+            "You add up axis 0, the images. The channels of one image compete: axis 1.",
+            _pull(mean=lambda g, p, d: (p * g).sum(dim=0, keepdim=True)),
+        ),
+        Misconception(
+            "the diagonal alone",
+            "beta (1 - beta) is how a weight answers to its own score. Every score moves the "
+            "weights of all other channels, too.",
+            _pull(mean=lambda g, p, d: p * g),
+        ),
+        Misconception(
+            "beta squared",
+            "You have one factor of beta too many before the bracket.",
+            _pull(factor=lambda p: p * p),
         ),
         Misconception(
             "a lost factor of beta",
-            "The softmax multiplies by its weight on the way back: a silent channel hardly hears.",
+            "The softmax multiplies by its weight on the way back: a channel of "
+            "little weight hardly hears.",
             _pull(factor=torch.ones_like),
         ),
         Misconception(

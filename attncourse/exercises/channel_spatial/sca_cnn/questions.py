@@ -34,9 +34,9 @@ FACTORS = ValueExercise(
     name="factors",
     title="Predict: what do the factors give back?",
     level=1,
-    task="A map has 512 channels and 7 × 7 positions. All scores are equal, and the factors n and "
-    "C are left out. By what is every value of the map divided: in S alone, in C alone, and in "
-    "C-S?",
+    task="A map has 512 channels and 7 × 7 positions. All scores are equal, and the factors N and "
+    "C are left out. Say by what every value of the map is divided: in S alone, in C alone, "
+    "and in C-S.",
     hints=(
         "Equal weights that add up to 1 over m things are 1/m each.",
         "S alone weighs 49 positions, C alone 512 channels.",
@@ -49,7 +49,7 @@ FACTORS = ValueExercise(
     low=1.0,
     high=1e6,
     unit="a divisor",
-    tolerance=Tolerance(relative=1e-3, absolute=0.5),
+    tolerance=Tolerance(relative=0.0, absolute=0.5),
     misconceptions=(
         Misconception(
             "added up",
@@ -75,8 +75,8 @@ MOVES = TableExercise(
     title="Predict: which weights move?",
     level=2,
     task="Two blocks with the same random weights, one in each order, look at the same map. Name "
-    "for each change all weights that it moves, as lists of numbers: α of S-C, β of S-C, α of C-S, "
-    "β of C-S. A change that moves none gets `()`.",
+    "for each change all weights that it moves, as a list of these labels: α of S-C, β of S-C, "
+    "α of C-S, β of C-S. A change that moves none gets `()`.",
     hints=(
         "Which of the two looks first, and at what does the second one look?",
         "A channel scorer that looks first sees means of the map as it came in. One that looks "
@@ -88,7 +88,7 @@ MOVES = TableExercise(
     labels=("α of S-C", "β of S-C", "α of C-S", "β of C-S"),
     truth={
         "ask another question": frozenset({"α of S-C", "β of S-C", "α of C-S", "β of C-S"}),
-        "shuffle the positions": frozenset({"α of S-C", "α of C-S"}),
+        "shuffle the positions, all channels alike": frozenset({"α of S-C", "α of C-S"}),
         "exchange two values of one channel": frozenset({"α of S-C", "β of S-C", "α of C-S"}),
         "add 7 to every score of the positions": frozenset(),
         "double w_α": frozenset({"α of S-C", "β of S-C", "α of C-S"}),
@@ -104,8 +104,8 @@ MOVES = TableExercise(
         Misconception(
             "channels that hear a shuffle",
             "α moves along with the positions, so that sums under α stay, and plain means do.",
-            ("shuffle the positions", "β of S-C"),
-            (("shuffle the positions", "β of C-S"),),
+            ("shuffle the positions, all channels alike", "β of S-C"),
+            (("shuffle the positions, all channels alike", "β of C-S"),),
         ),
         Misconception(
             "a constant that is noticed",
@@ -126,11 +126,12 @@ QUIZ = Quiz(
     (
         Question(
             "Two channels have different maps and the same mean. What does the channel attention "
-            "of equation (5) say of them?",
+            "of C-S, which looks first, say of them?",
             (
                 Option("It gives both the same weight, whatever is asked.",
                        "A score is one curve at the channel's mean, and nothing tells the channels "
-                       "apart but that mean.", right=True),
+                       "apart but that mean. S-C can tell these two apart: its scorer sees sums "
+                       "under α.", right=True),
                 Option("It depends on the question, which can name one of them.",
                        "The question moves the curve for all channels alike. To name one channel, "
                        "a scorer needs a row of weights for each."),
@@ -139,13 +140,13 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A block with equal scores and without the factors n and C stands before a pretrained "
+            "A block with equal scores and without the factors N and C stands before a pretrained "
             "layer. What does that layer see?",
             (
                 Option("The map as it was.",
                        "That is so with the factors: then equal weights are ones."),
-                Option("A map that is smaller by n times C.",
-                       "Shares of one: each position has 1/n, each channel 1/C.", right=True),
+                Option("A map that is smaller by N times C.",
+                       "Shares of one: each position has 1/N, each channel 1/C.", right=True),
                 Option("A map whose channels add up to one.",
                        "The weights add up to one, and not what they weigh."),
             ),
@@ -158,13 +159,13 @@ QUIZ = Quiz(
                 Option("The values at the largest weight.",
                        "The weights are soft: all positions count, by their shares."),
                 Option("Sums over the positions under the weights α.",
-                       "The mean of n α x is the sum under α: the context of soft attention.",
+                       "The mean of N α x is the sum under α: the context of soft attention.",
                        right=True),
             ),
         ),
         Question(
-            "Who knows the colour alone is right in 62.5 % of all cases at best. S alone stays "
-            "near that for 400 steps. Why is the number no strict bound for S alone?",
+            "Somebody who knows only the colour is right in 62.5 % of all cases at best. S alone "
+            "stays near that for 400 steps. Why is the number no strict bound for S alone?",
             (
                 Option("Its weights may depend on the attribute as well as on the colour.",
                        "The whole question reaches the scorer, and with more steps it gets past "
@@ -178,15 +179,14 @@ QUIZ = Quiz(
         ),
         Question(
             "FiLM scales and shifts channels by the question, and weighs no position. It solves "
-            "the task in as many steps. What follows for the claim that such questions need "
-            "attention?",
+            "the task in as many steps. What does that refute?",
             (
-                Option("The claim is right, for FiLM is attention as well.",
-                       "FiLM has no weights that share out anything: it is a layer whose scale and "
-                       "shift are computed."),
-                Option("The claim does not hold on this task.",
-                       "A rival without attention does as well. What attention adds here is a map "
-                       "that can be looked at.", right=True),
+                Option("That the question has to reach the channels.",
+                       "It reaches them in FiLM: its factors are gates on channels that the "
+                       "question sets, and they alone are right in 99.9 %."),
+                Option("That positions must be weighed to answer such questions.",
+                       "FiLM weighs none. What weights of positions add is a map that shows where "
+                       "a network read, and not why it answers.", right=True),
                 Option("Nothing, for FiLM has more parameters.",
                        "It has 6,872 here, against 6,916."),
             ),

@@ -8,11 +8,12 @@ from attncourse.experiments.channel_spatial.sca_cnn.nets import (
     Asked,
     another,
     answer_by,
+    asked_apart,
     trained,
     weights_of,
 )
 
 __all__ = [
-    "ASKED", "EXPERIMENTS", "Asked", "another", "answer_by",
+    "ASKED", "EXPERIMENTS", "Asked", "another", "answer_by", "asked_apart",
     "trained", "weights_of",
 ]  # fmt: skip

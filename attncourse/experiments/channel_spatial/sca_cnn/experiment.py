@@ -11,13 +11,16 @@ from functools import partial
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.channel_spatial.sca_cnn.nets import (
     Asked,
+    Between,
+    OwnChannels,
+    Table,
+    softly,
+)
+from attncourse.experiments.channel_spatial.sca_cnn.rivals import (
     AskedCells,
     AskedReadout,
     Blind,
     Modulated,
-    OwnChannels,
-    Table,
-    softly,
 )
 from attncourse.tasks.asked_object import AskedObject
 from attncourse.training import Budget
@@ -41,6 +44,12 @@ WHERE = Variant(
 )
 WHAT = Variant(
     "C alone", "ablation", partial(Asked, order="C", first=80), "channels alone are weighed"
+)
+BETWEEN = Variant(
+    "C between the layers",
+    "ablation",
+    partial(Between, first=80),
+    "channels alone are weighed, those of the first layer of every cell",
 )
 WHERE_READ = Variant(
     "S, question at the mean",
@@ -86,12 +95,30 @@ TABLES = tuple(
     )
     for name, order in (("S-C", "SC"), ("C-S", "CS"))
 )
+LOUDER = tuple(
+    Variant(
+        f"{name}, no factors, times 512",
+        "ablation",
+        partial(Asked, order=order, rescale=False, louder=512.0),
+        "the same, and the means times N C before they are read: a fixed number, and no norm",
+    )
+    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+)
 SOFTLY = tuple(
     Variant(
-        f"{name}, authors' start",
+        f"{name}, all 0.01",
         "ablation",
         partial(softly, order=order),
-        "weights of the block drawn with spread 0.01, as in the authors' code",
+        "all weights of the block drawn with spread 0.01",
+    )
+    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+)
+AUTHORS = tuple(
+    Variant(
+        f"{name}, authors' initialisation",
+        "ablation",
+        partial(softly, order=order, orthogonal=True),
+        "spread 0.01, and W_s orthogonal where it is square, as in the authors' code",
     )
     for name, order in (("S-C", "SC"), ("C-S", "CS"))
 )
@@ -117,8 +144,8 @@ ASKED = Experiment(
     task=AskedObject,
     variants=(
         BLIND, BESIDE_MEAN, BESIDE_CELLS, FILM, *HALVES,
-        WHERE, WHAT, WHERE_READ, *NOT_RESCALED, *NORMALISED, *OWN, *TABLES, *SOFTLY,
-        C_S, S_C,
+        WHERE, WHAT, BETWEEN, WHERE_READ, *NOT_RESCALED, *NORMALISED, *LOUDER, *OWN, *TABLES,
+        *SOFTLY, *AUTHORS, C_S, S_C,
     ),
     quick=BUDGET,
     full=BUDGET,

@@ -1,4 +1,4 @@
-"""Networks that answer a question about an image: SCA-CNN, its parts, and ordinary rivals.
+"""Networks that answer a question about an image: SCA-CNN and its parts; rivals in ``rivals``.
 
 All see each cell through the same first layer, take the mean over the cells, and answer; they
 differ in where the question enters.  Widths are chosen so that all have as many parameters, within
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.channel_spatial import SpatialChannelAttention
+from attncourse.channel_spatial.sca_cnn import rescaled
 from attncourse.tasks.asked_object import (
     CELL,
     PLANES,
@@ -49,7 +50,9 @@ class Asked(nn.Module):
     """Cells, the block, the mean over the cells and a linear readout that knows no question.
 
     Args:
-        normalise: give the means a common scale before they are read: layer normalisation.
+        normalise: centre the means and bring them to one scale before they are read: layer
+            normalisation.
+        louder: a fixed factor on the means before they are read.
         hidden: of the block's scorers.
         first: of the cells.
         options: of :class:`SpatialChannelAttention`.
@@ -59,6 +62,7 @@ class Asked(nn.Module):
         self,
         *,
         normalise: bool = False,
+        louder: float = 1.0,
         hidden: int = HIDDEN,
         first: int = FIRST,
         block: Callable[..., SpatialChannelAttention] = SpatialChannelAttention,
@@ -69,13 +73,40 @@ class Asked(nn.Module):
         self.block = block(CHANNELS, hidden, QUESTION, **options)
         self.block.question.requires_grad_(False)  # somebody asks
         self.norm = nn.LayerNorm(CHANNELS) if normalise else nn.Identity()
+        self.louder = louder
         self.read = nn.Linear(CHANNELS, ANSWERS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of the answers, (b, 4)."""
         image, h = parted(x)
-        y = self.block(self.cells(image), state=h)
-        return self.read(self.norm(y.mean(dim=(2, 3))))
+        return self.answered(self.block(self.cells(image), state=h))
+
+    def answered(self, y: Tensor) -> Tensor:
+        """Scores of the answers for the weighed map, (b, 4)."""
+        scores: Tensor = self.read(self.louder * self.norm(y.mean(dim=(2, 3))))
+        return scores
+
+
+class Between(nn.Module):
+    """Channel weights between the two layers of the cells, and so before the last ReLU.
+
+    Args:
+        hidden: of the channel scorer.
+        first: channels that are weighed.
+    """
+
+    def __init__(self, *, hidden: int = HIDDEN, first: int = FIRST) -> None:
+        super().__init__()
+        self.cells = Cells(first=first)
+        self.block = SpatialChannelAttention(first, hidden, QUESTION, order="C")
+        self.block.question.requires_grad_(False)
+        self.read = nn.Linear(CHANNELS, ANSWERS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores of the answers, (b, 4)."""
+        image, h = parted(x)
+        y = self.block(F.relu(self.cells.patch(image)), state=h)
+        return self.read(F.relu(self.cells.point(y)).mean(dim=(2, 3)))
 
 
 class OwnChannels(SpatialChannelAttention):
@@ -100,117 +131,6 @@ class _Rows(nn.Module):
         return self.score(torch.tanh(self.look(means[:, :, 0]) + self.ask(question)))
 
 
-class Blind(nn.Module):
-    """Cells, their mean and a hidden layer: nobody tells the question."""
-
-    def __init__(self, first: int = FIRST, hidden: int = 48) -> None:
-        super().__init__()
-        self.cells = Cells(first=first)
-        self.read = nn.Sequential(
-            nn.Linear(CHANNELS, hidden), nn.ReLU(), nn.Linear(hidden, ANSWERS)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the answers, (b, 4)."""
-        return self.read(self.cells(parted(x)[0]).mean(dim=(2, 3)))
-
-
-class AskedReadout(nn.Module):
-    """The mean of the cells, and a hidden layer that sees it beside the question.
-
-    Args:
-        attend: take the mean under the weights of the positions, in place of the plain one.
-        hidden: width of the hidden layer.
-        first: of the cells.
-    """
-
-    def __init__(self, *, attend: bool = False, hidden: int = 40, first: int = FIRST) -> None:
-        super().__init__()
-        self.cells = Cells(first=first)
-        self.block = None
-        if attend:
-            self.block = SpatialChannelAttention(CHANNELS, HIDDEN, QUESTION, order="S")
-            self.block.question.requires_grad_(False)
-        self.read = nn.Sequential(
-            nn.Linear(CHANNELS + QUESTION, hidden), nn.ReLU(), nn.Linear(hidden, ANSWERS)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the answers, (b, 4)."""
-        image, h = parted(x)
-        y = self.cells(image)
-        if self.block is not None:
-            y = self.block(y, state=h)
-        return self.read(torch.cat([y.mean(dim=(2, 3)), h], dim=1))
-
-
-class AskedCells(nn.Module):
-    """A perceptron at each cell that sees the question beside the cell; then the plain mean.
-
-    Args:
-        first: channels of the first layer.
-        channels: of the second.
-    """
-
-    def __init__(self, first: int = FIRST, channels: int = 49) -> None:
-        super().__init__()
-        self.patch = nn.Conv2d(PLANES, first, CELL, stride=CELL)
-        self.ask = nn.Linear(QUESTION, first, bias=False)
-        self.point = nn.Conv2d(first, channels, 1)
-        self.read = nn.Linear(channels, ANSWERS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the answers, (b, 4)."""
-        image, h = parted(x)
-        y = F.relu(self.patch(image) + self.ask(h)[:, :, None, None])
-        return self.read(F.relu(self.point(y)).mean(dim=(2, 3)))
-
-
-class Modulated(nn.Module):
-    """FiLM: the question scales and shifts the channels of both layers, at all cells alike.
-
-    Args:
-        first: channels of the first layer.
-        channels: of the second.
-        scales: whether the question scales.
-        shifts: whether it shifts.
-    """
-
-    def __init__(
-        self,
-        first: int = 68,
-        channels: int = CHANNELS,
-        *,
-        scales: bool = True,
-        shifts: bool = True,
-    ) -> None:
-        super().__init__()
-        self.patch = nn.Conv2d(PLANES, first, CELL, stride=CELL)
-        self.point = nn.Conv2d(first, channels, 1)
-        self.scale = _asked(scales, first, channels)
-        self.shift = _asked(shifts, first, channels)
-        self.read = nn.Linear(channels, ANSWERS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores of the answers, (b, 4)."""
-        y, h = parted(x)
-        for n, layer in enumerate((self.patch, self.point)):
-            y = layer(y)
-            if self.scale is not None:
-                y = (1 + self.scale[n](h))[:, :, None, None] * y
-            if self.shift is not None:
-                y = y + self.shift[n](h)[:, :, None, None]
-            y = F.relu(y)
-        return self.read(y.mean(dim=(2, 3)))
-
-
-def _asked(there: bool, *widths: int) -> nn.ModuleList | None:
-    """For each layer a linear map of the question, if there are any."""
-    if not there:
-        return None
-    return nn.ModuleList(nn.Linear(QUESTION, width, bias=False) for width in widths)
-
-
 class Table(SpatialChannelAttention):
     """Channel weights that the question alone decides: a row of numbers for each of its entries."""
 
@@ -228,14 +148,21 @@ class _Table(nn.Module):
         return self.ask(question)
 
 
-def softly(**options: Any) -> Asked:
-    """The network with the start of the authors' code in its block: spread 0.01, biases zero."""
+def softly(*, orthogonal: bool = False, **options: Any) -> Asked:
+    """The network with weights of spread 0.01 in its block, and biases zero.
+
+    Args:
+        orthogonal: the square one among them starts orthogonal, as in the authors' code.
+        options: of :class:`Asked`.
+    """
     net = Asked(**options)
     for name, p in net.block.named_parameters():
         if name.endswith("weight"):
             nn.init.normal_(p, std=0.01)
         elif name.endswith("bias"):
             nn.init.zeros_(p)
+        if orthogonal and p.ndim == 2 and p.shape[0] == p.shape[1]:
+            nn.init.orthogonal_(p)
     return net
 
 
@@ -250,8 +177,30 @@ def weights_of(net: Asked, x: Tensor) -> tuple[Tensor, Tensor]:
 def answer_by(net: Asked, x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """What a network answers with the given weights in place of its own."""
     y = net.block.f((alpha, beta), net.cells(parted(x)[0]))
-    answers: Tensor = net.read(net.norm(y.mean(dim=(2, 3)))).argmax(dim=1)
-    return answers
+    return net.answered(y).argmax(dim=1)
+
+
+def asked_apart(net: Asked, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights of positions for the question in ``x``, and of channels for ``other``.
+
+    Whichever comes second sees the map that the first one has weighed.
+    """
+    image, h = parted(x)
+    block = net.block
+    with torch.no_grad():
+        cells = net.cells(image)
+        if block.order == "SC":
+            alpha, _ = block.g(cells, h)
+            return alpha, _scored(block.what, block.read(alpha, cells)[:, :, None], other)
+        _, beta = block.g(cells, other)
+        weighed = cells * rescaled(beta, block.rescale)[:, :, None, None]
+        return _scored(block.where, weighed.flatten(2).mT, h), beta
+
+
+def _scored(scorer: nn.Module | None, vectors: Tensor, question: Tensor) -> Tensor:
+    assert scorer is not None
+    scores: Tensor = scorer(vectors, question)
+    return scores.softmax(dim=1)
 
 
 def another(scene: Scene) -> Tensor:
