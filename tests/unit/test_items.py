@@ -274,9 +274,9 @@ def test_published_items_aggregate_to_the_published_scores():
                     )
                     assert levels.max() <= LEVELS, (chapter, name)
                     drift = abs(stored["low"] + stored["step"] * levels.mean() - score)
-                    # Rounding of the running sum costs half a step, and a whole one more where a
-                    # tie would go beyond the last level.  The score is a sum in float32: a
-                    # constant's items are finer than that.
-                    assert drift <= 2 * stored["step"] / stored["count"] + 1e-7, (chapter, name)
+                    # Rounding of the running sum costs half a step, and a whole one more for each
+                    # tie that would go beyond the last level; three is the most there are.  The
+                    # score is a sum in float32: a constant's items are finer than that.
+                    assert drift <= 3.5 * stored["step"] / stored["count"] + 1e-7, (chapter, name)
                 found += 1
     assert found > 0
