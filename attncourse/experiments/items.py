@@ -34,7 +34,8 @@ def packed(items: np.ndarray) -> dict[str, Any]:
     if np.isin(values, (0, 1)).all():
         return {"bits": _text(np.packbits(values.astype(bool)).tobytes())}
     low, step = float(values.min()), float(np.ptp(values)) / LEVELS or 1.0
-    carried = np.rint(np.cumsum((values - low) / step))
+    # Halves go up: to even, an item of the last level could get a step too many, which is cut.
+    carried = np.floor(np.cumsum((values - low) / step) + 0.5)
     levels = np.diff(carried, prepend=0).clip(0, LEVELS).astype(np.uint8)
     return {"levels": _text(levels.tobytes()), "low": low, "step": step}
 
