@@ -1,4 +1,4 @@
-"""Mistakes that many chapters share, ready made.
+"""Mistakes and promises that many chapters share, ready made.
 
 Each function takes what builds an answer from the step in question, and gives misconceptions with
 their names and sentences.  A chapter writes down only what is its own.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from attncourse.exercises.exercise import Misconception
+from attncourse.exercises.function import Property
 
 Function = Callable[..., Any]
 #: scores -> weights.
@@ -20,6 +21,22 @@ Weigh = Callable[[Tensor], Tensor]
 #: (weights, gradient of the weights, axis) -> gradient of the scores.
 Rule = Callable[[Tensor, Tensor, int], Tensor]
 Known = tuple[Misconception[Function], ...]
+
+
+def adds_up(name: str, axis: int = -1, absolute: float = 1e-8) -> Property:
+    """The promise that weights add up to 1.
+
+    Args:
+        name: what is promised: ``"the weights of an image add up to 1"``.
+        axis: of what competes.
+        absolute: how far a sum may be from 1, beside a relative 1e-5.
+    """
+
+    def holds(_: object, weights: Tensor) -> bool:
+        total = weights.sum(dim=axis)
+        return torch.allclose(total, torch.ones_like(total), atol=absolute)
+
+    return Property(name, holds)
 
 
 def wrong_axes(

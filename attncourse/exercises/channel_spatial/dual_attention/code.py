@@ -11,8 +11,8 @@ from attncourse.channel_spatial.dual_attention.channel import channel_map
 from attncourse.channel_spatial.dual_attention.position import attend_blocks
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
-from attncourse.exercises.shelf import Weigh, no_softmax, scaled_anyway, wrong_axes
+from attncourse.exercises.function import Case, FunctionExercise
+from attncourse.exercises.shelf import Weigh, adds_up, no_softmax, scaled_anyway, wrong_axes
 
 CHAPTER = "channel_spatial/dual_attention"
 Draw = Callable[[torch.Generator], dict[str, Tensor]]
@@ -83,12 +83,7 @@ CHANNEL_MAP = FunctionExercise(
         Case("double precision", _normal(torch.float64, x=(3, 6, 5, 5))),
         Case("one position", _normal(x=(2, 3, 1, 1))),
     ),
-    properties=(
-        Property(
-            "every row sums to 1",
-            lambda _, t: torch.allclose(t.sum(-1), torch.ones_like(t[..., 0])),
-        ),
-    ),
+    properties=(adds_up("every row sums to 1"),),
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(

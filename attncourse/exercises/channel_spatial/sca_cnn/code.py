@@ -12,7 +12,7 @@ from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
-from attncourse.exercises.shelf import Weigh, no_softmax, wrong_axes
+from attncourse.exercises.shelf import Weigh, adds_up, no_softmax, wrong_axes
 
 CHAPTER = "channel_spatial/sca_cnn"
 Function = Callable[..., Tensor]
@@ -98,12 +98,7 @@ WHAT = FunctionExercise(
         Case("as many images as channels", _maps(4, 4, 2, 3, 3, 2)),
         Case("loud scores", _maps(2, 5, 3, 2, 4, 6, loud=True)),
     ),
-    properties=(
-        Property(
-            "the weights of an image add up to 1",
-            lambda _, w: bool(torch.isclose(w.sum(dim=-1), torch.ones_like(w[..., 0])).all()),
-        ),
-    ),
+    properties=(adds_up("the weights of an image add up to 1"),),
     tolerance=Tolerance(relative=1e-5, absolute=1e-7),
     misconceptions=(
         *wrong_axes(

@@ -11,7 +11,7 @@ from torch import Tensor
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
-from attncourse.exercises.shelf import softmax_backward
+from attncourse.exercises.shelf import adds_up, softmax_backward
 
 CHAPTER = "foundations/what_is_attention"
 Draw = Callable[[torch.Generator], dict[str, Any]]
@@ -87,12 +87,7 @@ SOFTMAX = FunctionExercise(
         Case("rows far apart", _scores(4, 5, temperature=1.0, apart=500.0)),
         Case("double precision", _scores(3, 8, temperature=0.1, dtype=torch.float64)),
     ),
-    properties=(
-        Property(
-            "the weights of a row add up to 1",
-            lambda _, p: bool(torch.allclose(p.sum(dim=-1), torch.ones_like(p.sum(dim=-1)))),
-        ),
-    ),
+    properties=(adds_up("the weights of a row add up to 1"),),
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),
     misconceptions=(
         Misconception(

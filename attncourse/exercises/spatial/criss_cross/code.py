@@ -9,8 +9,9 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
+from attncourse.exercises.shelf import adds_up
 from attncourse.spatial.criss_cross import cross_map
 
 CHAPTER = "spatial/criss_cross"
@@ -129,12 +130,7 @@ CROSS_WEIGHTS = FunctionExercise(
         Case("large values", _queries(1, 3, 4, 4, scale=300.0)),
         Case("logits far below zero", _opposed(2, 3, 4, 3)),
     ),
-    properties=(
-        Property(
-            "the weights of a position add up to 1",
-            lambda _, a: bool(torch.isclose(a.sum(dim=3), torch.ones_like(a[..., 0])).all()),
-        ),
-    ),
+    properties=(adds_up("the weights of a position add up to 1", 3),),
     tolerance=Tolerance(relative=1e-6, absolute=1e-10),
     misconceptions=(
         Misconception(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
-from attncourse.exercises.shelf import Weigh, no_softmax, wrong_axes
+from attncourse.exercises.shelf import Weigh, adds_up, no_softmax, wrong_axes
 from attncourse.spatial.show_attend_tell import reward_to_go
 
 CHAPTER = "spatial/show_attend_tell"
@@ -85,12 +85,7 @@ ATTEND = FunctionExercise(
         Case("as many images as positions", _annotations(4, 4, 3, 3, 2)),
         Case("loud scores", _annotations(2, 5, 3, 4, 6, loud=400.0)),
     ),
-    properties=(
-        Property(
-            "the weights of an image add up to 1",
-            lambda _, w: bool(torch.isclose(w.sum(dim=-1), torch.ones_like(w[..., 0])).all()),
-        ),
-    ),
+    properties=(adds_up("the weights of an image add up to 1"),),
     tolerance=Tolerance(relative=1e-5, absolute=1e-7),
     misconceptions=(
         *wrong_axes(

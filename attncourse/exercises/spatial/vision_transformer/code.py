@@ -10,9 +10,9 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
-from attncourse.exercises.shelf import Weigh, lost_scale, no_softmax, wrong_axes
+from attncourse.exercises.shelf import Weigh, adds_up, lost_scale, no_softmax, wrong_axes
 from attncourse.spatial.vision_transformer import head_read
 from attncourse.spatial.vision_transformer import rollout as of_the_package
 
@@ -243,12 +243,7 @@ ROLLOUT = FunctionExercise(
         Case("one layer", _maps(1, 2, 4)),
         Case("one head", _maps(4, 1, 6)),
     ),
-    properties=(
-        Property(
-            "the rows add up to 1",
-            lambda _, r: bool(torch.isclose(r.sum(dim=1), torch.ones_like(r[:, 0])).all()),
-        ),
-    ),
+    properties=(adds_up("the rows add up to 1", 1),),
     tolerance=Tolerance(relative=1e-6, absolute=1e-10),
     misconceptions=(
         Misconception(

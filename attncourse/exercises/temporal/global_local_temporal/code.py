@@ -10,9 +10,15 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
-from attncourse.exercises.shelf import no_softmax, scaled_anyway, softmax_backward, wrong_axes
+from attncourse.exercises.shelf import (
+    adds_up,
+    no_softmax,
+    scaled_anyway,
+    softmax_backward,
+    wrong_axes,
+)
 from attncourse.temporal.global_local_temporal.attention import temporal_weights
 from attncourse.temporal.global_local_temporal.pyramid import pyramid
 
@@ -36,10 +42,6 @@ def _pairs(
         return drawn | {"q": scale * drawn["q"]}
 
     return draw
-
-
-def _rows_sum_to_one(_: object, weights: Tensor) -> bool:
-    return torch.allclose(weights.sum(dim=-1), torch.ones_like(weights[..., 0]), atol=1e-4)
 
 
 WEIGHTS = FunctionExercise(
@@ -66,7 +68,7 @@ WEIGHTS = FunctionExercise(
         Case("double precision", _pairs(2, 7, 2, dtype=torch.float64)),
         Case("one frame", _pairs(2, 1, 4)),
     ),
-    properties=(Property("every row sums to 1", _rows_sum_to_one),),
+    properties=(adds_up("every row sums to 1", absolute=1e-4),),
     misconceptions=(
         *wrong_axes(
             lambda axis: lambda q, k: (q @ k.mT).softmax(dim=axis),

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise, Property
+from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
-from attncourse.exercises.shelf import no_softmax, wrong_axes
+from attncourse.exercises.shelf import adds_up, no_softmax, wrong_axes
 from attncourse.temporal.temporal_adaptive import aggregate
 
 CHAPTER = "temporal/temporal_adaptive"
@@ -42,10 +42,6 @@ def _logits(z: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return torch.einsum("km,bcm->bck", second, torch.einsum("mt,bct->bcm", first, z).relu())
 
 
-def _adds_up(_: object, kernel: Tensor) -> bool:
-    return torch.allclose(kernel.sum(dim=-1), torch.ones_like(kernel[..., 0]), atol=1e-4)
-
-
 KERNELS = FunctionExercise(
     chapter=CHAPTER,
     name="kernels",
@@ -70,7 +66,7 @@ KERNELS = FunctionExercise(
         Case("scores that `exp` cannot hold", _profiles(2, 3, 8, 16, scale=40.0)),
         Case("double precision", _profiles(2, 6, 5, 7, dtype=torch.float64)),
     ),
-    properties=(Property("the taps of every kernel add up to 1", _adds_up),),
+    properties=(adds_up("the taps of every kernel add up to 1", absolute=1e-4),),
     misconceptions=(
         *wrong_axes(
             lambda axis: lambda *given: _logits(*given).softmax(dim=axis),
