@@ -23,6 +23,12 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Shares of one, in double precision and without overflow."""
+    powers: np.ndarray = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
 @dataclass(frozen=True)
 class Goal:
     """Something to reach: a number of the machine's state that passes a bound.

@@ -10,7 +10,7 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_presets, machine
+from attncourse.views.machines.bench import Goal, as_presets, machine, softmax
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE
 
@@ -90,8 +90,7 @@ def codebook_numbers(x: np.ndarray, words: np.ndarray, factor: float) -> dict[st
     x, words = np.asarray(x, dtype=float), np.asarray(words, dtype=float)
     away = x[:, None] - words
     logits = factor * (away**2).sum(axis=2)
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    a = raised / raised.sum(axis=1, keepdims=True)
+    a = softmax(logits, axis=1)
     return {
         "a": a,
         "load": a.mean(axis=0),

@@ -11,7 +11,15 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import ACTIVATIONS, Goal, as_lists, as_presets, exact, machine
+from attncourse.views.machines.bench import (
+    ACTIVATIONS,
+    Goal,
+    as_lists,
+    as_presets,
+    exact,
+    machine,
+    softmax,
+)
 from attncourse.views.show import show
 from attncourse.views.style import PALETTE
 
@@ -173,14 +181,9 @@ def gate_numbers(
             before = before / np.sqrt(np.mean(before**2) + epsilon)
         bias = 0 if layer.bias is None else exact(layer.bias)
         out = exact(layer.weight) @ before + bias
-        counted = layer.act == COUNT_SOFTMAX
-        values.append(_count_softmax(out) if counted else ACTIVATIONS[layer.act](out))
+        shared = layer.act == COUNT_SOFTMAX
+        values.append(len(out) * softmax(out) if shared else ACTIVATIONS[layer.act](out))
     return values
-
-
-def _count_softmax(logits: np.ndarray) -> np.ndarray:
-    powers: np.ndarray = np.exp(logits - logits.max())
-    return len(powers) * powers / powers.sum()
 
 
 def filtered(picture: np.ndarray, filters: Sequence[Filter]) -> np.ndarray:

@@ -18,6 +18,7 @@ from attncourse.views.machines.bench import (
     exact,
     grey_image,
     machine,
+    softmax,
     square_kernels,
 )
 from attncourse.views.show import Picture, show
@@ -100,8 +101,7 @@ def kernel_numbers(
         weights = ACTIVATIONS["sigmoid"](logits)
     else:
         even = logits / temperature if kind == "softmax" else 0 * logits
-        weights = np.exp(even - even.max())
-        weights /= weights.sum()
+        weights = softmax(even)
     kernel = np.tensordot(weights, kernels, 1)
     parts = np.stack([convolved(x, one) for one in kernels])
     return {

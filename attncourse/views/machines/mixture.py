@@ -19,6 +19,7 @@ from attncourse.views.machines.bench import (
     exact,
     grey_image,
     machine,
+    softmax,
 )
 from attncourse.views.show import Picture, show
 
@@ -127,8 +128,7 @@ def mixture_numbers(
     means = maps.sum(axis=0).mean(axis=(1, 2))
     z = np.maximum(exact(reduce) @ means + exact(reduce_bias), 0)
     logits = np.stack([exact(branch.score) @ z for branch in branches])
-    share = np.exp(logits - logits.max(axis=0))
-    share /= share.sum(axis=0)
+    share = softmax(logits, axis=0)
     mixed = (share[:, :, None, None] * maps).sum(axis=0)
     return {
         "maps": maps, "means": means, "z": z, "logits": logits, "share": share, "mixed": mixed,

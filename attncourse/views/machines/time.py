@@ -23,6 +23,7 @@ from attncourse.views.machines.bench import (
     checked_temperatures,
     exact,
     machine,
+    softmax,
 )
 from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE
@@ -180,27 +181,22 @@ def time_numbers(
     seen = x
     if joints:
         hidden = np.tanh(x @ exact(joints.look).T + exact(joints.bias))
-        found["alpha"] = _softmax(
+        found["alpha"] = softmax(
             temperature * (hidden @ exact(joints.score).T + exact(joints.score_bias))
         )
         seen = x.shape[1] * found["alpha"] * x
     if isinstance(weigh, FrameAttention):
         q, k = x @ exact(weigh.query).T, x @ exact(weigh.key).T
         found["scores"] = temperature * (k @ q[query])
-        found["weights"] = _softmax(found["scores"])
+        found["weights"] = softmax(found["scores"])
     else:
         louder = 1.0 if joints else temperature
         found["scores"] = louder * (x @ exact(weigh.weight) + float(np.float32(weigh.bias)))
-        act = _softmax if weigh.act == "softmax" else ACTIVATIONS[weigh.act]
+        act = softmax if weigh.act == "softmax" else ACTIVATIONS[weigh.act]
         found["weights"] = act(found["scores"])
     total = found["weights"] @ (seen @ exact(value).T)
     found["sum"] = total / len(x) if average else total
     return found
-
-
-def _softmax(s: np.ndarray) -> np.ndarray:
-    e = np.exp(s - s.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 def _poster(
