@@ -6,8 +6,11 @@ with other seeds and on other test images, in runs of 400 and of 1,500 steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+
+from torch import nn
 
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.channel_spatial.sca_cnn.nets import (
@@ -25,6 +28,15 @@ from attncourse.experiments.channel_spatial.sca_cnn.rivals import (
 )
 from attncourse.tasks.asked_object import AskedObject
 from attncourse.training import Budget
+
+
+def in_both_orders(change: str, build: Callable[..., nn.Module], hint: str) -> tuple[Variant, ...]:
+    """What is changed in S-C and in C-S alike; ``build`` takes the order."""
+    return tuple(
+        Variant(f"{name}, {change}", "ablation", partial(build, order=order), hint)
+        for name, order in (("S-C", "SC"), ("C-S", "CS"))
+    )
+
 
 BLIND = Variant("not asked", "plain", partial(Blind, hidden=45), "no attention and no question")
 BESIDE_MEAN = Variant(
@@ -60,68 +72,40 @@ WHERE_READ = Variant(
 )
 S_C = Variant("S-C", "mechanism", partial(Asked, order="SC"), "positions first")
 C_S = Variant("C-S", "mechanism", partial(Asked, order="CS"), "channels first")
-NOT_RESCALED = tuple(
-    Variant(
-        f"{name}, no factors",
-        "ablation",
-        partial(Asked, order=order, rescale=False),
-        "the weights as the softmax gives them, as in the paper",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+NOT_RESCALED = in_both_orders(
+    "no factors",
+    partial(Asked, rescale=False),
+    "the weights as the softmax gives them, as in the paper",
 )
-NORMALISED = tuple(
-    Variant(
-        f"{name}, no factors, norm",
-        "ablation",
-        partial(Asked, order=order, rescale=False, normalise=True),
-        "the same, and the means brought to one scale before they are read",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+NORMALISED = in_both_orders(
+    "no factors, norm",
+    partial(Asked, rescale=False, normalise=True),
+    "the same, and the means brought to one scale before they are read",
 )
-OWN = tuple(
-    Variant(
-        f"{name}, own scores",
-        "ablation",
-        partial(Asked, order=order, block=partial(OwnChannels, own=7), hidden=26),
-        "each channel has a row of its own in the channel scorer",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+OWN = in_both_orders(
+    "own scores",
+    partial(Asked, block=partial(OwnChannels, own=7), hidden=26),
+    "each channel has a row of its own in the channel scorer",
 )
-TABLES = tuple(
-    Variant(
-        f"{name}, table",
-        "ablation",
-        partial(Asked, order=order, block=Table),
-        "the question alone decides the channels; their means are not seen",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+TABLES = in_both_orders(
+    "table",
+    partial(Asked, block=Table),
+    "the question alone decides the channels; their means are not seen",
 )
-LOUDER = tuple(
-    Variant(
-        f"{name}, no factors, times 512",
-        "ablation",
-        partial(Asked, order=order, rescale=False, louder=512.0),
-        "the same, and the means times N C before they are read: a fixed number, and no norm",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+LOUDER = in_both_orders(
+    "no factors, times 512",
+    partial(Asked, rescale=False, louder=512.0),
+    "the same, and the means times N C before they are read: a fixed number, and no norm",
 )
-SOFTLY = tuple(
-    Variant(
-        f"{name}, all 0.01",
-        "ablation",
-        partial(softly, order=order),
-        "all weights of the block drawn with spread 0.01",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+SOFTLY = in_both_orders(
+    "all 0.01",
+    softly,
+    "all weights of the block drawn with spread 0.01",
 )
-AUTHORS = tuple(
-    Variant(
-        f"{name}, authors' initialisation",
-        "ablation",
-        partial(softly, order=order, orthogonal=True),
-        "spread 0.01, and W_s orthogonal where it is square, as in the authors' code",
-    )
-    for name, order in (("S-C", "SC"), ("C-S", "CS"))
+AUTHORS = in_both_orders(
+    "authors' initialisation",
+    partial(softly, orthogonal=True),
+    "spread 0.01, and W_s orthogonal where it is square, as in the authors' code",
 )
 HALVES = (
     Variant(
