@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,10 +75,12 @@ def links(name: str) -> re.Pattern[str]:
     )
 
 
-def names(name: str, line: str) -> bool:
-    """Whether a line may hold a link to ``name``; most of a notebook is pictures and does not."""
+def naming(name: str, lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Those lines, from 0, that may hold a link to ``name``: most of a notebook is pictures."""
     owner, repo = name.split("/")
-    return owner in line or owner.lower() in line or repo in line
+    for number, line in enumerate(lines):
+        if owner in line or owner.lower() in line or repo in line:
+            yield number, line
 
 
 def rewrite(text: str, old: str, new: str) -> tuple[str, int]:
@@ -92,10 +95,9 @@ def rewrite(text: str, old: str, new: str) -> tuple[str, int]:
         return f"{found['key']}{repo}"
 
     pattern, lines, count = links(old), text.split("\n"), 0
-    for number, line in enumerate(lines):
-        if names(old, line):
-            lines[number], found = pattern.subn(replacement, line)
-            count += found
+    for number, line in naming(old, lines):
+        lines[number], found = pattern.subn(replacement, line)
+        count += found
     return "\n".join(lines), count
 
 

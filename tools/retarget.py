@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from repository import ROOT, links, names, repository, rewrite, validate
+from repository import ROOT, links, naming, repository, rewrite, validate
 
 #: Written last, so that a run that was interrupted can be made again.
 HOME = "pyproject.toml"
@@ -56,14 +56,15 @@ def tracked_texts() -> Iterator[tuple[str, str]]:
             continue  # a picture
 
 
-def leftovers(text: str, old: str) -> Iterator[int]:
-    """Lines that still name ``old``, in a form that is not a link to it."""
+def leftovers(text: str, old: str, new: str) -> Iterator[int]:
+    """Lines that still name ``old``, in a form that is not a link, and not in one to ``new``."""
     owner, repo = (re.escape(part) for part in old.split("/"))
     trace = re.compile(
         rf"(?<![\w.-]){owner}/{repo}(?![\w-])|(?<![\w.-]){owner}\.github\.io", re.IGNORECASE
     )
+    known = links(new)
     for number, line in enumerate(text.splitlines(), 1):
-        if old.split("/")[0].lower() in line.lower() and trace.search(line):
+        if old.split("/")[0].lower() in line.lower() and trace.search(known.sub("", line)):
             yield number
 
 
@@ -78,14 +79,11 @@ def retarget(new: str, *, dry_run: bool = False) -> None:
     changes: list[str] = []
     remarks: list[str] = []
     for name, text in tracked_texts():
-        named = "\n".join(line for line in text.split("\n") if names(new, line))
-        if there := sum(1 for link in links(new).finditer(named) if not link["key"]):
+        present = [line for _, line in naming(new, text.split("\n"))]
+        if there := sum(not link["key"] for line in present for link in links(new).finditer(line)):
             remarks.append(f"{name}: {count(there)} to {new} stood there already")
         changed, found = rewrite(text, old, new)
-        rest = "\n".join(
-            links(new).sub("", line) if names(new, line) else line for line in changed.split("\n")
-        )
-        remarks += [f"{name}:{line}: still names {old}" for line in leftovers(rest, old)]
+        remarks += [f"{name}:{line}: still names {old}" for line in leftovers(changed, old, new)]
         if found:
             changes.append(f"{name}: {count(found)}")
             if not dry_run:
