@@ -134,7 +134,7 @@ def known(name: Any, names: Iterable[str]) -> str | None:
 
 def _plain(text: str) -> str:
     words = re.sub(r"[\s_\-→>,()`'\"]+", " ", bare(text)).strip().lower()
-    return re.sub(r"\b(alpha|beta|gamma)\b", lambda name: _GREEK[name[1]], words)
+    return re.sub(rf"\b({'|'.join(_GREEK)})\b", lambda name: _GREEK[name[1]], words)
 
 
 def labels_in(value: Any, labels: Iterable[str]) -> list[Any] | None:
