@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache, wraps
 from types import FunctionType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -10,6 +10,16 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkab
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+def chosen(name: str, value: str, known: Collection[str]) -> None:
+    """Refuse what is not among the known values of an attribute.
+
+    Raises:
+        ValueError: naming the attribute, the value and the choices.
+    """
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is unknown: choose one of {', '.join(known)}")
 
 
 @runtime_checkable

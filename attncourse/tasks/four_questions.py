@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import answers_of, drawn_on_the_processor, seeded
+from attncourse.tasks.base import answers_of, chosen, drawn_on_the_processor, seeded
 
 QUESTIONS = ("match", "pointer", "salient", "shift")
 CHANNELS, ASKED, CODE = 16, 4, 6
@@ -61,10 +61,7 @@ class FourQuestions:
     test_seed: int = _TEST_SEED
 
     def __post_init__(self) -> None:
-        if self.question not in QUESTIONS:
-            raise ValueError(
-                f"question={self.question!r} is unknown: choose one of {', '.join(QUESTIONS)}"
-            )
+        chosen("question", self.question, QUESTIONS)
         if not 2 <= self.side <= 8:
             raise ValueError(f"side={self.side} must lie between 2 and 8: there are 64 codes")
 

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attncourse.tasks.base import DrawnCases, drawn_on_the_processor
+from attncourse.tasks.base import DrawnCases, chosen, drawn_on_the_processor
 
 KINDS = ("peak", "mean", "either")
 SIDE, MARKERS, PEAK, COVERED, NOISE = 8, 4, 2.0, 32, 0.5
@@ -59,8 +59,7 @@ class Markers(DrawnCases):
     test_size: int = 2_048
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        chosen("kind", self.kind, KINDS)
 
     @property
     def classes(self) -> int:

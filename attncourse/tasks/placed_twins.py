@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import drawn_on_the_processor
+from attncourse.tasks.base import chosen, drawn_on_the_processor
 from attncourse.tasks.twin import Twins
 
 #: Whether a source and its query share a row or a column.
@@ -44,8 +44,7 @@ class PlacedTwins(Twins):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.place not in PLACES:
-            raise ValueError(f"place={self.place!r} is unknown: choose one of {', '.join(PLACES)}")
+        chosen("place", self.place, PLACES)
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """``size`` images and their answers; in line during the first ``warm`` steps."""

@@ -10,7 +10,6 @@ of them +1?
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import erf, sqrt
 from typing import ClassVar
@@ -19,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.tasks.base import DrawnCases, answers_of, drawn_on_the_processor
+from attncourse.tasks.base import DrawnCases, answers_of, chosen, drawn_on_the_processor
 
 KINDS = ("stain", "either-or")
 SIDE, SPOTS, LOUD, NOISE, TOLD = 8, 3, 2.0, 0.3, 0.5
@@ -50,8 +49,7 @@ class Stain(DrawnCases):
     test_size: int = 512
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        chosen("kind", self.kind, KINDS)
 
     @property
     def classes(self) -> int:
@@ -108,8 +106,3 @@ def most_of_lines(draws: int = 20_000) -> tuple[float, float]:
     corner = torch.randint(4, (draws, _PLACES), generator=g, device="cpu")
     fewest = F.one_hot(corner, 4).sum(dim=1).min(dim=1).values.double().mean().item()
     return 0.75, 1 - fewest / _PLACES
-
-
-def drawn(kind: str) -> Callable[[], Stain]:
-    """A function that makes the task."""
-    return lambda: Stain(kind)

@@ -27,7 +27,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import HiddenCases, drawn_on_the_processor
+from attncourse.tasks.base import HiddenCases, chosen, drawn_on_the_processor
 from attncourse.tasks.images import digits_of
 
 #: Row -> default strength of its cue.
@@ -63,8 +63,7 @@ class StatisticLadder(HiddenCases):
     test_size: int = 2_000
 
     def __post_init__(self) -> None:
-        if self.row not in ROWS:
-            raise ValueError(f"row={self.row!r} is unknown: choose one of {', '.join(ROWS)}")
+        chosen("row", self.row, ROWS)
         if self.strength is None:
             object.__setattr__(self, "strength", ROWS[self.row])
         limit = 1.0 if self.row in ("std", "cov") else math.inf

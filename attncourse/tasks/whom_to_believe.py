@@ -39,7 +39,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attncourse.tasks.base import DrawnCases, drawn_on_the_processor
+from attncourse.tasks.base import DrawnCases, chosen, drawn_on_the_processor
 
 KINDS = ("negative", "smear")
 SIDE, TOLD, CLEAN = 8, 16, 20
@@ -70,8 +70,7 @@ class WhomToBelieve(DrawnCases):
     test_size: int = 2_048
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        chosen("kind", self.kind, KINDS)
 
     @property
     def classes(self) -> int:
