@@ -146,6 +146,10 @@ def too_few_checks(nb):
     cell(nb, "k0")["metadata"]["tags"] = []
 
 
+def a_check_of_mere_rounding(nb):
+    cell(nb, "k0")["outputs"].append(stream("second singular value: 2.8e-17"))
+
+
 def a_check_without_output(nb):
     cell(nb, "k0")["outputs"] = []
 
@@ -302,7 +306,9 @@ SLIPS = {
     rules.outputs_are_clean: [
         a_warning, an_error, a_dead_widget, somebody_s_path, a_path_in_the_source, a_windows_path,
     ],
-    rules.claims_are_checked: [too_few_checks, a_check_without_output],
+    rules.claims_are_checked: [
+        too_few_checks, a_check_without_output, a_check_of_mere_rounding,
+    ],
     rules.exercises_exist: [
         another_chapter_s_exercise, too_few_exercises, no_quiz, an_exercise_without_heading,
     ],
