@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.untraced import repeats, untraced
+
 # Before anything imports the package: every shape in a mechanism's signature is checked here,
 # and never at users' run time.
 install_import_hook(
@@ -71,6 +73,14 @@ def pytest_xdist_make_scheduler(config, log):
             return together(nodeid)
 
     return Together(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    if not repeats(item.path, ROOT):
+        return (yield)
+    with untraced():
+        return (yield)
 
 
 def pytest_sessionstart(session):
