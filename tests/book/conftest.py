@@ -105,6 +105,7 @@ class Visit:
         self.page.on("request", self._note)
         self.page.on("response", self._weigh)
         self._touch = False
+        self._media = None
         self._tools = context.new_cdp_session(self.page)
         if not maths:
             self._tools.send("Network.enable")
@@ -142,12 +143,14 @@ class Visit:
 
     def stand(self, *, width=DESK, dark=False, touch=False, media="screen", motion=True):
         """Show the page as this kind of reader has it, without loading it again."""
-        page = self.page
-        page.emulate_media(
-            media=media,
-            color_scheme="dark" if dark else "light",
-            reduced_motion="no-preference" if motion else "reduce",
-        )
+        page, wanted = self.page, (media, dark, motion)
+        if wanted != self._media:  # all of the page is styled anew
+            page.emulate_media(
+                media=media,
+                color_scheme="dark" if dark else "light",
+                reduced_motion="no-preference" if motion else "reduce",
+            )
+            self._media = wanted
         if page.viewport_size["width"] != width:
             page.set_viewport_size({"width": width, "height": HEIGHT})
         if touch != self._touch:
@@ -160,6 +163,7 @@ class Visit:
         """Choose light or dark, with every transition at its end."""
         self.page.evaluate(
             """async name => {
+            if (document.documentElement.dataset.theme === name) return;
             document.documentElement.dataset.theme = name;
             for (let frame = 0; frame < 2; frame++) {
                 await new Promise(requestAnimationFrame);  // in which transitions begin
