@@ -39,6 +39,8 @@ LARGEST = 1_000_000
 FEWEST_CHECKED = 5
 #: Characters in a line of code: what the book's column shows without scrolling.
 WIDEST_CODE = 80
+#: Columns of a block diagram, with which its text keeps its size in the book's column.
+WIDEST_DIAGRAM = 8.6
 FEWEST_EXERCISES = 3
 
 #: Headings of a mechanism's chapter, in order; the title comes before them.
@@ -266,6 +268,17 @@ def code_fits_the_column(name: str, notebook: Notebook) -> list[str]:
     return found
 
 
+def diagrams_fit_the_column(name: str, notebook: Notebook) -> list[str]:
+    """No block diagram has to be moved sideways at a desk."""
+    code = "\n".join(cell["source"] for cell in code_cells(notebook))
+    widths = [float(found) for found in re.findall(r"Schematic\([^)]*?columns=([\d.]+)", code)]
+    return [
+        f"a block diagram has {width:g} columns, at most {WIDEST_DIAGRAM}: use one more row"
+        for width in widths
+        if width > WIDEST_DIAGRAM
+    ]
+
+
 def cells_are_well_formed(name: str, notebook: Notebook) -> list[str]:
     """Unique ids, folded solutions, no empty cell."""
     ids = [c.get("id") for c in notebook["cells"]]
@@ -293,6 +306,7 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
     stays_light,
     starts_with_the_setup,
     code_fits_the_column,
+    diagrams_fit_the_column,
     cells_are_well_formed,
     *teaching_rules.RULES,
 )

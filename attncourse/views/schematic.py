@@ -1,19 +1,19 @@
 """Block diagrams drawn from one small set of shapes, so that all blocks look like relatives.
 
 Every arrow carries the shape of its tensor.  The diagram is an inline SVG that takes its
-colours from the page's theme, with a poster for places that allow no inline SVG.
+colours from the page's theme, with a poster for places that allow no inline SVG.  It is drawn
+twice: from left to right, and from the top down for phones, whose reader moves nothing sideways.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 
 from attncourse.views.fragment import Fragment, checked_id, escape
+from attncourse.views.placing import Across, Arrow, Down, Node, Placing, Spot
 from attncourse.views.show import checked_alt
 
-_COLUMN, _ROW = 100, 74
 _KINDS = {
     "input": ("var(--ac-x)", "var(--ac-x)", "#fff"),
     "attention": ("var(--ac-g)", "var(--ac-g)", "#1d232a"),
@@ -27,16 +27,6 @@ _POSTER = {
     "--ac-x": "#0072b2", "--ac-g": "#e69f00", "--ac-y": "#009e73",
     "--ac-panel": "none", "--ac-soft": "#767676", "--ac-ink": "#767676",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Node:
-    """A placed shape: centre and half sizes in pixels."""
-
-    x: float
-    y: float
-    half_width: float
-    half_height: float
 
 
 class Schematic:
@@ -56,40 +46,23 @@ class Schematic:
 
     def __init__(self, *, id: str, alt: str, columns: float, rows: float) -> None:
         self.id, self.alt = checked_id(id), checked_alt(alt)
-        self.width, self.height = columns * _COLUMN, rows * _ROW + 8
-        self._parts: list[str] = []
+        self.columns, self.rows = columns, rows
+        self.nodes: list[Node] = []
+        self.arrows: list[Arrow] = []
 
     def box(
         self, text: str, column: float, row: float, kind: str = "step", *, shape: str = "",
         width: float = 0.8,
     ) -> Node:  # fmt: skip
         """A rounded box; ``shape`` is written below it."""
-        if kind not in _KINDS:
-            raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(_KINDS)}")
-        fill, stroke, ink = _KINDS[kind]
-        node = Node((column + 0.5) * _COLUMN, (row + 0.45) * _ROW, width * _COLUMN / 2, 22)
-        bold = ";font-weight:600" if kind in ("input", "attention", "result") else ""
-        self._parts.append(
-            f'<rect x="{node.x - node.half_width:g}" y="{node.y - node.half_height:g}" '
-            f'width="{2 * node.half_width:g}" height="{2 * node.half_height:g}" rx="8" '
-            f'style="fill:{fill};stroke:{stroke};stroke-width:1.6"/>'
-            f'<text x="{node.x:g}" y="{node.y + 4.5:g}" text-anchor="middle" '
-            f'style="fill:{ink}{bold}">{escape(text)}</text>'
-        )
-        if shape:
-            self._label(shape, node.x, node.y + node.half_height + 15)
-        return node
+        return self._placed(Node(text, column, row, _known(kind), shape, width))
 
     def circle(self, text: str, column: float, row: float, kind: str = "apply") -> Node:
         """A small round operation such as a product or a sum."""
-        fill, stroke, ink = _KINDS[kind]
-        node = Node((column + 0.5) * _COLUMN, (row + 0.45) * _ROW, 16, 16)
-        self._parts.append(
-            f'<circle cx="{node.x:g}" cy="{node.y:g}" r="16" '
-            f'style="fill:{fill};stroke:{stroke};stroke-width:1.6"/>'
-            f'<text x="{node.x:g}" y="{node.y + 5:g}" text-anchor="middle" '
-            f'style="fill:{ink};font-size:16px">{escape(text)}</text>'
-        )
+        return self._placed(Node(text, column, row, _known(kind)))
+
+    def _placed(self, node: Node) -> Node:
+        self.nodes.append(node)
         return node
 
     def arrow(self, start: Node, end: Node, shape: str = "", *, via: str = "straight") -> None:
@@ -101,40 +74,48 @@ class Schematic:
             shape: the tensor's shape.
             via: ``straight``, or ``up``: first along the row of ``start`` for half a column,
                 then along the row of ``end``.
-        """
-        if via == "up":
-            bend = start.x + start.half_width + 20
-            leaves, arrives = start.x + start.half_width, end.x - end.half_width
-            path = f"M{leaves:g} {start.y:g}H{bend:g}V{end.y:g}H{arrives:g}"
-            at = ((bend + arrives) / 2, end.y - 8)
-        elif start.y == end.y:
-            sign = 1 if end.x > start.x else -1
-            a, b = start.x + sign * start.half_width, end.x - sign * end.half_width
-            path, at = f"M{a:g} {start.y:g}H{b:g}", ((a + b) / 2, start.y - 8)
-        else:
-            sign = 1 if end.y > start.y else -1
-            a, b = start.y + sign * start.half_height, end.y - sign * end.half_height
-            path, at = f"M{start.x:g} {a:g}V{b:g}", (start.x + 22, (a + b) / 2 + 4)
-        self._parts.append(
-            f'<path d="{path}" style="fill:none;stroke:var(--ac-soft);stroke-width:1.4" '
-            f'marker-end="url(#{self.id}-head)"/>'
-        )
-        if shape:
-            self._label(shape, *at)
 
-    def _label(self, text: str, x: float, y: float) -> None:
-        self._parts.append(
-            f'<text class="ac-shape" x="{x:g}" y="{y:g}" text-anchor="middle">{escape(text)}</text>'
-        )
+        Raises:
+            ValueError: if a straight arrow would miss its end.
+        """
+        arrow = Arrow(start, end, shape, via)
+        if not arrow.along and arrow.column is None:
+            raise ValueError(
+                f"a straight arrow from {start.text!r} in column {start.column:g} misses "
+                f"{end.text!r} in column {end.column:g}: give both one column or one row, make "
+                f"one a long box over both, or pass via='up'"
+            )
+        self.arrows.append(arrow)
 
     def svg(self) -> str:
-        """The drawing alone."""
+        """The drawing from left to right, alone."""
+        return self._drawn(Across(self.columns, self.rows), "ac-across", f"{self.id}-head")
+
+    def tall(self) -> str:
+        """The drawing from the top down, alone."""
+        return self._drawn(Down(self.nodes, self.arrows), "ac-tall", f"{self.id}-tall-head")
+
+    def _drawn(self, placing: Placing, name: str, head: str) -> str:
+        spots = {node: placing.spot(node) for node in self.nodes}
+        parts = [_shape(node, spot, placing) for node, spot in spots.items()]
+        for arrow in self.arrows:
+            points, label = placing.way(arrow)
+            path = "L".join(f"{x:g} {y:g}" for x, y in points)
+            parts.append(
+                f'<path d="M{path}" style="fill:none;stroke:var(--ac-soft);stroke-width:1.4" '
+                f'marker-end="url(#{head})"/>'
+            )
+            if arrow.shape:
+                parts.append(_label(arrow.shape, *label, placing.anchor(arrow)))
+        width, height = placing.size
+        least = f' style="max-width:{width:g}px"' if name == "ac-tall" else ""
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
-            f'role="img" aria-label="{escape(self.alt)}"><defs><marker id="{self.id}-head" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" '
+            f'viewBox="0 0 {width:g} {height:g}"{least} '
+            f'role="img" aria-label="{escape(self.alt)}"><defs><marker id="{head}" '
             f'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
             f'<path d="M0 0L8 4L0 8z" style="fill:var(--ac-soft)"/></marker></defs>'
-            f"{''.join(self._parts)}</svg>"
+            f"{''.join(parts)}</svg>"
         )
 
     def poster(self) -> str:
@@ -150,9 +131,49 @@ class Schematic:
 
     def show(self) -> Fragment:
         """The diagram as a notebook output."""
+        least = min(Across(self.columns, self.rows).size[0], 520)
         html = (
             f'<figure class="ac" id="{self.id}"><div class="ac-scroll" '
-            f'style="--ac-min:{min(self.width, 520):g}px">{self.svg()}'
+            f'style="--ac-min:{least:g}px">{self.svg()}{self.tall()}'
             f'<img class="ac-poster" alt="{escape(self.alt)}" src="{self.poster()}"></div></figure>'
         )
         return Fragment(html, f"Figure: {self.alt}")
+
+
+def _known(kind: str) -> str:
+    if kind not in _KINDS:
+        raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(_KINDS)}")
+    return kind
+
+
+def _shape(node: Node, spot: Spot, placing: Placing) -> str:
+    """A box or a circle with its text, and below or inside it the shape of its tensor."""
+    fill, stroke, ink = _KINDS[node.kind]
+    look = f'style="fill:{fill};stroke:{stroke};stroke-width:1.6"'
+    if node.round:
+        return (
+            f'<circle cx="{spot.x:g}" cy="{spot.y:g}" r="{spot.half_width:g}" {look}/>'
+            f'<text x="{spot.x:g}" y="{spot.y + 5:g}" text-anchor="middle" '
+            f'style="fill:{ink};font-size:16px">{escape(node.text)}</text>'
+        )
+    bold = ";font-weight:600" if node.kind in ("input", "attention", "result") else ""
+    inside = node.shape and placing.shapes_inside
+    line = spot.y - 2 if inside else spot.y + 4.5
+    found = (
+        f'<rect x="{spot.x - spot.half_width:g}" y="{spot.y - spot.half_height:g}" '
+        f'width="{2 * spot.half_width:g}" height="{2 * spot.half_height:g}" rx="8" {look}/>'
+        f'<text x="{spot.x:g}" y="{line:g}" text-anchor="middle" '
+        f'style="fill:{ink}{bold}">{escape(node.text)}</text>'
+    )
+    if inside:
+        return found + _label(node.shape, spot.x, spot.y + 12, "middle", f' style="fill:{ink}"')
+    if node.shape:
+        return found + _label(node.shape, spot.x, spot.y + spot.half_height + 15, "middle")
+    return found
+
+
+def _label(text: str, x: float, y: float, anchor: str, style: str = "") -> str:
+    return (
+        f'<text class="ac-shape" x="{x:g}" y="{y:g}" text-anchor="{anchor}"{style}>'
+        f"{escape(text)}</text>"
+    )

@@ -214,6 +214,10 @@ def a_long_line(nb):
     cell(nb, "k0")["source"] = "x = " + " + ".join(["one"] * 15)
 
 
+def a_wide_diagram(nb):
+    cell(nb, "k0")["source"] = 's = Schematic(id="gate", columns=9.2, rows=2, alt="x")'
+
+
 def an_open_solution(nb):
     cell(nb, "solution")["metadata"]["tags"] = []
 
@@ -321,6 +325,7 @@ SLIPS = {
         the_setup_is_not_first, the_setup_talks, the_setup_shows, the_setup_is_another,
     ],
     rules.code_fits_the_column: [a_long_line],
+    rules.diagrams_fit_the_column: [a_wide_diagram],
     rules.cells_are_well_formed: [an_open_solution, an_empty_cell, equal_ids],
 }  # fmt: skip
 

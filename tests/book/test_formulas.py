@@ -101,13 +101,15 @@ def test_cards_and_diagrams_of_a_page_are_set():
         '<dl><div><dt>g</dt><dd class="ac-eq">σ(W₂ &lt;x&gt;)</dd></div>'
         "<div><dt>extra memory</dt><dd>one vector of C</dd></div></dl>"
         '<div class="ac-scroll" style="--ac-min:520px"><svg xmlns="a" viewBox="0 0 840 200">'
-        '<text x="1">f_loc</text></svg></div>'
+        '<text x="1">f_loc</text></svg><svg xmlns="a" class="ac-tall" viewBox="0 0 160 400">'
+        '<text x="2">f_loc</text></svg></div>'
     )
     made = formulas.typeset(page)
     assert "<msub><mi>W</mi><mn>2</mn></msub>" in made
     assert "<dd>one vector of <math><mi>C</mi></math></dd>" in made
     assert "--ac-min:655px" in made
-    assert '<text x="1">f<tspan dy="4" font-size="75%">loc</tspan></text>' in made
+    for place in (1, 2):  # from left to right, and from the top down
+        assert f'<text x="{place}">f<tspan dy="4" font-size="75%">loc</tspan></text>' in made
 
 
 # ---------------------------------------------------------------- all built pages

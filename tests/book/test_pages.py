@@ -364,6 +364,35 @@ def test_the_text_of_figures_can_be_read_on_a_phone(name, stay):
             assert reachable == 0 or not hidden, f"cannot be moved by keys: {alt[:60]}"
 
 
+#: Texts of a drawing that leave it, or lie over another text, in pixels of the screen.
+ILL_PLACED = """svg => {
+    const whole = svg.getBoundingClientRect(), boxes = [...svg.querySelectorAll("text")]
+        .map(text => [text.textContent, text.getBoundingClientRect()]);
+    const out = boxes.filter(([, b]) => b.left < whole.left - 1 || b.right > whole.right + 1
+        || b.top < whole.top - 1 || b.bottom > whole.bottom + 1).map(([text]) => text);
+    const over = boxes.flatMap(([one, a], k) => boxes.slice(k + 1).filter(([, b]) =>
+        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3
+    ).map(([other]) => `${one} / ${other}`));
+    return [...out, ...over];
+}"""
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_block_diagrams_stand_upright_on_a_phone(name, stay):
+    """From the top down, nothing to be moved sideways, no text over another, none under 10 px."""
+    page = stay(f"book/{name}.html", width=390).page
+    unfold(page)
+    drawings = page.locator(".ac-scroll > svg.ac-tall")
+    assert drawings.count() == page.locator(".ac-scroll > svg.ac-across").count()
+    assert page.locator(".ac-scroll > svg.ac-across:visible").count() == 0
+    for drawing in drawings.all():
+        assert drawing.evaluate("d => d.parentElement.scrollWidth <= d.parentElement.clientWidth")
+        scale = drawing.evaluate("d => d.getBoundingClientRect().width / d.viewBox.baseVal.width")
+        assert 11 * scale >= 10, "its smallest text"
+        assert drawing.evaluate(ILL_PLACED) == []
+
+
 #: An explorer as it stands in a page, with its poster: an image that no style or attribute hides.
 POSTER = re.compile(
     r'<figure class="ac" id="([\w-]+)" role[^>]*>\s*<img class="ac-poster" alt="([^"]{31,})" '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import re
 import sys
@@ -21,6 +22,7 @@ from attncourse import views
 from attncourse.catalog import CARDS
 from attncourse.views.fragment import checked_id, encode
 from attncourse.views.frames import shared_parts
+from attncourse.views.placing import Across, Down
 from attncourse.views.show import checked_alt
 
 ALT = "Two lines cross in the middle of the panel, one rises and one falls."
@@ -445,6 +447,72 @@ def test_schematics_know_their_shapes():
     assert 'role="img"' in svg
     poster = base64.b64decode(s.poster().split(",")[1]).decode()
     assert "var(" not in poster, "an image cannot see the page's variables"
+
+
+def test_an_arrow_that_misses_its_end_is_refused():
+    s = views.Schematic(id="gate", alt=ALT, columns=6, rows=2)
+    gate, times = s.box("s", 2, 0, "attention"), s.circle("×", 3, 1)
+    with pytest.raises(ValueError, match=r"from 's' in column 2 misses '×' in column 3"):
+        s.arrow(gate, times)
+    wide = s.box("s", 3.5, 0, "attention", width=2.2)
+    s.arrow(wide, times)
+    (start, end), _ = Across(6, 2).way(s.arrows[-1])
+    assert start[0] == end[0] == Across(6, 2).spot(times).x
+
+
+def sample():
+    """A diagram with all that they are made of: a long box, a bend, labels, close neighbours."""
+    s = views.Schematic(id="gate", alt=ALT, columns=7, rows=3)
+    x, first = s.box("x", 0, 1, "input", shape="c h w"), s.box("W δ LN W", 1, 0, width=1.4)
+    near = [s.box("BN", 1.6 + k / 2, 1, width=0.4) for k in range(3)]
+    gate = s.box("s", 3.6, 0, "attention", width=2.2)
+    times, again = s.circle("×", 3.2, 1), s.circle("×", 4.4, 1)
+    side = s.box("shortcut", 4.4, 2, width=1.2)
+    y = s.box("y", 5.4, 1, "result", shape="c h w")
+    s.arrow(x, first, "c h w", via="up")
+    s.arrow(first, gate, "c")
+    s.arrow(x, side, via="up")
+    for before, after in itertools.pairwise((x, *near, times, again, y)):
+        s.arrow(before, after)
+    for end in (times, again):
+        s.arrow(gate, end, "c 1 1")
+    s.arrow(side, again, "c h w")
+    return s
+
+
+def test_from_the_top_down_nothing_overlaps_and_nothing_leaves_the_drawing():
+    s = sample()
+    placing = Down(s.nodes, s.arrows)
+    boxes = []
+    for node in s.nodes:
+        spot = placing.spot(node)
+        boxes.append(
+            (spot.x - spot.half_width, spot.y - spot.half_height,
+             spot.x + spot.half_width, spot.y + spot.half_height)
+        )  # fmt: skip
+    for arrow in s.arrows:
+        (x, y), length = placing.way(arrow)[1], 6.6 * len(arrow.shape)
+        left = x if placing.anchor(arrow) == "start" else x - length / 2
+        if arrow.shape:
+            boxes.append((left, y - 8, left + length, y))
+    width, height = placing.size
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+    for (a, b, c, d), (e, f, g, h) in itertools.combinations(boxes, 2):
+        assert c <= e or g <= a or d <= f or h <= b
+    assert width < 350, "a phone's column"
+
+
+def test_arrows_from_the_top_down_touch_both_their_ends():
+    s = sample()
+    placing = Down(s.nodes, s.arrows)
+    for arrow in s.arrows:
+        points = placing.way(arrow)[0]
+        for node, (x, y) in ((arrow.start, points[0]), (arrow.end, points[-1])):
+            spot = placing.spot(node)
+            assert abs(x - spot.x) <= spot.half_width
+            assert abs(y - spot.y) <= spot.half_height
 
 
 # ---------------------------------------------------------------- control

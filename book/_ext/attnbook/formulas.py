@@ -17,7 +17,8 @@ from attnbook.unicode_maths import mathml, svg_text
 _CARD = re.compile(r'(<dd class="ac-eq">|<dt>extra memory</dt><dd>)([^<]*)(?=</dd>)')
 _DIAGRAM = re.compile(
     r'(?P<box><div class="ac-scroll" style="--ac-min:)[\d.]+px(?P<rest>">)'
-    r'(?P<svg><svg [^>]*viewBox="0 0 (?P<width>[\d.]+) [^>]*>.*?</svg>)',
+    r'(?P<svg><svg [^>]*viewBox="0 0 (?P<width>[\d.]+) [^>]*>.*?</svg>'
+    r'(?:<svg [^>]*class="ac-tall".*?</svg>)?)',
     re.DOTALL,
 )
 _TEXT = re.compile(r"(<text\b[^>]*>)([^<]*)(?=</text>)")
