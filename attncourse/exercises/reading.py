@@ -19,6 +19,7 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _SPLIT = re.compile(r"\s*(?:[;,]|\band\b|(?<=[\d)\s])[x×](?=[\d(\s]))\s*|\s+", re.IGNORECASE)
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ"}
+_ALL = {"all", "all of them", "everything", "every one", "each"}
 _NOTHING = {"", "-", "--", "()", "[]", "{}", "none", "nothing", "no", "neither", "empty", "∅"}
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -140,8 +141,8 @@ def _plain(text: str) -> str:
 def labels_in(value: Any, labels: Iterable[str]) -> list[Any] | None:
     """The labels that an entry of a table names; ``None`` if it is no entry at all.
 
-    ``"mean, max"``, ``"mean and max"``, ``("mean", "max")``, ``{"mean": True, "max": False}`` and
-    ``"none"`` are read as they are meant.
+    ``"mean, max"``, ``"mean and max"``, ``("mean", "max")``, ``{"mean": True, "max": False}``,
+    ``"none"``, ``"all"`` and, of two labels, ``"both"`` are read as they are meant.
     """
     labels = list(labels)
     if isinstance(value, Mapping):
@@ -157,6 +158,8 @@ def labels_in(value: Any, labels: Iterable[str]) -> list[Any] | None:
         text = unbracketed(value)
         if text.lower() in _NOTHING:
             return []
+        if text.lower() in (_ALL | {"both"} if len(labels) == 2 else _ALL):
+            return labels
         parts = [p for p in re.split(r"\s*[,;+&/]\s*|\s+and\s+", text) if p]
         if len(parts) == 1 and not known(text, labels):
             parts = text.split()
