@@ -1,5 +1,6 @@
 """Spatial and temporal attention: *where and when*.  ``g(x)`` weighs places and frames."""
 
+from attncourse.spatial_temporal.rstan import RecurrentSpatialTemporal
 from attncourse.spatial_temporal.sta_lstm import SpatioTemporalLSTM
 
-__all__ = ["SpatioTemporalLSTM"]
+__all__ = ["RecurrentSpatialTemporal", "SpatioTemporalLSTM"]
