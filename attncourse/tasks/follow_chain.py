@@ -22,8 +22,10 @@ that a code says nothing but who comes after whom.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from math import factorial
 from typing import ClassVar
 
 import torch
@@ -47,20 +49,20 @@ def codes() -> Tensor:
 @drawn_on_the_processor
 @dataclass(frozen=True)
 class FollowChain:
-    """Clips whose frames name each other; the label is a row of digits, (b, said).
+    """Clips whose frames name each other; the label is a row of digits, in the chain's order.
 
-    Hidden are the frames in the order of the chain, (b, frames), and the tagged place of each
-    frame, (b, frames).
+    Training asks for the first ``said`` digits.  The labels of the test set are those of the whole
+    chain, so that a network may be asked to go on.
 
     Attributes:
         frames: of a clip; the chain has all of them.
         side: places along each side of a frame.
-        said: digits that are asked for, from the start of the chain.
+        said: digits that training asks for.
         test_size: number of fixed test examples.
 
     Raises:
-        ValueError: if there are more frames than codes beside the first and one to point on to, or
-            more digits asked for than frames.
+        ValueError: if there are more frames than codes, but for one to point on to, or more digits
+            asked for than frames.
 
     Examples:
         >>> x, y = FollowChain().train_batch(seed=0, step=0, size=64)
@@ -91,28 +93,32 @@ class FollowChain:
         return 10
 
     def train_batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """``size`` clips of training digits, and the digits of the chain."""
+        """``size`` clips of training digits, and the first digits of their chains."""
         x, y, *_ = self.draw(size, seeded(seed, step, self.stream), train=True)
-        return x, y
+        return x, y[:, : self.said]
 
     def test_set(self) -> tuple[Tensor, Tensor]:
-        """The fixed test clips, made from test digits."""
+        """The fixed test clips, made from test digits, and all digits of their chains."""
         x, y, *_ = self.test_cases()
         return x, y
 
     def test_cases(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The test set with what is hidden in each clip."""
+        """The test set with what is hidden in each clip: the chain and the tagged places."""
         return self.draw(self.test_size, seeded(self.test_seed), train=False)
 
     def test_units(self) -> Units:
         """The digit of every answer of the test set: test items are answers."""
+        return self.units_from(0, self.frames)
+
+    def units_from(self, first: int, last: int) -> Units:
+        """The same for a part of the chain: answers ``first`` to ``last``, counted from 0."""
         asked = self._draw(self.test_size, seeded(self.test_seed), train=False)[4]
-        return Units("digits", asked.flatten())
+        return Units("digits", asked[:, first:last].flatten())
 
     def draw(
         self, size: int, generator: torch.Generator, *, train: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Draw clips, answers, the order of the chain and the tagged places."""
+        """Draw clips, the digits of the chain, its frames, and the tagged place of each frame."""
         return self._draw(size, generator, train=train)[:4]
 
     def _draw(
@@ -134,8 +140,7 @@ class FollowChain:
         x[(*at, slice(PIXELS, PIXELS + CODE))] = codes()[own]
         x[(*at, slice(PIXELS + CODE, None))] = codes()[after]
         x += _NOISE * torch.randn(x.shape, generator=generator)
-        read = order[:, : self.said]
-        asked = shown[clip, read, place[clip, read]]
+        asked = shown[clip, order, place[clip, order]]
         x = x.movedim(3, 1).unflatten(3, (self.side, self.side))
         return x, labels[asked], order, place, asked
 
@@ -151,6 +156,21 @@ def told_by(x: Tensor) -> tuple[Tensor, Tensor]:
     tags = (x[:, PIXELS:].flatten(3) * tagged(x)[:, None]).sum(dim=3)  # b 64 t
     own, after = tags.movedim(1, 2).unflatten(2, (2, CODE)).unbind(2)
     return (own @ codes().T).argmax(dim=2), (after @ codes().T).argmax(dim=2)
+
+
+def chain_of(x: Tensor) -> Tensor:
+    """The frames in the order of the chain, (b, t), as the codes of the clip tell it.
+
+    A chain that points to a code that no frame has begins again with the first frame shown.
+    """
+    own, after = told_by(x)
+    frame = (own == 0).int().argmax(dim=1)
+    found = [frame]
+    for _ in range(x.shape[2] - 1):
+        wanted = after.gather(1, frame[:, None])
+        frame = (own == wanted).int().argmax(dim=1)
+        found.append(frame)
+    return torch.stack(found, dim=1)
 
 
 def relinked(x: Tensor, order: Tensor, place: Tensor) -> Tensor:
@@ -175,11 +195,31 @@ def relinked(x: Tensor, order: Tensor, place: Tensor) -> Tensor:
     return x.unflatten(3, side)
 
 
-def most_frequent(y: Tensor, others: int) -> float:
-    """The share that guessing the commonest of ``others`` digits gets, if it is one of them.
+def share_of_the_commonest(others: int, classes: int = 10) -> float:
+    """What a guess among ``others`` digits in unknown order gets: E[largest count] / others.
 
-    The expected largest count among ``others`` draws from the digits of ``y``, over ``others``.
+    Whoever knows which digits are left, and not which one comes next, does best with the commonest
+    of them.  Exact, for digits that are drawn evenly: counted over all partitions of ``others``.
     """
-    counts = torch.bincount(y.flatten(), minlength=10).double()
-    drawn = torch.multinomial(counts.expand(20_000, -1), others, True, generator=seeded(36, 1))
-    return float(torch.stack([(drawn == k).sum(dim=1) for k in range(10)]).amax(0).double().mean()) / others
+    total = 0
+    for counts in _partitions(others, classes):
+        ways = factorial(others)
+        for count in counts:
+            ways //= factorial(count)
+        arrangements = factorial(classes)
+        for size in set(counts):
+            arrangements //= factorial(counts.count(size))
+        total += ways * arrangements * max(counts)
+    return total / classes**others / others
+
+
+def _partitions(total: int, parts: int, most: int | None = None) -> Iterator[tuple[int, ...]]:
+    """All ways to write ``total`` as ``parts`` counts that do not grow."""
+    most = total if most is None else most
+    if parts == 1:
+        if total <= most:
+            yield (total,)
+        return
+    for first in range(min(total, most), -1, -1):
+        for rest in _partitions(total - first, parts - 1, first):
+            yield (first, *rest)

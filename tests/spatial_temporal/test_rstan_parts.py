@@ -1,0 +1,292 @@
+"""RSTAN's gradients and losses, the chain that is followed, and the networks that follow it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+
+from attncourse.experiments import experiments_of, published
+from attncourse.experiments.spatial_temporal.rstan import (
+    FOLLOW_THE_CHAIN,
+    FURTHER_ON,
+    IN_HALF_THE_STEPS,
+    WHERE_IT_LOOKS,
+    Follower,
+    looks_of,
+    loss,
+    told_of,
+)
+from attncourse.experiments.spatial_temporal.rstan.nets import (
+    Clock,
+    Even,
+    EvenFrames,
+    EvenPlaces,
+    Guided,
+    Layers,
+    Reader,
+)
+from attncourse.spatial_temporal import RecurrentSpatialTemporal
+from attncourse.spatial_temporal.rstan import (
+    actor_penalty,
+    clip_prediction,
+    joint_weights,
+    multiply_adds,
+    parameter_count,
+    spread,
+)
+from attncourse.tasks.base import seeded
+from attncourse.tasks.follow_chain import (
+    CHANNELS,
+    CODES,
+    PIXELS,
+    FollowChain,
+    chain_of,
+    codes,
+    relinked,
+    share_of_the_commonest,
+    tagged,
+    told_by,
+)
+from attncourse.training import Budget
+from tests.contract.specimen import built
+
+CHAPTER = "spatial_temporal/rstan"
+DOUBLE = torch.float64
+
+
+def draw(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=DOUBLE)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """A few clips, their digits, chains and tagged places."""
+    return FollowChain().draw(40, seeded(3), train=True)
+
+
+# ---------------------------------------------------------------- the mechanism
+
+
+def test_the_gradients_of_the_chapter_are_those_of_autograd():
+    """Equations (13) and (14), for the scores of one step."""
+    net = built(RecurrentSpatialTemporal, {"channels": 3, "classes": 2, "hidden": 4, "width": 5})
+    x, h, d = draw(2, 3, 4, 3), draw(2, 5, seed=1), draw(2, 3, seed=2)
+    hidden = torch.tanh(net.key(x) + net.query(h)[:, None, None])
+    e = net.score(hidden)[..., 0].detach().requires_grad_()
+    alpha = e.softmax(2)
+    u = (alpha[..., None] * x).sum(2)
+    bend = torch.tanh(net.frame_key(u) + net.frame_query(h)[:, None])
+    eps = net.frame_score(bend)[..., 0]
+    gamma = eps.softmax(1)
+    z = (gamma[..., None] * u).sum(1)
+    of_eps, of_e = torch.autograd.grad((z * d).sum(), (eps, e))
+    by_13 = gamma * ((u - z[:, None]) * d[:, None]).sum(2)
+    slope = (net.frame_score.weight * (1 - bend**2)) @ net.frame_key.weight
+    arrives = gamma[..., None] * d[:, None] + by_13[..., None] * slope
+    by_14 = alpha * ((x - u[:, :, None]) * arrives[:, :, None]).sum(3)
+    torch.testing.assert_close(of_eps, by_13)
+    torch.testing.assert_close(of_e, by_14)
+
+
+def test_the_closed_forms_of_the_facts():
+    """a(h + C + 1) + a for each scorer, and 4h(C + h + 1) for the LSTM with one bias."""
+    c, a, h, k = 48, 40, 64, 10
+    wanted = 2 * (a * (h + c + 1) + a) + 4 * h * (c + h + 1) + k * (h + 1)
+    assert parameter_count(c, k, hidden=a, width=h) == wanted
+    once = 6 * 4 * c * a  # W_x x is not computed anew
+    one, two = (multiply_adds(6, 2, 2, c, k, steps=s, hidden=a, width=h) for s in (1, 2))
+    assert one - (two - one) == once
+
+
+def test_a_clip_s_prediction_is_a_mean_of_probabilities():
+    psi = draw(3, 4, 5)
+    found = clip_prediction(psi)
+    torch.testing.assert_close(found.sum(1), torch.ones(3, dtype=DOUBLE))
+    torch.testing.assert_close(found[1], torch.stack([p.softmax(0) for p in psi[1]]).mean(0))
+
+
+def test_the_spread_counts_places():
+    """Even weights over m places spread over m of them."""
+    alpha, gamma = torch.full((1, 1, 6, 4), 1 / 4), torch.full((1, 1, 6), 1 / 6)
+    torch.testing.assert_close(spread(joint_weights(alpha, gamma)), torch.tensor([[24.0]]))
+    gamma = torch.tensor([[[0.5, 0.5, 0, 0, 0, 0]]])
+    torch.testing.assert_close(spread(joint_weights(alpha, gamma)), torch.tensor([[8.0]]))
+
+
+def test_the_actor_penalty():
+    """Zero on the actors, scaled masks are the same, frames without an actor are left out."""
+    mask = torch.tensor([[[0.0, 2.0], [3.0, 3.0]]])
+    wanted = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
+    assert actor_penalty(wanted, mask) == 0
+    torch.testing.assert_close(actor_penalty(wanted.flip(3), mask), torch.tensor([2.0]))
+    torch.testing.assert_close(actor_penalty(wanted.flip(3), 7 * mask), torch.tensor([2.0]))
+    mask[0, 0] = 0
+    assert actor_penalty(wanted.flip(3), mask) == 0
+    with pytest.raises(ValueError, match=r"actors holds negative numbers: pass a mask"):
+        actor_penalty(wanted, -mask)
+
+
+# ---------------------------------------------------------------- the task
+
+
+def test_every_frame_names_the_next_one(clips):
+    x, y, order, place = clips
+    own, after = told_by(x)
+    assert x.shape == (40, CHANNELS, 6, 2, 2)
+    assert y.shape == (40, 6)
+    at = torch.arange(40)[:, None]
+    assert (own[at, order][:, 0] == 0).all()
+    assert torch.equal(own[at, order][:, 1:], after[at, order][:, :-1])
+    assert (after != 0).all()
+    assert torch.equal(tagged(x).argmax(dim=2), place)
+    assert (tagged(x).sum(dim=2) == 1).all()
+    assert torch.equal(chain_of(x), order)
+    for row in own.tolist():
+        assert len(set(row)) == 6
+
+
+def test_codes_tell_each_other_apart():
+    products = codes() @ codes().T / codes().shape[1]
+    assert codes().shape[0] == CODES
+    assert products.fill_diagonal_(0).abs().max() <= 0.5
+
+
+def test_relinking_changes_tags_alone(clips):
+    x, _, order, place = clips
+    new = relinked(x, order, place)
+    assert torch.equal(new[:, :PIXELS], x[:, :PIXELS])
+    wanted = order[:, [0, 2, 1, 3, 4, 5]]
+    assert torch.equal(chain_of(new), wanted)
+    with pytest.raises(ValueError, match=r"order has 3 frames"):
+        relinked(x, order[:, :3], place)
+
+
+def test_the_task_is_a_function_of_seed_and_step():
+    task = FollowChain(test_size=8)
+    x, y = task.train_batch(1, 2, 4)
+    again, _ = task.train_batch(1, 2, 4)
+    assert torch.equal(x, again)
+    assert not torch.equal(x, task.train_batch(1, 3, 4)[0])
+    assert y.shape == (4, 3)
+    assert task.test_set()[1].shape == (8, 6)
+    assert len(task.test_units().of) == 48
+    assert torch.equal(task.units_from(1, 3).of.view(8, 2), task.test_units().of.view(8, 6)[:, 1:3])
+    assert task.classes == 10
+    for wrong, words in (
+        ({"frames": 8}, "frames=8 must be from 1 to 7"),
+        ({"said": 7}, "said=7 digits of a chain of 6"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            FollowChain(**wrong)
+
+
+def test_the_commonest_of_a_few():
+    """The line of the chapter, counted over all draws of five digits, and of two."""
+    drawn = itertools.product(range(10), repeat=5)
+    counted = sum(max(Counter(d).values()) for d in drawn) / 10**5 / 5
+    assert share_of_the_commonest(5) == pytest.approx(counted)
+    assert share_of_the_commonest(2) == pytest.approx((0.9 + 0.1 * 2) / 2)
+    assert share_of_the_commonest(1) == 1
+
+
+# ---------------------------------------------------------------- the networks
+
+
+def test_networks_have_about_the_same_parameters():
+    counts = {
+        v.name: sum(p.numel() for p in v.build().parameters()) for v in FOLLOW_THE_CHAIN.variants
+    }
+    assert counts["RSTAN"] == counts["flat"]
+    for name, count in counts.items():
+        assert 0.97 < count / counts["RSTAN"] < 1.03, name
+
+
+def test_what_the_ablations_take_away(clips):
+    """The clock does not hear what was read; even weights are even; the rest still chooses."""
+    x = clips[0]
+    torch.manual_seed(0)
+    nets = {kind: Follower(kind).eval() for kind in (Clock, Even, EvenFrames, EvenPlaces)}
+    told = {kind: told_of(net, x, 3) for kind, net in nets.items()}
+    clock = nets[Clock].network
+    values = nets[Clock].features(x).flatten(3).movedim(1, 3)
+    table = clock.table[1].expand(len(x), -1)
+    alpha, gamma, _ = clock.look(clock.key(values), values, table)
+    torch.testing.assert_close(told[Clock].alpha[:, 1], alpha)
+    torch.testing.assert_close(told[Clock].gamma[:, 1], gamma)
+    assert set(told[Even].alpha.unique().tolist()) == {0.25}
+    torch.testing.assert_close(told[EvenFrames].gamma, torch.full((40, 3, 6), 1 / 6))
+    assert told[EvenFrames].alpha.std() > 1e-3
+    assert set(told[EvenPlaces].alpha.unique().tolist()) == {0.25}
+    assert told[EvenPlaces].gamma.std() > 1e-3
+
+
+def test_the_rivals_see_all_frames(clips):
+    """A change of any frame reaches the last answer."""
+    x = clips[0][:2]
+    torch.manual_seed(0)
+    for net in (Reader().eval(), Layers().eval()):
+        said = net(x)
+        assert said.shape == (2, 3, 10)
+        for t in range(6):
+            other = x.clone()
+            other[:, :, t] += 1
+            assert (net(other)[:, 2] - said[:, 2]).abs().max() > 1e-6
+
+
+def test_the_penalty_reaches_the_loss(clips):
+    x, y, *_ = clips
+    torch.manual_seed(0)
+    net = Guided(penalty=0.5).train()
+    scores, penalty = net(x)
+    told = net.network.tell(net.features(x))
+    wanted = 0.5 * actor_penalty(told.alpha, tagged(x)).mean()
+    torch.testing.assert_close(penalty, wanted)
+    plain = nn.functional.cross_entropy(scores.flatten(0, 1), y[:, :3].flatten())
+    torch.testing.assert_close(loss((scores, penalty), y[:, :3]), plain + wanted)
+    torch.testing.assert_close(loss(scores, y[:, :3]), plain)
+    assert net.eval()(x).shape == (40, 3, 10)
+
+
+@pytest.mark.parametrize(
+    "name", [v.name for v in FOLLOW_THE_CHAIN.variants] + ["RSTAN, told where"]
+)
+def test_a_run_on_a_small_budget(name):
+    """Every network trains and is scored; scores of one network share its training."""
+    task, budget = FollowChain(test_size=10), Budget(2, batch_size=4)
+    found = IN_HALF_THE_STEPS if "told" in name else FOLLOW_THE_CHAIN
+    run, score = found.measure(name, 0, budget=budget, task=task)
+    assert len(run.losses) == 2
+    assert score.items.shape == (20,)
+    for other, items in ((WHERE_IT_LOOKS, 20), (FURTHER_ON, 30)):
+        if name in {v.name for v in other.variants}:
+            again, measured = other.measure(name, 0, budget=budget, task=task)
+            assert again is run
+            assert measured.items.shape == (items,)
+
+
+def test_looks_are_counted_along_the_chain(clips):
+    """A follower whose frame weights are put on the chain by hand looks right at every step."""
+    x, _, order, _ = clips
+
+    class ByHand(RecurrentSpatialTemporal):
+        def tell(self, features, weights=None, steps=None):
+            told = super().tell(features, weights, steps)
+            gamma = torch.zeros_like(told.gamma).scatter(2, order[:, :3, None], 1.0)
+            return told._replace(gamma=gamma)
+
+    assert looks_of(Follower(ByHand), x).all()
+    assert 0 < looks_of(Follower(), x).double().mean() < 0.9
+
+
+def test_the_chapter_s_numbers_are_recorded():
+    """The published runs are those of these experiments, five seeds of each."""
+    recorded = published(CHAPTER)
+    for experiment in experiments_of(CHAPTER):
+        found = recorded.compare(experiment.name, against=experiment.variants[0].name)
+        assert [row.name for row in found.rows] == [v.name for v in experiment.variants]
+        assert all(len(row.scores) == 5 for row in found.rows)
