@@ -1,4 +1,4 @@
-"""Exercises and quiz on RSTAN; those that ask for code are in ``code.py``."""
+"""Exercises and quiz on RSTAN; those that ask for code are in ``code`` and ``derived``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.questions import Question, Quiz
 from attncourse.exercises.spatial_temporal.rstan.code import (
     CHAPTER,
-    FRAME_SHARES,
     PLACES,
-    PULL,
     READ,
 )
+from attncourse.exercises.spatial_temporal.rstan.derived import FRAME_SHARES, PULL
 from attncourse.exercises.value import ValueExercise
 
 FRAMES, POSITIONS, SCORE = 6, 4, 3.0
