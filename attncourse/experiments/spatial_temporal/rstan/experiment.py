@@ -171,4 +171,5 @@ IN_HALF_THE_STEPS = replace(
     full=replace(_BUDGET, steps=400),
 )
 
-EXPERIMENTS = (FOLLOW_THE_CHAIN, WHERE_IT_LOOKS, FURTHER_ON, IN_HALF_THE_STEPS)
+#: Those that share trained networks stand first, so that one process trains them once.
+EXPERIMENTS = (WHERE_IT_LOOKS, FURTHER_ON, FOLLOW_THE_CHAIN, IN_HALF_THE_STEPS)
