@@ -39,7 +39,7 @@ CASES = (
     Case(
         chapter="spatial_temporal/rstan",
         name="RSTAN",
-        sizes={f"{t} frames of 128 × 7 × 7": (2, 128, t, 7, 7) for t in (4, 8, 16)},
+        sizes={f"{t} frames of 128 × 14 × 14": (2, 128, t, 14, 14) for t in (8, 16, 32)},
         module=lambda shape: RecurrentSpatialTemporal(
             shape[1], 50, steps=STEPS, hidden=128, width=128
         ),
