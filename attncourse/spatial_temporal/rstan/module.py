@@ -7,8 +7,7 @@ Equations, numbered as in the chapter ``spatial_temporal/rstan``, for every step
     e_{s,t,i} &= v^\top \tanh(W_h h_{s-1} + W_x x_{t,i} + b)                          & (1)\\
     \alpha_{s,t,i} &= \exp(e_{s,t,i}) \big/ \textstyle\sum_j \exp(e_{s,t,j})          & (2)\\
     u_{s,t} &= \textstyle\sum_i \alpha_{s,t,i}\, x_{t,i}                              & (3)\\
-    \epsilon_{s,t} &= \tilde v^\top \tanh(\tilde W_h h_{s-1} + \tilde W_u u_{s,t} + \tilde b)
-                                                                                      & (4)\\
+    \epsilon_{s,t} &= w^\top \tanh(U_h h_{s-1} + U_u u_{s,t} + b_U)                   & (4)\\
     \gamma_{s,t} &= \exp(\epsilon_{s,t}) \big/ \textstyle\sum_r \exp(\epsilon_{s,r})  & (5)\\
     z_s &= \textstyle\sum_t \gamma_{s,t}\, u_{s,t}                                    & (6)\\
     (h_s, c_s) &= \mathrm{LSTM}(z_s, h_{s-1}, c_{s-1})                                & (7)\\
@@ -239,7 +238,7 @@ CARD = Card(
     authors="Du, Wang, Qiao",
     venue="IEEE TIP",
     year=2018,
-    decides="αₛₜ = softmaxᵢ(vᵀ tanh(Wₕhₛ₋₁ + Wₓxₜᵢ)), γₛ = softmaxₜ(ṽᵀ tanh(W̃ₕhₛ₋₁ + W̃ᵤuₛₜ))",
+    decides="αₛₜ = softmaxᵢ(vᵀ tanh(Wₕhₛ₋₁ + Wₓxₜᵢ)), γₛ = softmaxₜ(wᵀ tanh(Uₕhₛ₋₁ + Uᵤuₛₜ))",
     applies="hₛ = LSTM(zₛ, hₛ₋₁), zₛ = Σₜ γₛₜ uₛₜ, uₛₜ = Σᵢ αₛₜᵢ xₜᵢ",
     weights="b s t n, b s t",
     parameters=parameter_count,

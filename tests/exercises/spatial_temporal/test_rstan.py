@@ -158,7 +158,7 @@ TRIED = {
                 "add 7 to every place score of one frame": "flat: frames",
                 "add 7 to every place score of the clip": "none",
                 "double v": "two: places, two: frames, flat: places, flat: frames",
-                "double ṽ": "two: frames",
+                "double w": "two: frames",
                 "double W_h": (),
             }
         },
@@ -223,7 +223,7 @@ def test_the_table_is_what_the_networks_do():
         ),
         "add 7 to every place score of the clip": lambda m: setattr(m, "score", _Added(m.score, 7)),
         "double v": double("score"),
-        "double ṽ": double("frame_score"),
+        "double w": double("frame_score"),
         "double W_h": lambda m: (double("query")(m), double("frame_query")(m)),
     }
     assert changes.keys() == WHAT_MOVES.truth.keys()

@@ -91,7 +91,7 @@ WHAT_MOVES = TableExercise(
         "A softmax does not notice a number that is added to all its scores.",
         "With two softmaxes, (4) reads uₜ, and no score of a place. In the flat form the frame "
         "score is ln Σ exp(e).",
-        "A flat network has no ṽ, and at the first step the state is zero.",
+        "A flat network has no w, and at the first step the state is zero.",
     ),
     explanation="In the flat form one score says where and when. With two, the frames hear of the "
     "places only through what is read there.",
@@ -100,7 +100,7 @@ WHAT_MOVES = TableExercise(
         "add 7 to every place score of one frame": frozenset({"flat: frames"}),
         "add 7 to every place score of the clip": frozenset(),
         "double v": frozenset({"two: places", "two: frames", "flat: places", "flat: frames"}),
-        "double ṽ": frozenset({"two: frames"}),
+        "double w": frozenset({"two: frames"}),
         "double W_h": frozenset(),
     },
     misconceptions=(

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attncourse.spatial_temporal import RecurrentSpatialTemporal
-from attncourse.spatial_temporal.rstan import actor_penalty
 from attncourse.spatial_temporal.rstan.scorers import gathered, place_weights, scores
-from attncourse.tasks.follow_chain import CHANNELS, tagged
+from attncourse.tasks.follow_chain import CHANNELS
 
 FEATURES, SCORER, STATE, STEPS, DIGITS = 48, 48, 64, 3, 10
 
@@ -82,26 +81,6 @@ class Follower(nn.Module):
         """Scores of the digits at every step."""
         said: Tensor = self.network(self.features(x))
         return said
-
-
-class Guided(Follower):
-    """In training also the penalty of places that carry no tag, equation (15).
-
-    Args:
-        penalty: its weight.
-        options: of the network.
-    """
-
-    def __init__(self, penalty: float = 0.1, **options: Any) -> None:
-        super().__init__(**options)
-        self.penalty = penalty
-
-    def forward(self, x: Tensor) -> Any:
-        """The scores, and in training the mean penalty of the clips beside them."""
-        if not self.training:
-            return super().forward(x)
-        told = self.network.tell(self.features(x))
-        return told.scores, self.penalty * actor_penalty(told.alpha, tagged(x)).mean()
 
 
 class Reader(nn.Module):
