@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from attncourse.spatial_temporal import RecurrentSpatialTemporal
-from attncourse.spatial_temporal.rstan import CARD, joint_weights, rstan_reference
+from attncourse.spatial_temporal.rstan import (
+    CARD,
+    actor_penalty,
+    clip_prediction,
+    joint_weights,
+    multiply_adds,
+    parameter_count,
+    rstan_reference,
+    spread,
+)
 from attncourse.spatial_temporal.rstan.scorers import (
     frame_weights,
     gathered,
@@ -383,7 +393,7 @@ def wrong_clips(x):
 
 SPECIMEN = Specimen(
     card=CARD,
-    arguments=(WIDE, SMALL, FLAT),
+    arguments=(WIDE, FLAT),
     reference=reference,
     promises=(
         weights_are_shares,
@@ -429,9 +439,75 @@ SPECIMEN = Specimen(
         ({"channels": 3, "classes": 2, "width": 0}, "width=0 must be at least 1"),
     ),
     input_shape=lambda a, b, t, h, w: (b, a["channels"], t, h, w),
-    sizes=((2, 4, 3, 2), (1, 2, 1, 3), (3, 1, 2, 2), (2, 3, 1, 1)),
+    sizes=((2, 3, 2, 2), (1, 2, 1, 3), (3, 1, 2, 1)),
     small=(2, 3, 1, 2),
     wrong=wrong_clips,
     dynamic=(0, 2, 3, 4),
     unrolled={"steps": 2},
 )
+
+# ---------------------------------------------------------------- tests of its own
+
+
+def draw(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=DOUBLE)
+
+
+def test_the_gradients_of_the_chapter_are_those_of_autograd():
+    """Equations (13) and (14), for the scores of one step."""
+    net = built(RecurrentSpatialTemporal, {"channels": 3, "classes": 2, "hidden": 4, "width": 5})
+    x, h, d = draw(2, 3, 4, 3), draw(2, 5, seed=1), draw(2, 3, seed=2)
+    hidden = torch.tanh(net.key(x) + net.query(h)[:, None, None])
+    e = net.score(hidden)[..., 0].detach().requires_grad_()
+    alpha = e.softmax(2)
+    u = (alpha[..., None] * x).sum(2)
+    bend = torch.tanh(net.frame_key(u) + net.frame_query(h)[:, None])
+    eps = net.frame_score(bend)[..., 0]
+    gamma = eps.softmax(1)
+    z = (gamma[..., None] * u).sum(1)
+    of_eps, of_e = torch.autograd.grad((z * d).sum(), (eps, e))
+    by_13 = gamma * ((u - z[:, None]) * d[:, None]).sum(2)
+    slope = (net.frame_score.weight * (1 - bend**2)) @ net.frame_key.weight
+    arrives = gamma[..., None] * d[:, None] + by_13[..., None] * slope
+    by_14 = alpha * ((x - u[:, :, None]) * arrives[:, :, None]).sum(3)
+    torch.testing.assert_close(of_eps, by_13)
+    torch.testing.assert_close(of_e, by_14)
+
+
+def test_the_closed_forms_of_the_facts():
+    """a(h + C + 1) + a for each scorer, and 4h(C + h + 1) for the LSTM with one bias."""
+    c, a, h, k = 48, 40, 64, 10
+    wanted = 2 * (a * (h + c + 1) + a) + 4 * h * (c + h + 1) + k * (h + 1)
+    assert parameter_count(c, k, hidden=a, width=h) == wanted
+    once = 6 * 4 * c * a  # W_x x is not computed anew
+    one, two = (multiply_adds(6, 2, 2, c, k, steps=s, hidden=a, width=h) for s in (1, 2))
+    assert one - (two - one) == once
+
+
+def test_a_clip_s_prediction_is_a_mean_of_probabilities():
+    psi = draw(3, 4, 5)
+    found = clip_prediction(psi)
+    torch.testing.assert_close(found.sum(1), torch.ones(3, dtype=DOUBLE))
+    torch.testing.assert_close(found[1], torch.stack([p.softmax(0) for p in psi[1]]).mean(0))
+
+
+def test_the_spread_counts_places():
+    """Even weights over m places spread over m of them."""
+    alpha, gamma = torch.full((1, 1, 6, 4), 1 / 4), torch.full((1, 1, 6), 1 / 6)
+    torch.testing.assert_close(spread(joint_weights(alpha, gamma)), torch.tensor([[24.0]]))
+    gamma = torch.tensor([[[0.5, 0.5, 0, 0, 0, 0]]])
+    torch.testing.assert_close(spread(joint_weights(alpha, gamma)), torch.tensor([[8.0]]))
+
+
+def test_the_actor_penalty():
+    """Zero on the actors, scaled masks are the same, frames without an actor are left out."""
+    mask = torch.tensor([[[0.0, 2.0], [3.0, 3.0]]])
+    wanted = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
+    assert actor_penalty(wanted, mask) == 0
+    torch.testing.assert_close(actor_penalty(wanted.flip(3), mask), torch.tensor([2.0]))
+    torch.testing.assert_close(actor_penalty(wanted.flip(3), 7 * mask), torch.tensor([2.0]))
+    mask[0, 0] = 0
+    assert actor_penalty(wanted.flip(3), mask) == 0
+    with pytest.raises(ValueError, match=r"actors holds negative numbers: pass a mask"):
+        actor_penalty(wanted, -mask)

@@ -35,8 +35,8 @@ SHARES = ValueExercise(
     title="Predict: how much of the right place is read?",
     level=2,
     task="A clip has six frames of four places. One place has the score e = 3, all others have "
-    "e = 0. How much does this place weigh under one flat softmax? How much under two, if all "
-    "frames have the same frame score? And if its frame has the score 3, the others 0?",
+    "e = 0. Give the weight of this place under one flat softmax, under two if all frames have "
+    "the same frame score, and under two if its frame has the score 3 and all others 0.",
     hints=(
         "exp(3) is 20.09. Under a flat softmax it stands against 23 ones.",
         "Within its frame it stands against 3 ones. The frame weighs 1/6 if all have one score.",
