@@ -87,7 +87,7 @@ PLACES = FunctionExercise(
         Case("plain", _clips(3, 4, 6, 5, 7, 2)),
         Case("one clip", _clips(1, 3, 4, 2, 5, 6)),
         Case("as many frames as places", _clips(2, 4, 4, 3, 3, 5)),
-        Case("loud scores", _clips(2, 3, 5, 4, 6, 6, loud=600.0)),
+        Case("loud scores", _clips(2, 3, 5, 4, 6, 6, loud=1000.0)),
     ),
     properties=(adds_up("the weights of a frame add up to 1"),),
     tolerance=Tolerance(relative=1e-5, absolute=1e-7),
