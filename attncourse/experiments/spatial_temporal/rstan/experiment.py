@@ -143,7 +143,7 @@ WHERE_IT_LOOKS = replace(
     FOLLOW_THE_CHAIN,
     name="where_it_looks",
     question="Does the largest weight lie on the frame whose turn it is?",
-    variants=(CLOCK, RSTAN, FLAT),
+    variants=(EVEN, CLOCK, RSTAN, FLAT),
     score=_score(_looks, 1, STEPS),
     metric="share of second and third steps with the largest weight on the right frame",
 )
@@ -152,7 +152,7 @@ FURTHER_ON = replace(
     FOLLOW_THE_CHAIN,
     name="further_on",
     question="Trained for three steps, what does it say at steps four to six?",
-    variants=(RSTAN, FLAT),
+    variants=(EVEN, PLACES, RSTAN, FLAT),
     score=_score(_further, STEPS, 2 * STEPS),
     metric="share of fourth to sixth digits that are right",
     learned=None,
