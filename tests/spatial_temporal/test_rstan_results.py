@@ -61,3 +61,5 @@ def test_one_softmax_does_as_well_as_two():
 def test_it_goes_on():
     assert percent("further_on", "RSTAN") == 95.6
     assert percent("further_on", "flat") == 95.0
+    for name in ("mean", "places alone"):
+        assert abs(percent("further_on", name) - percent("follow_the_chain", name)) < 2
