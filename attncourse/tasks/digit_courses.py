@@ -38,16 +38,14 @@ def ramps(size: int) -> Float[Tensor, "b 2 t"]:
 
 def flickers(size: int, generator: torch.Generator) -> Float[Tensor, "b 2 t"]:
     """Two different courses for each clip, bright in half of the frames, dark in the others."""
-    order = torch.rand(size, FRAMES, generator=generator).argsort(dim=1)
-    first = (order < FRAMES // 2).float()
-    # The second keeps some bright frames of the first and moves at least one.
-    second = first
-    same = torch.ones(size, dtype=torch.bool)
-    while same.any():
-        drawn = torch.rand(size, FRAMES, generator=generator).argsort(dim=1) < FRAMES // 2
-        second = torch.where(same[:, None], drawn.float(), second)
-        same = (second == first).all(dim=1)
-    return DARK + (BRIGHT - DARK) * torch.stack([first, second], dim=1)
+
+    def drawn() -> Tensor:
+        return torch.rand(size, FRAMES, generator=generator).argsort(dim=1) < FRAMES // 2
+
+    first, second = drawn(), drawn()
+    while (same := (second == first).all(dim=1)).any():
+        second = torch.where(same[:, None], drawn(), second)
+    return torch.where(torch.stack([first, second], dim=1), BRIGHT, DARK)
 
 
 def films(
