@@ -118,7 +118,7 @@ def golden_values(make):
         module.tcb.reduce.weight.fill_(1.0)
         module.tcb.expand.weight.fill_(math.log(2) / 2)
         module.scb.reduce.weight.copy_(torch.tensor([[-1.0, 1.0], [1.0, -1.0]]))
-        module.scb.expand.weight.copy_(torch.tensor([[math.log(3) / 2, 5.0]]))
+        module.scb.expand.weight.copy_(torch.tensor([[math.log(3) / 2, 5.0]], dtype=DOUBLE))
     x = torch.tensor([1.0, 3.0], dtype=DOUBLE).view(1, 1, 2, 1, 1)
     y, (p, q) = module(x, need_weights=True)
     close(p.flatten(), torch.tensor([2 / 3], dtype=DOUBLE))
@@ -273,7 +273,10 @@ SPECIMEN = Specimen(
             },
         ),
     ),
-    smallest=({"channels": 1, "frames": 1, "reduction": 1}, {"channels": 2, "reduction": 2}),
+    smallest=(
+        {"channels": 1, "frames": 1, "reduction": 1},
+        {"channels": 2, "frames": 1, "reduction": 2, "bias": True},
+    ),
     mutants=MUTANTS,
     grid=(
         {"channels": 64, "frames": 3},
