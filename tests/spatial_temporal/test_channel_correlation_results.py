@@ -57,3 +57,9 @@ def test_who_learns_in_step():
     assert learned["with time"] == learned["units over three frames"] == 5
     assert learned["units over channels"] == learned["STC"] == 4
     assert learned["one vector over time"] == 2
+
+
+def test_two_seeds_of_stc_catch_up_and_three_stay_behind():
+    behind = [100 * (one - two) for one, two in pairs("longer", "with time", "STC")]
+    assert all(gap < 0.5 for gap in behind[:2])
+    assert all(2 < gap < 3 for gap in behind[2:])
