@@ -212,21 +212,17 @@ class BiasAnyway(ChannelCorrelation):
 MUTANTS = {
     "added gates": mixing(lambda p, q: p + q),
     "multiplied gates": mixing(lambda p, q: p * q),
-    "larger gate": mixing(torch.maximum),
     "mean of scores": mixing(lambda p, q: torch.sigmoid((p.logit() + q.logit()) / 2)),
     "without time alone": mixing(lambda p, q: (p + p + 0 * q) / 2),
     "with time alone": mixing(lambda p, q: (q + q + 0 * p) / 2),
     "residual": mixing(lambda p, q: 1 + (p + q) / 2),
     "last frame": squeezing(lambda z: z[:, :, -1]),
     "sum over time": squeezing(lambda z: z.sum(dim=2)),
-    "largest over time": squeezing(lambda z: z.amax(dim=2)),
     "channels first": squeezing(mean_of_time, lambda z: z.mT.flatten(1)),
     "time forgotten": squeezing(
         mean_of_time, lambda z: z.mean(dim=2, keepdim=True).expand_as(z).flatten(1)
     ),
-    "backwards": squeezing(mean_of_time, lambda z: z.flip(2).flatten(1)),
     "sum over positions": squeezing(mean_of_time, look=lambda x: x.sum(dim=(3, 4))),
-    "largest position": squeezing(mean_of_time, look=lambda x: x.amax(dim=(3, 4))),
     "lost ReLU": exciting(lambda a, b, z: torch.sigmoid(b(a(z)))),
     "lost sigmoid": exciting(lambda a, b, z: b(a(z).relu())),
     "softmax": exciting(lambda a, b, z: b(a(z).relu()).softmax(dim=1)),

@@ -50,7 +50,7 @@ ENDS = ValueExercise(
     "reversed profile; and what comes out of the first one on a ring, where frame 4 stands before "
     "frame 1. Tap 0 takes the frame before.",
     hints=(
-        "Write down the four results: the first one is -0 + 3.",
+        "Write down the four results: the first one is 3, as nothing stands before frame 1.",
         "Add them up and look which frames occur once, and which occur twice with opposite signs.",
         "The sum is the last frame less the first. Divide by 4; and on a ring no frame is last.",
     ),
