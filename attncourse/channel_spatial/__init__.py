@@ -5,6 +5,11 @@ from attncourse.channel_spatial.convolutional_block_attention import (
     ConcurrentSqueezeExcitation,
     ConvolutionalBlockAttention,
 )
+from attncourse.channel_spatial.coordinate_attention import (
+    CoordinateAttention,
+    SimpleAttention,
+    TripletAttention,
+)
 from attncourse.channel_spatial.dual_attention import (
     DualAttention,
     DualChannelAttention,
@@ -16,8 +21,11 @@ __all__ = [
     "BottleneckAttention",
     "ConcurrentSqueezeExcitation",
     "ConvolutionalBlockAttention",
+    "CoordinateAttention",
     "DualAttention",
     "DualChannelAttention",
     "DualPositionAttention",
+    "SimpleAttention",
     "SpatialChannelAttention",
+    "TripletAttention",
 ]
