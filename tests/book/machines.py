@@ -13,6 +13,7 @@ from attncourse.views.machines import (
     gate,
     gather,
     kernels,
+    lines,
     mixture,
     time,
 )
@@ -31,6 +32,7 @@ def numbers(spec, state):
         "machine:codebook": _codebook,
         "machine:gather": _gather,
         "machine:filters": _filters,
+        "machine:lines": _lines,
     }[spec["kind"]](spec, state)  # fmt: skip
 
 
@@ -113,6 +115,12 @@ def _codebook(spec, state):
     found = codebook.codebook_numbers(x, words, state["tau"])
     wanted = {(name,): values for name, values in found.items()}
     return wanted | {("shares",): found["a"][state["pixel"]]}
+
+
+def _lines(spec, state):
+    judge = gather.Judge(**spec["judges"][state["judge"]])
+    found = lines.lines_numbers(np.reshape(state["x"], spec["shape"]), judge, state["used"])
+    return {(key,): value for key, value in found.items()}
 
 
 def _gather(spec, state):

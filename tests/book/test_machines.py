@@ -136,6 +136,11 @@ def every_machine():
             alt=ALT, start=1, presets={"upside down": PICTURE[::-1]}, own_picture=True,
             goals=[m.Goal("Shut the first.", ("gates", 0), below=0.2)],
         ),
+        "lines": m.lines_machine(
+            PICTURE, [m.Judge("bright"), m.Judge("dark", -6.0, 3.0)], id="lines", alt=ALT,
+            presets={"upside down": PICTURE[::-1]}, own_picture=True,
+            goals=[m.Goal("Shut the first row.", ("p", 0), below=0.2)],
+        ),
         "filters": m.filter_machine(
             PICTURE[:5, :5], kernels, RNG.normal(size=(2, 3)), [-1.0, 0.5], id="filters", alt=ALT,
             names=["one", "two"], presets={"upside down": PICTURE[:5, :5][::-1]},
@@ -160,7 +165,8 @@ def every_machine():
 #: Named here, so that those who only look for tests draw no posters.
 MACHINES = (
     "gate", "attention", "unnormalised", "bare", "four-terms", "time", "items", "joints",
-    "mixture", "kernels", "gather", "filters", "glimpse", "taps", "codebook",
+    "mixture", "kernels", "gather", "lines", "filters", "glimpse", "taps",
+    "codebook",
 )  # fmt: skip
 
 
@@ -294,13 +300,13 @@ def test_noise_moves_gates_in_training_alone(page):
     figure.locator(".ac-choice input").first.evaluate("c => c.click()")
 
 
-@pytest.mark.parametrize("name", ["mixture", "kernels", "gather", "filters", "glimpse"])
+@pytest.mark.parametrize("name", ["mixture", "kernels", "gather", "lines", "filters", "glimpse"])
 def test_a_picture_of_the_reader_s_own_turns_grey(page, tmp_path, name):
     from PIL import Image
 
     Image.new("RGB", (40, 48), (255, 0, 255)).save(tmp_path / "own.png")
     page.locator(f"#{name} input[type=file]").set_input_files(tmp_path / "own.png")
-    names = ("mixture", "kernels", "gather", "filters")
+    names = ("mixture", "kernels", "gather", "lines", "filters")
     key = {"glimpse": "image", **dict.fromkeys(names, "x")}[name]
     page.wait_for_function(
         "([name, key]) => Math.abs((JSON.parse(document.getElementById(name).dataset.state)[key]"

@@ -63,6 +63,11 @@ def gather(x=None, extents=(2, 0), start=0):
     return m.gather_machine(x, extents, [m.Judge("bright")], id="cells", alt=ALT, start=start)
 
 
+def lines(x=None, judges=1):
+    x = np.zeros((4, 5)) if x is None else x
+    return m.lines_machine(x, [m.Judge("bright")] * judges, id="lines", alt=ALT)
+
+
 def filters(shape=(2, 3, 3), weight=(2, 3), x=(4, 4)):
     return m.filter_machine(
         np.zeros(x), np.zeros(shape), np.zeros(weight), [0.0, 0.0], id="filters", alt=ALT,
@@ -134,6 +139,8 @@ REFUSED = {
     "factor": (lambda: codebook(factor=-3.0), "must be one of factors"),
     "map": (lambda: gather(np.zeros((2, 3, 3))), r"pass one grey image, \(h, w\)"),
     "extent": (lambda: gather(extents=(-1,)), r"extents=\(-1,\), start=0 and 1 judges"),
+    "map of lines": (lambda: lines(np.zeros((2, 3, 3))), r"pass one grey image, \(h, w\)"),
+    "no judge": (lambda: lines(judges=0), "pass one Judge at least"),
     "goal": (lambda: m.Goal("Open it.", ("gates", 0)).as_data(), "give one"),
 }
 
@@ -146,7 +153,7 @@ def test_what_does_not_fit_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "make", [gate, attention, time, mixture, kernels, codebook, gather, filters]
+    "make", [gate, attention, time, mixture, kernels, codebook, gather, lines, filters]
 )
 def test_a_machine_is_self_contained_and_repeats_byte_for_byte(make):
     html = make()._repr_mimebundle_()["text/html"]

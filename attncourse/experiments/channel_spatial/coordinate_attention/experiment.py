@@ -1,0 +1,130 @@
+"""What rows and columns can tell, what no depth of them can; and whether channels have an order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from attncourse.channel import SqueezeExcitation
+from attncourse.channel_spatial import (
+    ConvolutionalBlockAttention,
+    CoordinateAttention,
+    SimpleAttention,
+    TripletAttention,
+)
+from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.channel_spatial.coordinate_attention.nets import (
+    MeansGiven,
+    RowsAlone,
+    Shuffled,
+    dilated,
+    filler,
+    ordinary,
+    reader,
+)
+from attncourse.experiments.scores import Score
+from attncourse.tasks import fill_the_box
+from attncourse.tasks.fill_the_box import FillTheBox, inside_and_out, painted_loss
+from attncourse.tasks.rise_or_fall import LEVELS, RiseOrFall
+from attncourse.training import Budget
+
+Build = Callable[[], nn.Module]
+
+
+def _deep(channels: int) -> nn.Module:
+    """Three blocks with a layer of one pixel behind each but the last."""
+    between = [
+        part
+        for _ in range(2)
+        for part in (CoordinateAttention(channels), nn.Conv2d(channels, channels, 1), nn.ReLU())
+    ]
+    return nn.Sequential(*between, CoordinateAttention(channels))
+
+
+def _filling(kind: str) -> tuple[Variant, ...]:
+    given = FillTheBox(kind).channels
+
+    def net(block: Callable[[int], nn.Module]) -> Build:
+        return lambda: filler(given, block)
+
+    return (
+        Variant("no block", "plain", net(lambda c: nn.Identity()), "layers of one pixel"),
+        Variant("SE", "plain", net(lambda c: SqueezeExcitation(c, 2)), "one mean a channel"),
+        Variant("means given", "plain", net(MeansGiven), "the same means, no gate"),
+        Variant(
+            "ordinary net",
+            "plain",
+            lambda: dilated(given),
+            "sees 15 x 15, no mean, equal parameters",
+        ),
+        Variant("means given, wide", "plain", net(lambda c: MeansGiven(c, 48)), "made strong"),
+        Variant("rows alone", "ablation", net(RowsAlone), "one of the two gates"),
+        Variant("coordinate", "mechanism", net(CoordinateAttention), "both"),
+        Variant("coordinate, three", "ablation", net(_deep), "three blocks in a row"),
+        Variant(
+            "CBAM", "ablation", net(lambda c: ConvolutionalBlockAttention(c, 2)), "a 7 x 7 kernel"
+        ),
+        Variant("triplet", "mechanism", net(TripletAttention), "three 7 x 7 kernels"),
+        Variant("SimAM", "mechanism", net(SimpleAttention), "one mean and one variance"),
+    )
+
+
+_ASKED = {
+    "one": "Can a pixel know that an outline runs around it?",
+    "two": "Can it know which of two equal boxes its row and its column belong to?",
+    "colours": "Can it, if each box has a channel of its own?",
+}
+FILLING = tuple(
+    Experiment(
+        name=kind,
+        question=_ASKED[kind],
+        task=partial(FillTheBox, kind),
+        variants=_filling(kind),
+        quick=Budget(steps=300, batch_size=16, learning_rate=1e-2, clip=1.0),
+        full=Budget(steps=300, batch_size=16, learning_rate=1e-2, clip=1.0),
+        data=f"fill the box: {kind}, 16 x 16",
+        loss=painted_loss,
+        score=Score(inside_and_out, bounds=(0.0, 1.0)),
+        metric="mean share of right pixels",
+        matters=0.02,
+        learned=0.9,
+    )
+    for kind in fill_the_box.KINDS
+)
+
+ORDER = Experiment(
+    name="order",
+    question="Does it matter in which order the channels stand?",
+    task=RiseOrFall,
+    variants=(
+        Variant("SE", "plain", lambda: reader(SqueezeExcitation(LEVELS, 1)), "means of channels"),
+        Variant("ordinary net", "plain", lambda: ordinary(2), "a kernel over all channels"),
+        Variant(
+            "ordinary, shuffled", "plain", lambda: ordinary(2, Shuffled()), "the same, shuffled"
+        ),
+        Variant("coordinate", "ablation", lambda: reader(CoordinateAttention(LEVELS)), "lines"),
+        Variant(
+            "CBAM", "ablation", lambda: reader(ConvolutionalBlockAttention(LEVELS, 1)),
+            "a kernel over places alone",
+        ),
+        Variant("triplet", "mechanism", lambda: reader(TripletAttention(LEVELS)), "in order"),
+        Variant(
+            "triplet, shuffled", "ablation", lambda: reader(Shuffled(), TripletAttention(LEVELS)),
+            "in another order for each seed",
+        ),
+        Variant(
+            "1x1, triplet, shuffled", "ablation",
+            lambda: reader(Shuffled(), nn.Conv2d(LEVELS, LEVELS, 1), TripletAttention(LEVELS)),
+            "a layer that can put them in order again",
+        ),
+    ),
+    quick=Budget(steps=400, batch_size=64, learning_rate=1e-2, clip=1.0),
+    full=Budget(steps=400, batch_size=64, learning_rate=1e-2, clip=1.0),
+    data="rise or fall, 16 levels, 4 x 16",
+    matters=0.02,
+    learned=0.9,
+)  # fmt: skip
+
+EXPERIMENTS = (*FILLING, ORDER)
