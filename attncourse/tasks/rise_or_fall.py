@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attncourse.tasks.base import DrawnCases, drawn_on_the_processor
 
-LEVELS, ROWS, NOISE = 16, 4, 1.0
+LEVELS, ROWS, NOISE = 16, 4, 0.5
 
 
 @drawn_on_the_processor
