@@ -19,6 +19,7 @@ from attncourse.tasks.fill_the_box import (
     inside_and_out,
 )
 from attncourse.tasks.rise_or_fall import LEVELS, RiseOrFall
+from attncourse.tasks.spikes import best_guess, explained, spikes
 
 
 def drawn(kind, size=300):
@@ -128,3 +129,24 @@ def test_the_equal_nets_are_about_equal():
         }
         for rival in ("means given", "ordinary net"):
             assert 0.9 < sizes[rival] / sizes["coordinate"] < 1.05
+
+
+def test_no_gate_of_one_value_passes_the_best_guess():
+    """SimAM's gate, a ReLU and others explain less than the mean of the clean value given x."""
+    for height in (2.0, 6.0):
+        x, clean = spikes(height)
+        assert ((clean > 0).sum(dim=(1, 2, 3)) == 5).all()
+        most = explained(best_guess(x, height), clean)
+        gated = explained(SimpleAttention(1)(x), clean)
+        assert explained(x, clean) < gated < most < 1
+        assert explained(torch.relu(x - height / 2), clean) < most
+    with pytest.raises(ValueError, match="count=256"):
+        spikes(1.0, 256)
+
+
+def test_the_background_loses_at_most_four_decibels():
+    """Gates lie between 0.622 and 1, so no ratio of sizes grows by more than 1 / 0.622."""
+    x, clean = spikes(20.0)
+    gates = SimpleAttention(1).g(x)
+    ratio = gates[clean > 0].mean() / gates[clean == 0].min()
+    assert 1.2 < ratio < 1 / torch.sigmoid(torch.tensor(0.5))

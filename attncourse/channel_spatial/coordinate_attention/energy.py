@@ -3,20 +3,21 @@ r"""SimAM, a simple attention module without parameters (Yang et al., 2021; ``ya
 Equations, numbered as in the chapter ``channel_spatial/coordinate_attention``:
 
 .. math::
-    e(\tau) &= \min_{w,b}\ \tfrac1n \textstyle\sum_l (-1 - w t_l - b)^2
-             + (1 - w \tau - b)^2 + \lambda w^2                                        & (9)\\
-            &= \frac{4(v + \lambda)}{(\tau - \mu)^2 + 2 v + 2 \lambda}                  & (10)\\
+    e(t) &= \min_{\omega,\beta}\ \tfrac1n \textstyle\sum_l (-1 - \omega t_l - \beta)^2
+             + (1 - \omega t - \beta)^2 + \lambda \omega^2                              & (9)\\
+            &= \frac{4(v + \lambda)}{(t - \mu)^2 + 2 v + 2 \lambda}                     & (10)\\
     y_{c,i,j} &= \sigma\Bigl(\frac{(x_{c,i,j} - \mu_c)^2}{4 (v_c + \lambda)} + \tfrac12\Bigr)
                  \, x_{c,i,j}                                                          & (11)
 
-==========  ===========  ==========================================================
-symbol      shape        meaning
-==========  ===========  ==========================================================
-x           b c h w      input features
-tau, t_l    1, n         one value of a channel, and the n others
-mu, v       b c          mean and variance; in (10) of the others, in (11) of the whole channel
-lambda      1            ridge, 1e-4
-==========  ===========  ==========================================================
+===========  ===========  =========================================================
+symbol       shape        meaning
+===========  ===========  =========================================================
+x            b c h w      input features
+t, t_l       1, n         one value of a channel, and the n others
+omega, beta  1            slope and intercept of a line that sets t apart from the others
+mu, v        b c          mean and variance; in (10) of the others, in (11) of the whole channel
+lambda       1            ridge, 1e-4
+===========  ===========  =========================================================
 
 Default here: as the authors' code, where the mean is over all N positions and the variance divides
 by N - 1.  A map of one position divides by 1 and gives a gate of sigma(1/2); the code divides by 0.
