@@ -114,9 +114,9 @@ class CoordinateAttention(Attention):
         return torch.sigmoid(p).to(x.dtype), torch.sigmoid(q).to(x.dtype)
 
     def f(self, weights: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
-        """Equation (5), the outer product of the gates first."""
+        """Equation (5): x gated by rows, and then by columns."""
         p, q = weights
-        return x * (p[..., None] * q[:, :, None])
+        return x * p[..., None] * q[:, :, None]
 
     def extra_repr(self) -> str:
         """Constructor arguments that differ from their defaults."""
@@ -199,6 +199,6 @@ CARD = Card(
     parameters_formula="3Cd + 3d + 2C, d = max(8, C/r)",
     macs=multiply_adds,
     macs_formula="2Cd(H + W) + 4CN",
-    memory="one product of gates for each value",
+    memory="x gated once",
     growth="CN",
 )
