@@ -11,7 +11,7 @@
   const painted = cells(step("Paint", "x", above), h, w, "The map: arrow keys move, space paints, + and - change", {
     fill: n => grey(x[n]), move: n => { at = n; draw(); }, paint: (n, change) => { x[n] = change(x[n]); draw(); },
   });
-  const looked = step("Mean of every row, of every column", "z^h, z^w", above);
+  const looked = step("Mean of every row, of every column", "z", above);
   const of_rows = cells(looked, h, 1, "Means of rows", { fill: n => grey(rows[n]), width: 40 });
   const of_columns = cells(looked, 1, w, "Means of columns", { fill: n => grey(columns[n]) });
   const words = make("p", live, { class: "ac-line" }), below = lane(live, 2);
