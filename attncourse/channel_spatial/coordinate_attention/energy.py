@@ -175,6 +175,6 @@ CARD = Card(
     parameters_formula="0",
     macs=simple_multiply_adds,
     macs_formula="4CN",
-    memory="squares and a gate for each value",
+    memory="squares and gates of all values",
     growth="CN",
 )
