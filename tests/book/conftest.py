@@ -144,7 +144,8 @@ class Visit:
     def stand(self, *, width=DESK, dark=False, touch=False, media="screen", motion=True):
         """Show the page as this kind of reader has it, without loading it again."""
         page, wanted = self.page, (media, dark, motion)
-        if wanted != self._media:  # all of the page is styled anew
+        other = wanted != self._media
+        if other:  # all of the page is styled anew
             page.emulate_media(
                 media=media,
                 color_scheme="dark" if dark else "light",
@@ -156,21 +157,25 @@ class Visit:
         if touch != self._touch:
             self._tools.send("Emulation.setTouchEmulationEnabled", {"enabled": touch})
             self._touch = touch
-        self.theme("dark" if dark else "light")
+        self.theme("dark" if dark else "light", settle=other)
         return self
 
-    def theme(self, name: str):
-        """Choose light or dark, with every transition at its end."""
+    def theme(self, name: str, *, settle: bool = True):
+        """Choose light or dark, with every transition at its end.
+
+        Without ``settle`` nothing happens if the page has that theme; it may have changed to it by
+        itself, when its reader's system did, and then its transitions are still on their way.
+        """
         self.page.evaluate(
-            """async name => {
-            if (document.documentElement.dataset.theme === name) return;
+            """async ([name, settle]) => {
+            if (!settle && document.documentElement.dataset.theme === name) return;
             document.documentElement.dataset.theme = name;
             for (let frame = 0; frame < 2; frame++) {
                 await new Promise(requestAnimationFrame);  // in which transitions begin
                 for (const moving of document.getAnimations()) moving.finish();
             }
             }""",
-            name,
+            [name, settle],
         )
 
     def tap(self, x: float, y: float):
