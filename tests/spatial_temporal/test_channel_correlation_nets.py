@@ -91,4 +91,5 @@ def test_no_rival_is_larger_than_the_mechanism():
             for v in experiment.variants
         }
         assert sizes.pop("STC, biases", 318) == 318
+        assert sizes.pop("two with time", 576) == 576
         assert sizes["STC"] == most == max(sizes.values())

@@ -14,6 +14,7 @@ from attncourse.experiments.spatial_temporal.channel_correlation.nets import (
     Block,
     Branch,
     ClipNet,
+    TwoBranches,
     both,
     convolutions,
     frame_gates,
@@ -65,7 +66,7 @@ _TWO, _THREE = _shared(2), _shared(3)
 
 RISING = Experiment(
     name="rising",
-    question="Which of two digits grows brighter, where both are equally bright on average?",
+    question="Which of two digits grows brighter, where a mean over time does not tell?",
     task=DigitCourses,
     variants=(
         *_TWO.values(),
@@ -78,6 +79,21 @@ RISING = Experiment(
             "the same, where the clip is closed to a ring",
         ),
         _variant(2, "STC, biases", "ablation", partial(both, bias=True), "biases in all layers"),
+        _variant(
+            2,
+            "with time, halved",
+            "ablation",
+            partial(Branch, timed=True, share=0.5),
+            "the SCB alone, and half of its gates",
+        ),
+        _variant(2, "two with time", "ablation", TwoBranches, "the mean of two branches with time"),
+        _variant(
+            2,
+            "one vector, two units",
+            "ablation",
+            partial(vector, small=True),
+            "one weight a frame, then the layers of the TCB: two units, no biases",
+        ),
         _variant(2, "no mask, apart", "plain", nothing, "channels side by side", apart=True),
         _variant(
             2,

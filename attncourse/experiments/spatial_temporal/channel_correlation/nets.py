@@ -8,7 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.spatial_temporal.channel_correlation import ChannelCorrelation, profile, scale
+from attncourse.spatial_temporal.channel_correlation import (
+    ChannelCorrelation,
+    mask,
+    profile,
+    scale,
+)
 
 #: Number of channels and of frames -> a block on (b, c, t, h, w).
 Block = Callable[[int, int], nn.Module]
@@ -58,14 +63,24 @@ class Gate(nn.Module):
         inputs: numbers m that it gives.
         channels: gates to make.
         hidden: width of the hidden layer.
+        bias: whether both layers have biases.
     """
 
-    def __init__(self, squeeze: nn.Module, inputs: int, channels: int, hidden: int = 8) -> None:
+    def __init__(
+        self,
+        squeeze: nn.Module,
+        inputs: int,
+        channels: int,
+        hidden: int = 8,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.squeeze = squeeze
         self.excite = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid()
-        )
+            nn.Linear(inputs, hidden, bias=bias), nn.ReLU(),
+            nn.Linear(hidden, channels, bias=bias), nn.Sigmoid(),
+        )  # fmt: skip
 
     def g(self, x: Tensor) -> Tensor:
         """The gates, (b, c)."""
@@ -153,17 +168,35 @@ class Branch(nn.Module):
         channels: number of channels.
         frames: length of the clips.
         timed: the branch that keeps time, in place of the one that pools it away.
+        share: what its gates are multiplied by.
     """
 
-    def __init__(self, channels: int, frames: int, *, timed: bool) -> None:
+    def __init__(self, channels: int, frames: int, *, timed: bool, share: float = 1.0) -> None:
         super().__init__()
-        self.timed = timed
+        self.timed, self.share = timed, share
         self.excite = getattr(ChannelCorrelation(channels, frames, 1), "scb" if timed else "tcb")
 
     def forward(self, x: Tensor) -> Tensor:
         """The clip with weighed channels."""
+        return scale(self.share * self.g(x), x)
+
+    def g(self, x: Tensor) -> Tensor:
+        """The gates, (b, c)."""
         z = profile(x)
-        return scale(self.excite(z.flatten(1) if self.timed else z.mean(dim=2)), x)
+        return self.excite(z.flatten(1) if self.timed else z.mean(dim=2))
+
+
+class TwoBranches(nn.Module):
+    """The mean of two branches that both keep time."""
+
+    def __init__(self, channels: int, frames: int) -> None:
+        super().__init__()
+        self.one = Branch(channels, frames, timed=True)
+        self.other = Branch(channels, frames, timed=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The clip with weighed channels."""
+        return scale(mask(self.one.g(x), self.other.g(x)), x)
 
 
 def both(channels: int, frames: int, *, bias: bool = False) -> nn.Module:
@@ -176,9 +209,13 @@ def nothing(channels: int, frames: int) -> nn.Module:
     return nn.Identity()
 
 
-def vector(channels: int, frames: int) -> nn.Module:
-    """Gates from one weighted mean over time of each channel."""
-    return Gate(OneVector(frames), channels, channels)
+def vector(channels: int, frames: int, *, small: bool = False) -> nn.Module:
+    """Gates from one weighted sum over time of each channel.
+
+    ``small`` gives them the layers of STC's branch without time: a unit a channel, no biases.
+    """
+    hidden = channels if small else 8
+    return Gate(OneVector(frames), channels, channels, hidden, bias=not small)
 
 
 def kernels(channels: int, frames: int, *, circular: bool = False, rectify: bool = False) -> Gate:
