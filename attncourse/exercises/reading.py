@@ -18,6 +18,13 @@ _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:[,' \u2009\u00a0_]\d{3})+(?:\.\d+)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _SPLIT = re.compile(r"\s*(?:[;,]|\band\b|(?<=[\d)\s])[x×](?=[\d(\s]))\s*|\s+", re.IGNORECASE)
+_COUNTED = (
+    "zero", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
+_A_PART = re.compile(rf"\b(?:an?|one)\s+({'|'.join(_PARTS)})\b", re.IGNORECASE)
+_WORD = re.compile(rf"\b(?:{'|'.join(_COUNTED)})\b", re.IGNORECASE)
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ"}
 _ALL = {"all", "all of them", "everything", "every one", "each"}
 _NOTHING = {"", "-", "--", "()", "[]", "{}", "none", "nothing", "no", "neither", "empty", "∅"}
@@ -50,12 +57,27 @@ def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
     """The ``count`` numbers that ``text`` holds: ``"36, 13"``, ``"5/8"``, ``"1,021,121"``.
 
     Returns:
-        ``None`` where it cannot be read.  A percent sign divides by 100.
+        ``None`` where it cannot be read.  A percent sign divides by 100.  What is no number as it
+        stands is read once more with ``"two"``, ``"minus two"``, ``"a tenth"`` and ``"3:1"`` as
+        numbers.
     """
     text = _FILLERS.sub(" ", unbracketed(text).rpartition("=")[2])
     text = text.replace("−", "-").replace("·", "*").replace("^", "**").replace("π", "pi")
+    text = re.sub(r"\bminus\s+", "-", text, flags=re.IGNORECASE)
     text = re.sub(r"√\s*([\d.]+)", r"sqrt(\1)", text).replace("√(", "sqrt(")
     text = bare(text)
+    return _numbers(text, count) or _numbers(_in_digits(text), count)
+
+
+def _in_digits(text: str) -> str:
+    """``text`` with numbers in words, ratios and spaces before a percent sign as a program has."""
+    text = _A_PART.sub(lambda part: f"1/{_PARTS[part[1].lower()]}", text)
+    text = _WORD.sub(lambda word: str(_COUNTED.index(word[0].lower())), text)
+    text = re.sub(r"([0-9])( ?):\2(?=[0-9])", r"\1/", text)
+    return re.sub(r"([0-9])\s+%", r"\1%", text)
+
+
+def _numbers(text: str, count: int) -> tuple[float, ...] | None:
     if count == 1:
         # Words around the number, such as its unit, do not count.
         for form in (text, re.sub(r"^[^\W\d_]+\s+|\s+[^\W\d_]+$", "", text)):

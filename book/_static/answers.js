@@ -108,11 +108,24 @@
     try { value = evaluate(text); } catch { return null; }
     return Number.isFinite(value) ? value : null;
   };
+  const COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split(" ");
+  const PARTS = { half: 2, third: 3, quarter: 4, fifth: 5, sixth: 6, eighth: 8, tenth: 10 };
+  const A_PART = new RegExp(`\\b(?:an?|one)\\s+(${Object.keys(PARTS).join("|")})\\b`, "gi");
+  const A_WORD = new RegExp(`\\b(?:${COUNTED.join("|")})\\b`, "gi");
+  // Numbers in words, ratios and spaces before a percent sign, as a program has them.
+  const inDigits = (text) => text
+    .replace(A_PART, (_, part) => `1/${PARTS[part.toLowerCase()]}`)
+    .replace(A_WORD, (word) => String(COUNTED.indexOf(word.toLowerCase())))
+    .replace(/([0-9])( ?):\2(?=[0-9])/g, "$1/").replace(/([0-9])\s+%/g, "$1%");
   const numbersIn = (text, count) => {
     text = unbracketed(text);
     text = text.slice(text.lastIndexOf("=") + 1).replace(FILLERS, "$1 ");
-    text = text.replaceAll("−", "-").replaceAll("·", "*").replaceAll("^", "**").replaceAll("π", "pi");
+    text = text.replaceAll("−", "-").replaceAll("·", "*").replaceAll("^", "**").replaceAll("π", "pi")
+      .replace(/\bminus\s+/gi, "-");
     text = bare(text.replace(/√\s*([0-9.]+)/g, "sqrt($1)").replaceAll("√(", "sqrt("));
+    return numbersAsTheyStand(text, count) ?? numbersAsTheyStand(inDigits(text), count);
+  };
+  const numbersAsTheyStand = (text, count) => {
     if (count === 1)
       for (const form of [text, text.replace(AROUND, "")]) {
         const number = numberIn(form);

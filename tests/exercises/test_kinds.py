@@ -65,6 +65,8 @@ def value_exercise(**changes):
         ("62.5 %", "That is right."),
         ("about 0,625", "That is right."),
         ("share = 5 / 2**3", "That is right."),
+        ("five : eight", "That is right."),
+        ("ten", "10 cannot be meant"),
         ("many", "One number is expected, and 'many' cannot be read as that."),
         ("__import__('os')", "cannot be read as that"),
         ("9**9**9**9", "cannot be read as that"),
@@ -96,6 +98,10 @@ def test_fields_are_read_one_by_one():
     assert triple.check(("5", "7", "8")).message.endswith("look again at numbers 1, 2 and 3.")
     assert pair.check(("2", "few")).message == "'few' cannot be read as number 2."
     assert details(pair.check(("2", "4,0")))["Read as"] == "2, 4"
+    assert pair.check(("Two", "minus minus three")).status is Status.CORRECT
+    halves = value_exercise(truth=lambda: (0.5, -0.1), misconceptions=())
+    for words in ("a half and minus a tenth", ("50 %", "minus 10 %"), "1:2; -10 %"):
+        assert halves.check(words).status is Status.CORRECT
     for untouched in ("", " ", ("", ""), (..., ...), [None, ""]):
         assert pair.check(untouched).status is Status.NOT_ATTEMPTED
 
