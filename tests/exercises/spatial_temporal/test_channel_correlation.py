@@ -112,12 +112,16 @@ TRIED = {
             "mean": (
                 lambda x, q, g: q * (1 - q) * (x * g).mean(dim=(2, 3, 4)) / 2, "a sum, not a mean",
             ),
+            "squared": (lambda x, q, g: q * gradient_textbook(x, q, g), "one factor q too many"),
             "negative": (lambda *a: -gradient_textbook(*a), "exactly the negative"),
             "turned": (lambda *a: gradient_textbook(*a).T, "order: `.T`"),
         },
     ),
     "ends": Tried(
-        right={"numbers": (2, -2, 0), "text": "2, -2, 0", "list": [2.0, -2.0, 0.0]},
+        right={
+            "numbers": (2, -2, 0), "text": "2, -2, 0", "list": [2.0, -2.0, 0.0],
+            "words": "two, minus two, zero",
+        },
         wrong={
             "sums": ((8, -8, 0), "the sums"),
             "deaf": ((0, 0, 0), "does not vanish"),
@@ -126,7 +130,10 @@ TRIED = {
         },
     ),
     "contrast": Tried(
-        right={"numbers": (3, 0.1), "text": "3, 1/10", "ratio": (0.75 / 0.25, 1 / 10)},
+        right={
+            "numbers": (3, 0.1), "text": "3, 1/10", "ratio": (0.75 / 0.25, 1 / 10),
+            "a ratio": ("3:1", "1/10"), "percent": "3:1 and 10 %", "words": ("three", "a tenth"),
+        },
         wrong={
             "difference": ((0.5, 0.1), "Asked is the ratio"),
             "inverse": ((3, 10), "Asked is p itself"),
@@ -200,7 +207,7 @@ def squeezes(generator):
     def normal(*shape):
         return torch.randn(shape, dtype=torch.float64, generator=generator)
 
-    weights, mix, taps = normal(6), normal(5, 3), normal(1, 1, 3)
+    weights, mix, taps = normal(8), normal(5, 3), normal(1, 1, 3)
     mirrored = taps[..., [0, 1, 0]]
 
     def convolved(z, kernel, mode):
@@ -222,8 +229,8 @@ def squeezes(generator):
 
 def test_the_table_is_what_the_squeezes_do():
     generator = torch.Generator().manual_seed(2)
-    z = torch.randn(3, 6, dtype=torch.float64, generator=generator)
-    orders = {"reversed": [5, 4, 3, 2, 1, 0], "shuffled": [2, 0, 3, 5, 1, 4]}
+    z = torch.randn(3, 8, dtype=torch.float64, generator=generator)
+    orders = {"reversed": [7, 6, 5, 4, 3, 2, 1, 0], "shuffled": [2, 0, 6, 3, 5, 1, 7, 4]}
     found = {}
     for name, squeeze in squeezes(generator).items():
         moved = {o: (squeeze(z[:, order]) - squeeze(z)).abs().max() for o, order in orders.items()}

@@ -273,7 +273,8 @@ SCORE_GRADIENT = FunctionExercise(
         ),
         Misconception(
             "a gate too many",
-            "y = s x, so that ∂y/∂s is x itself, and not x weighed by its gate.",
+            "This has one factor q too many. ∂y/∂s is x itself, and the slope of the sigmoid is "
+            "q (1 - q): q occurs there and nowhere else.",
             _pulled(weighed=True),
         ),
         Misconception(

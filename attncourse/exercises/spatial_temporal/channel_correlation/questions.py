@@ -157,9 +157,9 @@ HEARS = TableExercise(
     name="hears",
     title="Which squeeze hears what?",
     level=2,
-    task="For each squeeze of the profiles say which change of a clip it can notice for some "
-    "choice of its weights: that the frames run `reversed`, that they are `shuffled` in some other "
-    'order, both as `("reversed", "shuffled")`, or neither as `()`.',
+    task="Clips have 8 frames. For each squeeze of the profiles say which change of a clip it can "
+    "notice for some choice of its weights: that the frames run `reversed`, that they are "
+    '`shuffled` in some other order, both as `("reversed", "shuffled")`, or neither as `()`.',
     hints=(
         "Ask of each squeeze whether its sum over time would come out the same.",
         "A mean over time of something that is found for each frame by itself does not know the "
@@ -279,17 +279,17 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Without its other half, the branch with time is right in more clips of our task. What "
-            "does averaging do?",
+            "In all five recorded seeds the branch with time alone is right in more clips of "
+            "rising than STC. What does the mean with p do to its mask?",
             (
-                Option("It halves what q can change in the mask.",
-                       "The mask moves by (q' - q) / 2 if p stays. A branch that does not know "
-                       "holds every channel partly open, until training shuts it.", right=True),
+                Option("It adds the same p to both channels, which lowers their ratio.",
+                       "A p that does not know which channel counts holds both partly open: the "
+                       "ratio stays below 1 + 1/p, until training shuts p.", right=True),
+                Option("It halves what q can change in the mask, and that is what costs.",
+                       "It halves it, and that alone is harmless: with the mask q/2 the network is "
+                       "as good as with q. A common factor leaves the ratio as it was."),
                 Option("It keeps the branch with time from learning at all.",
                        "Half of the gradient still reaches it, and it learns."),
-                Option("Nothing: a factor of 2 is taken up by the next layer.",
-                       "A common factor would be. But p is added to both channels, and that "
-                       "changes their ratio."),
             ),
         ),
         Question(
