@@ -7,7 +7,8 @@ grows.  Shown in reverse, a clip is a clip of the task whose label is the other 
 each bright in half of the frames, and the label is the digit that flickers with the light.  Here
 the order of the frames says nothing: shuffled alike, a clip keeps its label.
 
-In both, every channel has the same mean over time whether it is asked for or not.
+In both, the course of a channel has the same mean over time whether it is asked for or not; digits
+differ in brightness, and so do the channels of a clip.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attncourse.tasks.base import HiddenCases, chosen, drawn_on_the_processor
+from attncourse.tasks.base import HiddenCases, chosen, drawn_on_the_processor, seeded
 from attncourse.tasks.images import digits_of
 
 FRAMES = 8
@@ -110,15 +111,26 @@ class DigitCourses(HiddenCases):
         """Two digits, and a light if it is asked who keeps step with it."""
         return 2 if self.asks == "rising" else 3
 
-    def _draw(
-        self, size: int, generator: torch.Generator, *, train: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        images, labels = digits_of(train)
+    def test_digits(self) -> Int[Tensor, "b 2"]:
+        """Both digits of every test clip, whichever of them counts."""
+        _, shown = self._pairs(digits_of(False)[1], self.test_size, seeded(self.test_seed))
+        return digits_of(False)[1][shown]
+
+    @staticmethod
+    def _pairs(labels: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Which channel counts, (b,), and which two images each clip shows, (b, 2)."""
         wanted = torch.randint(2, (size,), generator=generator)
         shown = torch.randint(len(labels), (size, 2), generator=generator)
         while (twins := labels[shown[:, 0]] == labels[shown[:, 1]]).any():
             again = torch.randint(len(labels), (size,), generator=generator)
             shown[:, 1] = torch.where(twins, again, shown[:, 1])
+        return wanted, shown
+
+    def _draw(
+        self, size: int, generator: torch.Generator, *, train: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        images, labels = digits_of(train)
+        wanted, shown = self._pairs(labels, size, generator)
         asked = self.asks == "in step"
         courses = flickers(size, generator) if asked else ramps(size)
         x = films(images[shown][:, :, 0], courses, wanted, light=asked)

@@ -29,7 +29,8 @@ paper's opening pages.  No code of the authors was found.
 
 * Mind the names.  The paper's *temporal* correlation branch (``tcb``, p) pools time away, and its
   *spatial* one (``scb``, q) pools space away and keeps time.
-* The note has no biases; ``bias=True`` adds them to all four layers.
+* The note writes no biases, and whether the paper's layers have any is not known to us;
+  ``bias=True`` adds them to all four.
 * Not in the note, and taken over from squeeze-and-excitation: the ReLU, the sigmoid behind both
   branches, and ``reduction=16``.
 * How the profiles are put in a row is not said; another order permutes the columns of V_1.
