@@ -147,7 +147,7 @@ TRIED = {
                 "mean over time": "none", "one weight a frame, sum": "reversed and shuffled",
                 "layer over channels, ReLU, mean": (), "linear convolution on a ring, mean": [],
                 "linear convolution, zeros outside, mean": ALL,
-                "kernel (a, b, a) on a ring, ReLU, mean": "shuffled",
+                "mirrored kernel on a ring, ReLU, mean": "shuffled",
             }
         },
         wrong={
@@ -221,7 +221,7 @@ def squeezes(generator):
         "linear convolution, zeros outside, mean": (
             lambda z: convolved(z, taps, "constant").mean(dim=2)
         ),
-        "kernel (a, b, a) on a ring, ReLU, mean": (
+        "mirrored kernel on a ring, ReLU, mean": (
             lambda z: convolved(z, mirrored, "circular").relu().mean(dim=2)
         ),
     }

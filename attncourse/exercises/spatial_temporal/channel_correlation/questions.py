@@ -164,8 +164,8 @@ HEARS = TableExercise(
         "Ask of each squeeze whether its sum over time would come out the same.",
         "A mean over time of something that is found for each frame by itself does not know the "
         "order. A linear layer before a mean can be taken out of it, up to the ends.",
-        "A kernel (a, b, a) gives the reversed clip the reversed result. Which of the two changes "
-        "survives a mean?",
+        "A mirrored kernel, such as (1, 2, 1), gives the reversed clip the reversed result. Which "
+        "of the two changes survives a mean?",
     ),
     explanation="Order is heard through weights that belong to frames, through the ends of the "
     "clip, or through a ReLU over neighbours. A mirrored kernel on a ring hears who is whose "
@@ -177,7 +177,7 @@ HEARS = TableExercise(
         "layer over channels, ReLU, mean": frozenset(),
         "linear convolution on a ring, mean": frozenset(),
         "linear convolution, zeros outside, mean": frozenset({"reversed", "shuffled"}),
-        "kernel (a, b, a) on a ring, ReLU, mean": frozenset({"shuffled"}),
+        "mirrored kernel on a ring, ReLU, mean": frozenset({"shuffled"}),
     },
     misconceptions=(
         Misconception(
@@ -239,13 +239,13 @@ HEARS = TableExercise(
             "a mirrored kernel that hears a reverse",
             "A kernel equal to its mirror image gives the reversed clip the reversed result, and "
             "the mean does not see that.",
-            ("kernel (a, b, a) on a ring, ReLU, mean", "reversed"),
+            ("mirrored kernel on a ring, ReLU, mean", "reversed"),
         ),
         Misconception(
             "neighbours behind a ReLU",
             "A shuffle gives frames other neighbours, and a ReLU keeps the sums of neighbours from "
             "adding up to the same.",
-            ("kernel (a, b, a) on a ring, ReLU, mean", "shuffled"),
+            ("mirrored kernel on a ring, ReLU, mean", "shuffled"),
         ),
     ),
 )
