@@ -42,11 +42,29 @@ def test_the_branch_with_time_is_above_stc_in_every_seed():
     assert gain.verdict == "no clear effect"
 
 
-def test_one_vector_and_the_branch_with_time_are_not_told_apart_on_rising():
-    gain = difference(
-        RECORDED.values("rising", "one vector over time"), RECORDED.values("rising", "with time")
-    )
-    assert gain.low < 0 < gain.high
+@pytest.mark.parametrize(
+    ("experiment", "variant"),
+    [
+        ("rising", "one vector over time"), ("longer", "one vector over time"),
+        ("rising", "frames as channels"), ("rising", "two convolutions"),
+        ("rising", "kernels over time"), ("rising", "with time, halved"),
+        ("rising", "two with time"), ("rising", "with time, apart"),
+    ],
+)  # fmt: skip
+def test_what_differs_little_from_the_branch_with_time(experiment, variant):
+    values = (RECORDED.values(experiment, name) for name in (variant, "with time"))
+    assert difference(*values).verdict == "clearly small"
+
+
+def test_one_vector_in_front_of_two_units_learns_once():
+    assert [score > 0.75 for score in scores("rising", "one vector, two units")].count(True) == 1
+
+
+def test_biases_alone_do_not_bring_stc_to_its_branch_with_time():
+    values = (RECORDED.values("rising", name) for name in ("STC, biases", "with time"))
+    loss = difference(*values)
+    assert round(100 * loss.mean, 1) == -1.9
+    assert loss.high < 0
 
 
 def test_who_learns_in_step():

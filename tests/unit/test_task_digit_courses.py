@@ -82,3 +82,11 @@ def test_the_light_keeps_step_with_the_digit_that_counts():
 def test_impossible_tasks_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         DigitCourses(**options)
+
+
+def test_both_digits_of_a_test_clip_are_those_that_it_shows():
+    task = DigitCourses(test_size=50)
+    _, labels, wanted = task.test_cases()
+    digits = task.test_digits()
+    assert (digits[torch.arange(50), wanted] == labels).all()
+    assert (digits[:, 0] != digits[:, 1]).all()
