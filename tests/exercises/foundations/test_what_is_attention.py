@@ -88,13 +88,13 @@ TRIED = {
         },
     ),
     "score_spread": Tried(
-        right={"text": "2", "fraction": " 6/3 ", "list": [2.0]},
+        right={"text": "2", "fraction": " 6/3 ", "list": [2.0], "word": "two"},
         wrong={
             "negative": (-2, "With the other sign"),
             "upside down": (0.5, "1 over the answer"),
             "near": (2.1, "2.1 is too large."),
             "out of range": (40, "cannot be meant"),
-            "words": ("two", "cannot be read"),
+            "words": ("a few", "cannot be read"),
         },
     ),
     "softmax_backward": Tried(
