@@ -21,6 +21,7 @@ from attncourse.experiments.spatial_temporal.rstan.nets import (
     Even,
     EvenFrames,
     EvenPlaces,
+    Hops,
     Layers,
     Reader,
 )
@@ -145,13 +146,21 @@ def test_the_rivals_see_all_frames(clips):
     """A change of any frame reaches the last answer."""
     x = clips[0][:2]
     torch.manual_seed(0)
-    for net in (Reader().eval(), Layers().eval()):
+    for net in (Reader().eval(), Layers().eval(), Hops().eval()):
         said = net(x)
         assert said.shape == (2, 3, 10)
         for t in range(6):
             other = x.clone()
             other[:, :, t] += 1
             assert (net(other)[:, 2] - said[:, 2]).abs().max() > 1e-6
+
+
+def test_hops_share_their_weights(clips):
+    """The first three looks of six are the three, and the second look depends on the first."""
+    torch.manual_seed(0)
+    net, x = Hops().eval(), clips[0][:4]
+    torch.testing.assert_close(net(x, steps=6)[:, :3], net(x))
+    assert (net(x)[:, 1] - net(x)[:, 0]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", [v.name for v in FOLLOW_THE_CHAIN.variants])

@@ -26,6 +26,7 @@ from attncourse.experiments.spatial_temporal.rstan.nets import (
     EvenFrames,
     EvenPlaces,
     Follower,
+    Hops,
     Layers,
     Reader,
 )
@@ -66,8 +67,15 @@ def _digits(first: int, last: int) -> Callable[[nn.Module, Tensor, Tensor], Tens
     return right
 
 
+@torch.no_grad()
 def _further(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    said = told_of(model, x, y.shape[1]).scores.argmax(dim=2)
+    if isinstance(model, Hops):
+        device = next(model.parameters()).device
+        model.eval()
+        told = torch.cat([model(p.to(device), y.shape[1]).cpu() for p in x.split(500)])
+    else:
+        told = told_of(model, x, y.shape[1]).scores
+    said = told.argmax(dim=2)
     return (said[:, STEPS:] == y[:, STEPS:]).flatten().double()
 
 
@@ -111,6 +119,9 @@ READER = Variant("reader", "plain", Reader, "an LSTM that reads all frames, thre
 LAYERS = Variant(
     "self-attention", "plain", Layers, "three layers in which all places look at each other"
 )
+HOPS = Variant(
+    "hops", "plain", Hops, "one token that looks at all places three times, with the same weights"
+)
 RSTAN = Variant("RSTAN", "mechanism", _follower(), "places and frames, asked for by the state")
 FLAT = Variant(
     "flat", "mechanism", _follower(flat=True, hidden=96), "one softmax, and a scorer twice as wide"
@@ -128,7 +139,7 @@ FOLLOW_THE_CHAIN = Following(
     name="follow_the_chain",
     question="Who reads the frames that each frame before has named?",
     task=FollowChain,
-    variants=(EVEN, READER, LAYERS, PLACES, FRAMES, CLOCK, RSTAN, FLAT),
+    variants=(EVEN, READER, LAYERS, HOPS, PLACES, FRAMES, CLOCK, RSTAN, FLAT),
     quick=_BUDGET,
     full=_BUDGET,
     data="six frames of four scikit-learn digits, 1,400 for training, 397 for testing",
@@ -143,7 +154,7 @@ WHERE_IT_LOOKS = replace(
     FOLLOW_THE_CHAIN,
     name="where_it_looks",
     question="Does the largest weight lie on the frame whose turn it is?",
-    variants=(EVEN, CLOCK, RSTAN, FLAT),
+    variants=(EVEN, FRAMES, CLOCK, RSTAN, FLAT),
     score=_score(_looks, 1, STEPS),
     metric="share of second and third steps with the largest weight on the right frame",
 )
@@ -152,7 +163,7 @@ FURTHER_ON = replace(
     FOLLOW_THE_CHAIN,
     name="further_on",
     question="Trained for three steps, what does it say at steps four to six?",
-    variants=(EVEN, PLACES, RSTAN, FLAT),
+    variants=(EVEN, HOPS, PLACES, FRAMES, RSTAN, FLAT),
     score=_score(_further, STEPS, 2 * STEPS),
     metric="share of fourth to sixth digits that are right",
     learned=None,

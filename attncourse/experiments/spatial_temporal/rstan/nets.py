@@ -122,6 +122,41 @@ class Reader(nn.Module):
         return torch.stack(said, dim=1)
 
 
+class Hops(nn.Module):
+    """One token looks at all places of all frames, once for each answer, with the same weights.
+
+    Its look is one flat softmax of scaled products with one head, its memory a residual and two
+    layers: no LSTM, and no scorer with a tanh.
+
+    Args:
+        width: of the token and of the features.
+        hidden: of the two layers.
+    """
+
+    def __init__(self, width: int = 64, hidden: int = 160) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(CHANNELS, width)
+        self.start = nn.Parameter(0.1 * torch.randn(width))
+        self.seen, self.asks, self.held, self.said = (nn.LayerNorm(width) for _ in range(4))
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.answer = nn.Linear(width, DIGITS)
+
+    def forward(self, x: Tensor, steps: int = STEPS) -> Tensor:
+        """Scores of the digits after every look."""
+        places = self.seen(self.encoder(x.flatten(2).mT))
+        keys, values = self.key(places), self.value(places)
+        token = self.start.expand(len(x), -1)
+        told = []
+        for _ in range(steps):
+            asked = self.query(self.asks(token))[..., None] / keys.shape[2] ** 0.5
+            weights = (keys @ asked).softmax(dim=1)
+            token = token + self.out((weights.mT @ values)[:, 0])
+            token = token + self.layers(self.held(token))
+            told.append(self.answer(self.said(token)))
+        return torch.stack(told, dim=1)
+
+
 class Layers(nn.Module):
     """Self-attention: all places of all frames look at each other, layer after layer.
 
