@@ -140,12 +140,13 @@ class TableExercise(Exercise):
     Attributes:
         truth: row -> its labels.
         labels: all labels.
-        misconceptions: ``wrong`` is a cell (row, label) that a learner is known to get wrong.
+        misconceptions: ``wrong`` is a cell (row, label) that a learner is known to get wrong; or
+            a row with all the labels that he gives it, (row, frozenset of labels).
     """
 
     truth: Mapping[Row, frozenset[Label]]
     labels: tuple[Label, ...]
-    misconceptions: tuple[Misconception[tuple[Row, Label]], ...]
+    misconceptions: tuple[Misconception[tuple[Row, Label | frozenset[Label]]], ...]
 
     remedy: ClassVar[str] = "Fill in every row in place of `...` and run the cell again."
 
@@ -165,7 +166,11 @@ class TableExercise(Exercise):
         score = f"{len(self.truth) - len(rows)} of {len(self.truth)} rows are right."
         if len(rows) > 1 and (finding := self._one_for_all(given)):
             raise not_yet(f"{score} {finding}")
-        made = [mistake for mistake in self.misconceptions if mistake.wrong in wrong]
+        made = [
+            mistake
+            for mistake in self.misconceptions
+            if any(form in wrong or given[form[0]] == form[1] for form in mistake.forms)
+        ]
         if made:
             more = f" And {made[1].name}: {made[1].explanation}" if len(made) > 1 else ""
             name = ", and ".join(mistake.name for mistake in made[:2])
@@ -205,11 +210,13 @@ class TableExercise(Exercise):
         )
 
     def wrong_answers(self) -> Sequence[tuple[str, Any]]:
-        """For every misconception, the truth with its one cell turned round."""
-        return [
-            (m.name, {**self.truth, m.wrong[0]: self.truth[m.wrong[0]] ^ {m.wrong[1]}})
-            for m in self.misconceptions
-        ]
+        """For every misconception, the truth with its one cell turned round, or its row."""
+        found = []
+        for mistake in self.misconceptions:
+            row, what = mistake.wrong
+            entry = what if isinstance(what, frozenset) else self.truth[row] ^ {what}
+            found.append((mistake.name, {**self.truth, row: entry}))
+        return found
 
     def stubs(self) -> Sequence[Any]:
         """Dots, an empty table, and a table of dots."""

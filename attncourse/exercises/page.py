@@ -115,8 +115,10 @@ def _(exercise: TableExercise) -> Record:
         "truth": {row: sorted(labels) for row, labels in exercise.truth.items()},
         "mistakes": [
             {
-                "row": mistake.wrong[0],
-                "label": mistake.wrong[1],
+                "forms": [
+                    {"row": row, "label": sorted(what) if isinstance(what, frozenset) else what}
+                    for row, what in mistake.forms
+                ],
                 "name": mistake.name,
                 "explanation": mistake.explanation,
             }

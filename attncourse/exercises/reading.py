@@ -156,7 +156,7 @@ def known(name: Any, names: Iterable[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    words = re.sub(r"[\s_\-→>,()`'\"]+", " ", bare(text)).strip().lower()
+    words = re.sub(r"[\s_\-→>,:()`'\"]+", " ", bare(text)).strip().lower()
     return re.sub(rf"\b({'|'.join(_GREEK)})\b", lambda name: _GREEK[name[1]], words)
 
 

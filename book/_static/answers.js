@@ -245,7 +245,10 @@
       const score = `${rows.length - bad.length} of ${rows.length} rows are right.`;
       if (bad.length > 1 && rows.every((row) => data.labels.every((label) => off(row, label))))
         return notYet(`${score} Every cell is turned round: name the labels that belong to a row.`);
-      const made = data.mistakes.filter((mistake) => off(mistake.row, mistake.label)).slice(0, 2);
+      const same = (row, labels) => data.labels.every((label) => given[row].includes(label) === labels.includes(label));
+      const made = data.mistakes
+        .filter(({ forms }) => forms.some(({ row, label }) => (Array.isArray(label) ? same : off)(row, label)))
+        .slice(0, 2);
       if (!made.length) return notYet(`${score} Look again at the row ${quoted(bad[0])}.`);
       const more = made.length > 1 ? ` And ${made[1].name}: ${made[1].explanation}` : "";
       return notYet(`${score} ${looksLike(made[0])}${more}`, made.map((mistake) => mistake.name).join(", and "));

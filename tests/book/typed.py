@@ -108,13 +108,16 @@ def _(exercise: TableExercise) -> Iterator[tuple[Any, Any]]:
             table[row] ^= {label}
         return {row: sorted(labels) for row, labels in table.items()}
 
-    cells = [mistake.wrong for mistake in exercise.misconceptions]
+    forms = [form for mistake in exercise.misconceptions for form in mistake.forms]
+    rows = [form for form in forms if isinstance(form[1], frozenset)]
+    cells = [form for form in forms if form not in rows]
     every = [(row, label) for row in truth for label in exercise.labels]
     draw = random.Random(0)
     tables = [
         truth, {}, {row: [] for row in truth}, dict.fromkeys(truth, sorted(everything)),
         {row: sorted(everything - exercise.truth[row]) for row in truth},
         *({k: v for k, v in truth.items() if k != row} for row in truth),
+        *({**truth, row: sorted(labels)} for row, labels in rows),
         *(turned(cell) for cell in every), *(turned(*pair) for pair in itertools.pairwise(cells)),
         *(turned(*draw.sample(every, 4)) for _ in range(20)),
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 
@@ -91,6 +93,14 @@ def hidden(x, h, W_x, W_h):
     return x @ W_x.T + (h @ W_h.T)[:, None, None]
 
 
+ONE, CLIP = "add 7 to every place score of one frame", "add 7 to every place score of the clip"
+
+
+def moves(rows):
+    """The table with some rows answered otherwise."""
+    return {**WHAT_MOVES.truth, **rows}
+
+
 TRIED = {
     "places": Tried(
         right={"layers": places, "einsum": places_by_einsum, "together": places_together},
@@ -106,7 +116,7 @@ TRIED = {
             "flat": (
                 lambda x, h, W_x, W_h, v: (torch.tanh(hidden(x, h, W_x, W_h)) @ v)
                 .flatten(1).softmax(1).view(x.shape[:3]),
-                "That is the flat form",
+                "That is the flat form, equation (11)",
             ),
             "relu": (
                 lambda x, h, W_x, W_h, v: (torch.relu(hidden(x, h, W_x, W_h)) @ v).softmax(2),
@@ -122,6 +132,16 @@ TRIED = {
                 ).softmax(2),
                 "one tanh around the sum",
             ),
+            "sigmoid": (
+                lambda x, h, W_x, W_h, v: (torch.sigmoid(hidden(x, h, W_x, W_h)) @ v).softmax(2),
+                "a sigmoid there",
+            ),
+            "product": (
+                lambda x, h, W_x, W_h, v: (
+                    torch.tanh((x @ W_x.T) * (h @ W_h.T)[:, None, None]) @ v
+                ).softmax(2),
+                "adds the two",
+            ),
             "scores": (
                 lambda x, h, W_x, W_h, v: torch.tanh(hidden(x, h, W_x, W_h)) @ v, "bare scores"),
             "no_grad": (torch.no_grad()(places), "`torch.no_grad()`"),
@@ -134,6 +154,10 @@ TRIED = {
         wrong={
             "even frames": (lambda x, a, g: (a[..., None] * x).sum(2).mean(1), "weight gamma"),
             "even places": (lambda x, a, g: (g[..., None] * x.mean(2)).sum(1), "weight alpha"),
+            "best place": (
+                lambda x, a, g: read(x, F.one_hot(a.argmax(2), a.shape[2]).to(a), g),
+                "In each frame you read the one place",
+            ),
             "mean": (lambda x, a, g: read(x, a, g) / x.shape[1], "once more"),
             "negative": (lambda *a: -read(*a), "exactly the negative"),
             "frames": (lambda x, a, g: (a[..., None] * x).sum(2), "shape"),
@@ -144,10 +168,13 @@ TRIED = {
     ),
     "shares": Tried(
         right={"text": "0.466, 0.145, 0.697", "list": [0.466, 0.145, 0.697],
-               "floats": (0.46622, 0.14501, 0.69667)},
+               "floats": (0.46618, 0.14501, 0.69663), "long": "0.4662, 0.1450, 0.6966"},
         wrong={
             "order": ((0.145, 0.466, 0.697), "another order"),
             "open": ((0.466, ..., 0.697), "Still open: number 2"),
+            "two decimals": ((0.47, 0.15, 0.70), "asks for three"),
+            "cut off": ((0.47, 0.14, 0.70), "asks for three"),
+            "one short": ((0.466, 0.14, 0.697), "asks for three"),
             "no frames": ((0.466, 0.87, 0.697), "multiplied by the weight of its frame"),
             "ratio": ((1.0, 0.1667, 1.0), "divides their exponentials"),
         },
@@ -160,9 +187,29 @@ TRIED = {
                 "double v": "two: places, two: frames, flat: places, flat: frames",
                 "double w": "two: frames",
                 "double W_h": (),
-            }
+            },
+            "no colons": moves(
+                {ONE: "flat frames", "double w": ("two frames",)},
+            ),
         },
-        wrong={"list": (["two: places"], "A dictionary is expected")},
+        wrong={
+            "list": (["two: places"], "A dictionary is expected"),
+            "one frame, flat places": (moves({ONE: ("flat: places",)}), "its α stays"),
+            "one frame, none": (moves({ONE: ()}), "takes from the others"),
+            "one frame, heard": (moves({ONE: ("two: frames", "flat: frames")}), "changes nothing"),
+            "clip, two frames": (moves({CLIP: "two: frames"}), "changes nothing"),
+            "clip, places": (moves({CLIP: ("two: places", "flat: places")}), "e⁷ stands above"),
+            "v, none": (moves({"double v": ()}), "differences of scores twice"),
+            "v, no frames": (
+                moves({"double v": ("two: places", "flat: places", "flat: frames")}), "another uₜ"),
+            "v, two alone": (moves({"double v": ("two: places", "two: frames")}), "it has v"),
+            "v, no flat frames": (
+                moves({"double v": ("two: places", "two: frames", "flat: places")}),
+                "make other totals"),
+            "w, flat": (moves({"double w": ("two: frames", "flat: frames")}), "no w in it"),
+            "w, places": (moves({"double w": ("two: places", "two: frames")}), "comes after"),
+            "W_h, flat frames": (moves({"double W_h": "flat: frames"}), "The second step"),
+        },
     ),
     "frame_shares": Tried(
         right={"exp": shares_by_exp, "ratio": shares_by_ratio, "logs": shares_by_logs},
@@ -189,6 +236,7 @@ TRIED = {
                     (x - read(x, a, g)[:, None, None]) @ d[:, None, :, None])[..., 0],
                 "what the whole clip gives",
             ),
+            "gamma twice": (lambda x, a, g, d: pull(x, a, g**2, d), "by gamma twice"),
             "half": (lambda *a: pull(*a) / 2, "1/2 times the expected"),
             "autograd": (pull_by_autograd, "autograd"),
         },
@@ -241,6 +289,20 @@ def test_the_table_is_what_the_networks_do():
                 if not torch.allclose(before, after):
                     found.add(f"{kind}: {what}")
         assert found == WHAT_MOVES.truth[name], name
+
+
+def test_a_table_names_no_mistake_that_was_not_made():
+    """Nobody who leaves a row empty is told of another one's half of it."""
+    empty = WHAT_MOVES.check(moves({"double v": ()})).message
+    assert "uₜ" not in empty
+    for row in WHAT_MOVES.truth:
+        for entry in map(frozenset, itertools.product(*[(a, None) for a in WHAT_MOVES.labels])):
+            labels = entry - {None}
+            if labels != WHAT_MOVES.truth[row]:
+                said = WHAT_MOVES.check(moves({row: labels})).message
+                assert said.count("This looks like") <= 1
+                first, _, second = said.partition(" And ")
+                assert not second or second.split(":")[0] not in first
 
 
 def test_the_pull_is_what_autograd_finds():

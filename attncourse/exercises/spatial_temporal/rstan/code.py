@@ -44,12 +44,13 @@ def _places(
     weigh: Weigh = lambda e: e.softmax(dim=2),
     bend: Callable[[Tensor], Tensor] = torch.tanh,
     ask: Callable[[Tensor], Tensor] = lambda q: q,
+    join: Callable[[Tensor, Tensor], Tensor] = torch.add,
     last: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
 ) -> Function:
     """Equations (1) and (2), with one step changed by each argument."""
 
     def places(x: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, v: Tensor) -> Tensor:
-        return weigh(last(bend(x @ W_x.T + ask(h @ W_h.T)[:, None, None]), v))
+        return weigh(last(bend(join(x @ W_x.T, ask(h @ W_h.T)[:, None, None])), v))
 
     return places
 
@@ -69,8 +70,8 @@ PLACES = FunctionExercise(
     name="places",
     title="Write where a step looks in each frame",
     level=1,
-    task="Write `places(x, h, W_x, W_h, v)`: from a clip x (b, t, n, c) and a state h (b, d), with "
-    "W_x (A, c), W_h (A, d) and v (A,), to the place weights α of equation (2), (b, t, n). Leave "
+    task="Write `places(x, h, W_x, W_h, v)`: from a clip x (b, t, n, C) and a state h (b, D), with "
+    "W_x (A, C), W_h (A, D) and v (A,), to the place weights α of equation (2), (b, t, n). Leave "
     "the bias b out.",
     hints=(
         "Every place of every frame gets a vector of A numbers, and so does the state. The "
@@ -101,7 +102,7 @@ PLACES = FunctionExercise(
         Misconception(
             "one softmax over the whole clip",
             "Your weights add up to 1 over all places of all frames. That is the flat form, "
-            "equation (12). In (2) each frame has a softmax of its own.",
+            "equation (11). In (2) each frame has a softmax of its own.",
             _weighed(lambda e: e.flatten(1).softmax(1).view_as(e)),
         ),
         *no_softmax(_weighed, 2),
@@ -109,6 +110,16 @@ PLACES = FunctionExercise(
             "a ReLU in the scorer",
             "Equation (1) has a tanh around the sum, and you have a ReLU there.",
             _places(bend=torch.relu),
+        ),
+        Misconception(
+            "a sigmoid in the scorer",
+            "Equation (1) has a tanh around the sum, and you have a sigmoid there.",
+            _places(bend=torch.sigmoid),
+        ),
+        Misconception(
+            "a product of place and state",
+            "You multiply what the place gives by what the state gives. Equation (1) adds the two.",
+            _places(join=torch.mul),
         ),
         Misconception(
             "no bend in the scorer",
@@ -167,8 +178,8 @@ READ = FunctionExercise(
     name="read",
     title="Write what a step reads",
     level=1,
-    task="Write `read(x, alpha, gamma)`: from a clip x (b, t, n, c), place weights alpha (b, t, n) "
-    "and frame weights gamma (b, t) to what one step reads, z (b, c).",
+    task="Write `read(x, alpha, gamma)`: from a clip x (b, t, n, C), place weights alpha (b, t, n) "
+    "and frame weights gamma (b, t) to what one step reads, z (b, C).",
     hints=(
         "First one vector for each frame, by (3); then one for the clip, by (6).",
         "Or weigh each place by the product of both weights, by (10), and add up once.",
@@ -213,6 +224,12 @@ READ = FunctionExercise(
             "the likeliest frame alone",
             "You read the one frame with the largest weight. (6) is a mean of all frames.",
             _read(frames=lambda g: torch.zeros_like(g).scatter(1, g.argmax(1, True), 1.0)),
+        ),
+        Misconception(
+            "the likeliest place alone",
+            "In each frame you read the one place with the largest weight. (3) is a mean of all "
+            "places.",
+            _read(places=lambda a: torch.zeros_like(a).scatter(2, a.argmax(2, True), 1.0)),
         ),
         Misconception(
             "a second softmax",

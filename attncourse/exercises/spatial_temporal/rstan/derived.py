@@ -52,8 +52,8 @@ FRAME_SHARES = FunctionExercise(
     "for scores e (b, t, n). Write `frame_shares(e)`: the frame weights γ, (b, t), for which γ "
     "times α is one single softmax of e over all places of all frames.",
     hints=(
-        "Write the single softmax down: exp(e) over the sum of exp(e) over all frames and places. "
-        "Divide it by α.",
+        "On paper, write the single softmax down: exp(e) over the sum of exp(e) over all frames "
+        "and places. Divide it by α, on paper only: in code α may be rounded to zero.",
         "What is left does not depend on the place: the sum of exp(e) over one frame, over the "
         "same sum for the whole clip.",
         "`e.flatten(1).softmax(dim=1).view_as(e).sum(dim=2)`, or the softmax over frames of "
@@ -155,8 +155,8 @@ PULL = FunctionExercise(
     title="Derive who gains in a frame that is not looked at",
     level=3,
     task="Write `pull(x, alpha, gamma, d)`: for z = Σₜ γₜ Σᵢ αₜᵢ xₜᵢ with αₜ = softmax(eₜ) over "
-    "the places of frame t, from x (b, t, n, c), alpha (b, t, n), gamma (b, t) and d = ∂L/∂z "
-    "(b, c) to ∂L/∂e, (b, t, n). Take the frame weights γ as given: nothing flows through them.",
+    "the places of frame t, from x (b, t, n, C), alpha (b, t, n), gamma (b, t) and d = ∂L/∂z "
+    "(b, C) to ∂L/∂e, (b, t, n). Take the frame weights γ as given: nothing flows through them.",
     hints=(
         "First the frames: ∂L/∂uₜ = γₜ d. Then one softmax for each frame.",
         "∂L/∂αₜᵢ = γₜ xₜᵢ·d. The way back through a softmax subtracts the mean under α.",
@@ -205,6 +205,11 @@ PULL = FunctionExercise(
             "a lost frame weight",
             "What a frame gives counts in z by its weight: multiply by gamma.",
             _pull(factor=lambda alpha, gamma: alpha),
+        ),
+        Misconception(
+            "a frame weight counted twice",
+            "You multiply by gamma twice. It stands once in z, and so once in the gradient.",
+            _pull(factor=lambda alpha, gamma: gamma[..., None] ** 2 * alpha),
         ),
         Misconception(
             "a lost factor of alpha",

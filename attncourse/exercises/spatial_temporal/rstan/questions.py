@@ -36,7 +36,8 @@ SHARES = ValueExercise(
     level=2,
     task="A clip has six frames of four places. One place has the score e = 3, all others have "
     "e = 0. Give the weight of this place under one flat softmax, under two if all frames have "
-    "the same frame score, and under two if its frame has the score 3 and all others 0.",
+    "the same frame score, and under two if its frame has the score 3 and all others 0, to "
+    "three decimals.",
     hints=(
         "exp(3) is 20.09. Under a flat softmax it stands against 23 ones.",
         "Within its frame it stands against 3 ones. The frame weighs 1/6 if all have one score.",
@@ -50,19 +51,26 @@ SHARES = ValueExercise(
     low=0.0,
     high=1.0,
     unit="a weight",
-    tolerance=Tolerance(relative=0.0, absolute=5e-3),
+    tolerance=Tolerance(relative=0.0, absolute=6e-4),
+    digits=3,
     misconceptions=(
+        Misconception(
+            "a rounding to two decimals",
+            "The task asks for three, since the second number is small.",
+            (0.47, 0.15, 0.7),
+            ((0.47, 0.14, 0.7), (0.47, 0.145, 0.7), (0.466, 0.15, 0.697), (0.466, 0.14, 0.697)),
+        ),
         Misconception(
             "the frame's weight forgotten",
             "Within its frame the place weighs 0.87. It is then multiplied by the weight of its "
             "frame, which is 1/6 where all frames have the same score.",
-            (0.466, 0.870, 0.697),
-            ((0.466, 0.870, 0.870),),
+            (0.4662, 0.8700, 0.6966),
+            ((0.4662, 0.8700, 0.8700),),
         ),
         Misconception(
             "places of other frames counted in",
             "With two softmaxes a place competes with the three other places of its own frame.",
-            (0.466, 0.0777, 0.373),
+            (0.4662, 0.0777, 0.3733),
         ),
         Misconception(
             "shares without the exponential",
@@ -73,10 +81,25 @@ SHARES = ValueExercise(
             "one place forgotten",
             "The place itself stands in the sum, too: 23 others in the clip, 3 others in the "
             "frame, 5 other frames.",
-            (0.4556, 0.1390, 0.6415),
+            (0.4556, 0.1390, 0.6421),
         ),
     ),
 )
+
+_ONE, _CLIP = "add 7 to every place score of one frame", "add 7 to every place score of the clip"
+_SHORT = {"tp": "two: places", "tf": "two: frames", "fp": "flat: places", "ff": "flat: frames"}
+Row = tuple[str, str | frozenset[str]]
+
+
+def _given(row: str, *entries: str) -> tuple[Row, ...]:
+    """Some entries of a row, each with all its labels in short names."""
+    return tuple((row, frozenset(_SHORT[name] for name in entry.split())) for entry in entries)
+
+
+def _first(rows: tuple[Row, ...]) -> tuple[Row, tuple[Row, ...]]:
+    """The first of them, and the others."""
+    return rows[0], rows[1:]
+
 
 WHAT_MOVES = TableExercise(
     chapter=CHAPTER,
@@ -97,8 +120,8 @@ WHAT_MOVES = TableExercise(
     "places only through what is read there.",
     labels=("two: places", "two: frames", "flat: places", "flat: frames"),
     truth={
-        "add 7 to every place score of one frame": frozenset({"flat: frames"}),
-        "add 7 to every place score of the clip": frozenset(),
+        _ONE: frozenset({"flat: frames"}),
+        _CLIP: frozenset(),
         "double v": frozenset({"two: places", "two: frames", "flat: places", "flat: frames"}),
         "double w": frozenset({"two: frames"}),
         "double W_h": frozenset(),
@@ -107,25 +130,69 @@ WHAT_MOVES = TableExercise(
         Misconception(
             "scores of places that frames hear",
             "With two softmaxes the frame score reads what was found, uₜ, and 7 more on every "
-            "place of the frame changes nothing of that.",
-            ("add 7 to every place score of one frame", "two: frames"),
+            "place of a frame changes nothing of that.",
+            (_ONE, "two: frames"),
+            _given(_CLIP, "tf", "tf fp"),
+        ),
+        Misconception(
+            "a constant that the places of the frame notice",
+            "Within the frame a factor e⁷ stands above and below every fraction: its α stays.",
+            *_first(_given(_ONE, "tp", "tp fp", "tp ff", "tp fp ff", "fp", "fp ff")),
+        ),
+        Misconception(
+            "a flat form that weighs each frame apart",
+            "One softmax runs over all frames there: 7 more on one frame takes from the others.",
+            (_ONE, frozenset()),
         ),
         Misconception(
             "a constant that is noticed",
             "A factor e⁷ stands above and below every fraction.",
-            ("add 7 to every place score of the clip", "flat: frames"),
-            (("add 7 to every place score of one frame", "two: places"),),
+            (_CLIP, "flat: frames"),
+            _given(_CLIP, "tp", "fp", "tp fp", "tp tf", "tp tf fp"),
         ),
         Misconception(
             "a frame weight that does not hear the places",
             "Other weights of places give another uₜ, and (4) reads uₜ.",
-            ("double v", "two: frames"),
+            *_first(_given("double v", "tp", "tp fp", "tp ff", "tp fp ff")),
+        ),
+        Misconception(
+            "a factor that a softmax does not notice",
+            "A factor makes all differences of scores twice as large. It is a number added to all "
+            "scores that is not noticed.",
+            ("double v", frozenset()),
+            (("double w", frozenset()),),
+        ),
+        Misconception(
+            "a flat form without v",
+            "Its scores of places are those of (1), too: it has v, and no w.",
+            *_first(_given("double v", "tp tf")),
+        ),
+        Misconception(
+            "flat shares of frames that stay",
+            "A frame's share is the total of its places in one softmax. Scores twice as far apart "
+            "make other totals.",
+            *_first(_given("double v", "tp tf fp")),
+        ),
+        Misconception(
+            "flat weights of places that stay",
+            "Within a frame they are the softmax of its place scores, and these are doubled.",
+            *_first(_given("double v", "tp tf ff")),
+        ),
+        Misconception(
+            "a flat form with w",
+            "The flat form has no scorer of frames: there is no w in it to be doubled.",
+            ("double w", "flat: frames"),
+        ),
+        Misconception(
+            "places that hear the frame score",
+            "Places are weighed first, by v. The vector w stands in (4), which comes after.",
+            ("double w", "two: places"),
         ),
         Misconception(
             "a state before the first step",
             "h₀ is zero, and so is W_h h₀. The second step would tell.",
             ("double W_h", "two: places"),
-            (("double W_h", "two: frames"), ("double W_h", "flat: places")),
+            tuple(("double W_h", label) for label in list(_SHORT.values())[1:]),
         ),
     ),
 )
@@ -164,7 +231,8 @@ QUIZ = Quiz(
             (
                 Option("As much as any other frame: each has its own softmax.",
                        "The softmax is its own, but what comes out of it is multiplied by γ."),
-                Option("A thousandth of what it would tell if the frame were all that is read.",
+                Option("For the same d, a thousandth of what it would tell if the frame were all "
+                       "that is read.",
                        "By (14) every pull within a frame has the factor γ.", right=True),
                 Option("Exactly nothing.",
                        "Weights of a softmax are never exactly zero, but for rounding."),
