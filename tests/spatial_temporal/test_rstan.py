@@ -393,7 +393,7 @@ def wrong_clips(x):
 
 SPECIMEN = Specimen(
     card=CARD,
-    arguments=(WIDE, FLAT),
+    arguments=(WIDE, {**FLAT, "steps": 2}),
     reference=reference,
     promises=(
         weights_are_shares,
@@ -426,8 +426,7 @@ SPECIMEN = Specimen(
     ),
     mutants={m.__name__: m for m in MUTANTS},
     grid=(
-        {"channels": 3, "classes": 2},
-        {"channels": 4, "classes": 7, "steps": 2, "hidden": 5},
+        {"channels": 3, "classes": 2, "steps": 1},
         {"channels": 2, "classes": 1, "width": 9, "steps": 1, "flat": True},
         SMALL,
     ),
@@ -440,7 +439,7 @@ SPECIMEN = Specimen(
     ),
     input_shape=lambda a, b, t, h, w: (b, a["channels"], t, h, w),
     sizes=((2, 3, 2, 2), (1, 2, 1, 3), (3, 1, 2, 1)),
-    small=(2, 3, 1, 2),
+    small=(2, 2, 1, 2),
     wrong=wrong_clips,
     dynamic=(0, 2, 3, 4),
     unrolled={"steps": 2},
