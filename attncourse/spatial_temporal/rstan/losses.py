@@ -6,7 +6,7 @@ Equations, numbered as in the chapter ``spatial_temporal/rstan``:
     p &= \frac1S \sum_s \mathrm{softmax}(\psi_s)                                      & (9)\\
     \omega_{s,t,i} &= \gamma_{s,t}\, \alpha_{s,t,i}, \qquad
         \sum_{t,i} \omega_{s,t,i} = 1                                                 & (10)\\
-    P(\alpha) &= \sum_{s,t,i} (\alpha_{s,t,i} - M_{t,i})^2                            & (15)
+    L_\text{actor}(\alpha) &= \sum_{s,t,i} (\alpha_{s,t,i} - M_{t,i})^2               & (15)
 
 The paper has an actor-attention regularisation, which draws the maps to the people in the film.
 (15) is ours in its spirit: we have not seen the paper's formula.
