@@ -21,6 +21,7 @@ from attncourse.experiments.channel_spatial.coordinate_attention.nets import (
     Shuffled,
     dilated,
     filler,
+    neighbours_first,
     ordinary,
     reader,
 )
@@ -68,22 +69,42 @@ def _filling(kind: str) -> tuple[Variant, ...]:
         ),
         Variant("triplet", "mechanism", net(TripletAttention), "three 7 x 7 kernels"),
         Variant("SimAM", "mechanism", net(SimpleAttention), "one mean and one variance"),
+        *_OWN.get(kind, ()),
     )
 
 
+#: Variants that answer a question about one kind alone.
+_OWN = {
+    "one": (
+        Variant(
+            "CBAM, k = 15",
+            "ablation",
+            lambda: filler(1, lambda c: ConvolutionalBlockAttention(c, 2, kernel_size=15)),
+            "a kernel that reaches across the largest box",
+        ),
+    ),
+    "two": (
+        Variant(
+            "3x3, coordinate", "ablation", neighbours_first, "a 3 x 3 convolution, then two blocks"
+        ),
+    ),
+}
 _ASKED = {
     "one": "Can a pixel know that an outline runs around it?",
     "two": "Can it know which of two equal boxes its row and its column belong to?",
     "colours": "Can it, if each box has a channel of its own?",
 }
+_SHORT = Budget(steps=300, batch_size=16, learning_rate=1e-2, clip=1.0)
+_LONG = Budget(steps=1_000, batch_size=16, learning_rate=1e-2, clip=1.0)
+_STEPS = {"one": _SHORT, "two": _SHORT, "colours": _LONG}
 FILLING = tuple(
     Experiment(
         name=kind,
         question=_ASKED[kind],
         task=partial(FillTheBox, kind),
         variants=_filling(kind),
-        quick=Budget(steps=300, batch_size=16, learning_rate=1e-2, clip=1.0),
-        full=Budget(steps=300, batch_size=16, learning_rate=1e-2, clip=1.0),
+        quick=_STEPS[kind],
+        full=_STEPS[kind],
         data=f"fill the box: {kind}, 16 x 16",
         loss=painted_loss,
         score=Score(inside_and_out, bounds=(0.0, 1.0)),
@@ -113,6 +134,15 @@ ORDER = Experiment(
         Variant(
             "triplet, shuffled", "ablation", lambda: reader(Shuffled(), TripletAttention(LEVELS)),
             "in another order for each seed",
+        ),
+        Variant(
+            "triplet, k = 3", "ablation", lambda: reader(TripletAttention(LEVELS, 3)),
+            "in order, kernels three wide",
+        ),
+        Variant(
+            "triplet, k = 3, shuffled", "ablation",
+            lambda: reader(Shuffled(), TripletAttention(LEVELS, 3)),
+            "in another order, kernels three wide",
         ),
         Variant(
             "1x1, triplet, shuffled", "ablation",

@@ -20,6 +20,16 @@ def filler(given: int, block: Callable[[int], nn.Module]) -> nn.Module:
     return per_pixel(given, block(WIDTH), WIDTH, bent=True)
 
 
+def neighbours_first() -> nn.Module:
+    """A 3x3 convolution, then two blocks of coordinate attention and layers of one pixel."""
+    return nn.Sequential(
+        nn.Conv2d(1, WIDTH, 3, padding=1), nn.ReLU(),
+        CoordinateAttention(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(),
+        CoordinateAttention(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(),
+        nn.Conv2d(WIDTH, 1, 1),
+    )  # fmt: skip
+
+
 class RowsAlone(CoordinateAttention):
     """The gates of columns are left out; no layer makes them.
 
