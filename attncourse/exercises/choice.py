@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import ascii_lowercase
 from typing import Any, ClassVar
 
@@ -140,12 +140,14 @@ class TableExercise(Exercise):
     Attributes:
         truth: row -> its labels.
         labels: all labels.
+        spellings: what is read as a label besides: other words -> the label.
         misconceptions: ``wrong`` is a cell (row, label) that a learner is known to get wrong; or
             a row with all the labels that he gives it, (row, frozenset of labels).
     """
 
     truth: Mapping[Row, frozenset[Label]]
     labels: tuple[Label, ...]
+    spellings: Mapping[str, Label] = field(default_factory=dict)
     misconceptions: tuple[Misconception[tuple[Row, Label | frozenset[Label]]], ...]
 
     remedy: ClassVar[str] = "Fill in every row in place of `...` and run the cell again."
@@ -223,6 +225,9 @@ class TableExercise(Exercise):
         return (..., None, {}, dict.fromkeys(self.truth, ...), dict.fromkeys(self.truth))
 
     def _read(self, value: Any) -> frozenset[Label]:
+        if isinstance(value, str) and (self.spellings or bare(value).endswith(".")):
+            value = bare(value).rstrip(".!")
+            value = self.spellings.get(" ".join(value.lower().split()), value)
         several = labels_in(value, self.labels)
         if several is None:
             raise not_yet(f"{value!r} is not a label or a list of labels: {', '.join(self.labels)}")
