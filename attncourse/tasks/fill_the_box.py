@@ -16,7 +16,9 @@ outlined pixels, as in a box.
 Let a feature be a function of the pixel itself and of what its row and its column are (inside a
 box, on its border, or free).  Means over rows, over columns or over the picture are of that kind,
 because both boxes have one shape, and so is whatever layers of one pixel make of such features.
-A pixel inside and one of a ghost are then equal, whatever the depth: each picture is half right.
+A pixel inside and one of a ghost are then equal, whatever the depth: each picture scores one half.
+Layers that see ``d`` pixels leave those further than ``d`` from every outline equal, as long as the
+boxes, widened by ``d``, lie in the picture and share no line.
 """
 
 from __future__ import annotations

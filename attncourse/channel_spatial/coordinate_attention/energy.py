@@ -16,7 +16,7 @@ x            b c h w      input features
 t, t_l       1, n         one value of a channel, and the n others
 omega, beta  1            slope and intercept of a line that sets t apart from the others
 mu, v        b c          mean and variance; in (10) of the others, in (11) of the whole channel
-lambda       1            ridge, 1e-4
+lambda       1            ridge, 1e-4; the authors' command for ImageNet sets 0.1
 ===========  ===========  =========================================================
 
 Default here: as the authors' code, where the mean is over all N positions and the variance divides

@@ -131,8 +131,8 @@ def line_width(channels: int, reduction: int, least_hidden: int) -> int:
     whole(channels=channels, reduction=reduction, least_hidden=least_hidden)
     for name, value, remedy in (
         ("channels", channels, "count the channels of x"),
-        ("reduction", reduction, "32 in the paper"),
-        ("least_hidden", least_hidden, "8 in the paper"),
+        ("reduction", reduction, "32 in the code"),
+        ("least_hidden", least_hidden, "8 in the code"),
     ):
         if value < 1:
             raise ValueError(f"{name}={value} must be at least 1: {remedy}")

@@ -145,7 +145,7 @@ def _checked(channels: int, kernel_size: int) -> None:
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(
             f"kernel_size={kernel_size} would move or resize the views: choose an odd number, "
-            f"7 in the paper"
+            f"7 in the code"
         )
 
 
