@@ -48,6 +48,8 @@ def _lines(
     layers: str = "own",
     meet: Callable[[Tensor, Tensor], Tensor] = _product,
     early: bool = False,
+    shifted: str = "both",
+    times: bool = False,
 ) -> Function:
     """Equations (1) to (5) without the normalisation; each argument changes one step."""
 
@@ -62,13 +64,15 @@ def _lines(
             z_rows, z_columns = x.mean(dim=3), x.mean(dim=2)
 
         def gate(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-            u = bend(w1 @ z + b1[:, None])
-            return weight @ u + bias[:, None]
+            hidden = w1 @ z if shifted in ("last", "none") else w1 @ z + b1[:, None]
+            out = weight @ bend(hidden)
+            return out if shifted in ("first", "none") else out + bias[:, None]
 
         given = {"own": (w2, b2, w3, b3), "exchanged": (w3, b3, w2, b2), "one": (w2, b2, w2, b2)}
         first, shift, second, move = given[layers]
         p, q = gate(z_rows, first, shift), gate(z_columns, second, move)
-        return squash(meet(p, q)) if early else meet(squash(p), squash(q))
+        gates = squash(meet(p, q)) if early else meet(squash(p), squash(q))
+        return gates * x if times else gates
 
     return lines
 
@@ -125,8 +129,9 @@ LINES = FunctionExercise(
     misconceptions=(
         Misconception(
             "the axes exchanged",
-            "You judge rows by the layer of the columns, and columns by that of the rows: w2 and "
-            "b2 belong to rows.",
+            "You judge rows by the layer of the columns, and columns by that of the rows. Either "
+            "w2 and w3 have changed places, or the axes of the means have: w2 and b2 belong to "
+            "rows, and `x.mean(dim=3)` has a mean for each row.",
             _lines(layers="exchanged"),
         ),
         Misconception(
@@ -158,6 +163,32 @@ LINES = FunctionExercise(
             "no bend",
             "Between the two layers a bend is missing: `F.hardswish`.",
             _lines(bend=lambda t: t),
+        ),
+        Misconception(
+            "b1 left out",
+            "The first layer lacks its bias b1, which is added before the bend.",
+            _lines(shifted="last"),
+        ),
+        Misconception(
+            "b2 and b3 left out",
+            "The last layers lack their biases: b2 for rows, b3 for columns.",
+            _lines(shifted="first"),
+        ),
+        Misconception(
+            "no bias at all",
+            "Your layers lack their biases b1, b2 and b3.",
+            _lines(shifted="none"),
+        ),
+        Misconception(
+            "times x",
+            "This is y of (5). The gates alone are asked for: leave out the product with x.",
+            _lines(times=True),
+        ),
+        Misconception(
+            "hard sigmoids",
+            "You squash by the hard sigmoid. Hard is the swish of (3) alone; (4) has the sigmoid "
+            "itself.",
+            _lines(squash=F.hardsigmoid),
         ),
         Misconception(
             "no sigmoids",
@@ -205,6 +236,7 @@ def _side(
     mean: Step | None = None,
     squash: Step = torch.sigmoid,
     crossed: bool = False,
+    flipped: bool = False,
 ) -> Function:
     """Equations (6) and (7) for the second view, without the normalisation."""
 
@@ -214,6 +246,7 @@ def _side(
         two = torch.stack([largest, average], dim=1).mT  # (b, 2, h, c)
         two = two.flip(1) if flip else two
         used = kernel.mT if crossed else kernel
+        used = used.flip(2, 3) if flipped else used
         pad = kernel.shape[-1] // 2
         if turned:
             return squash(F.conv2d(two.mT, used, padding=pad)[:, 0].mT)
@@ -292,6 +325,17 @@ SIDE = FunctionExercise(
             _side(mean=lambda x: x.sum(dim=3)),
         ),
         Misconception(
+            "a hard sigmoid",
+            "You squash by the hard sigmoid; (7) has the sigmoid itself.",
+            _side(squash=F.hardsigmoid),
+        ),
+        Misconception(
+            "the kernel upside down",
+            "You turn the kernel round by half a turn. As everywhere in PyTorch, `F.conv2d` takes "
+            "it as it is.",
+            _side(flipped=True),
+        ),
+        Misconception(
             "a ReLU before the sigmoid",
             "None of your gates is below a half: a ReLU before the sigmoid does that, as in a "
             "port of the code. Take the sigmoid of the logit itself.",
@@ -317,7 +361,7 @@ def _maps(b: int, c: int, h: int, w: int, ridge: float) -> Draw:
 
 
 @recipe
-def _energy(
+def _simam(
     *,
     axes: tuple[int, ...] = (2, 3),
     fewer: int = 1,
@@ -327,31 +371,39 @@ def _energy(
     outside: bool = False,
     root: bool = False,
     inverse: bool = False,
+    deviation: bool = False,
+    ridged: bool = True,
+    late: bool = False,
+    times: bool = False,
     squash: Step = torch.sigmoid,
 ) -> Function:
     """The gates of (11); each argument changes one step."""
 
-    def energy(x: Tensor, ridge: Tensor) -> Tensor:
+    def simam_gates(x: Tensor, ridge: Tensor) -> Tensor:
         away = x - x.mean(dim=axes, keepdim=True) if centred else x
         squares = away * away
         count = 1
         for axis in axes:
             count = count * x.shape[axis]
         v = squares.sum(dim=axes, keepdim=True) / (count - fewer)
-        below = four * v + ridge if outside else four * (v + ridge)
+        v = v.sqrt() if deviation else v
+        added = ridge if ridged else 0.0
+        below = four * v + added if outside else four * (v + added)
         ratio = (away.abs() / (below / four).sqrt() / four) if root else squares / below
-        importance = ratio + half
-        return squash(1 / importance if inverse else importance)
+        importance = ratio if late else ratio + half
+        gates = squash(1 / importance if inverse else importance)
+        gates = gates + half if late else gates
+        return gates * x if times else gates
 
-    return energy
+    return simam_gates
 
 
-def _energy_by_var(x: Tensor, ridge: Tensor) -> Tensor:
+def _simam_by_var(x: Tensor, ridge: Tensor) -> Tensor:
     v, mu = torch.var_mean(x, dim=(2, 3), keepdim=True)
     return torch.sigmoid((x - mu).pow(2) / (4 * v + 4 * ridge) + 0.5)
 
 
-def _energy_in_loops(x: Tensor, ridge: Tensor) -> Tensor:
+def _simam_in_loops(x: Tensor, ridge: Tensor) -> Tensor:
     gates = []
     for channel in x.flatten(0, 1):
         mu = channel.mean()
@@ -361,21 +413,21 @@ def _energy_in_loops(x: Tensor, ridge: Tensor) -> Tensor:
     return torch.stack(gates).view_as(x)
 
 
-ENERGY = FunctionExercise(
+SIMAM = FunctionExercise(
     chapter=CHAPTER,
-    name="energy",
+    name="simam_gates",
     title="Write SimAM's gates",
     level=2,
-    task="Write `energy(x, ridge)`: the gates of (11), (b, c, h, w), not yet multiplied with x. "
-    "The mean is over all N positions of a channel, and the variance divides by N - 1.",
+    task="Write `simam_gates(x, ridge)`: the gates of (11), (b, c, h, w), not yet multiplied with "
+    "x. The mean is over all N positions of a channel, and the variance divides by N - 1.",
     hints=(
         "`x.mean(dim=(2, 3), keepdim=True)` is μ; keep the squares of `x - mu`.",
         "v is their sum over (2, 3) divided by h w - 1.",
         "`torch.sigmoid(squares / (4 * (v + ridge)) + 0.5)`.",
     ),
     explanation="A quarter of a squared z-score and a half: no gate is below σ(½) = 0.622.",
-    reference=_energy(),
-    alternatives=(_energy_by_var, _energy_in_loops),
+    reference=_simam(),
+    alternatives=(_simam_by_var, _simam_in_loops),
     cases=(
         Case("plain", _maps(2, 3, 4, 5, 1e-4)),
         Case("a large ridge", _maps(2, 2, 3, 3, 0.5)),
@@ -386,53 +438,80 @@ ENERGY = FunctionExercise(
         Misconception(
             "the variance over N",
             "Your variance divides by N. In the released code it divides by N - 1.",
-            _energy(fewer=0),
+            _simam(fewer=0),
         ),
         Misconception(
             "no half",
             "The ½ of (11) is missing: your least gate is a half, not 0.622.",
-            _energy(half=0.0),
+            _simam(half=0.0),
         ),
         Misconception(
             "no four",
             "The 4 of (11) is missing: a quarter of the squared z-score is taken.",
-            _energy(four=1.0),
+            _simam(four=1.0),
         ),
         Misconception(
             "the ridge outside",
             "You multiply the variance alone by 4. The ridge stands in the brackets with it.",
-            _energy(outside=True),
+            _simam(outside=True),
         ),
         Misconception(
             "not squared",
             "You take the distance over the standard deviation. (11) takes the square of both.",
-            _energy(root=True),
+            _simam(root=True),
+        ),
+        Misconception(
+            "the energy returned",
+            "You return the energy (10). It is small where a value stands out: take one over it, "
+            "and the sigmoid of that.",
+            _simam(inverse=True, squash=lambda t: t),
+        ),
+        Misconception(
+            "the standard deviation",
+            "You divide by the standard deviation. (11) has the variance v, its square.",
+            _simam(deviation=True),
+        ),
+        Misconception(
+            "no ridge",
+            "The ridge is left out: it is added to v, and keeps a constant channel from a "
+            "division by zero.",
+            _simam(ridged=False),
+        ),
+        Misconception(
+            "the half outside",
+            "You add the ½ behind the sigmoid, and gates exceed 1. It stands inside.",
+            _simam(late=True),
+        ),
+        Misconception(
+            "times x",
+            "This is y of (11). The gates alone are asked for: leave out the product with x.",
+            _simam(times=True),
         ),
         Misconception(
             "the energy itself",
             "You put the energy (10) into the sigmoid. What stands out has a *small* energy: take "
             "one over it.",
-            _energy(inverse=True),
+            _simam(inverse=True),
         ),
         Misconception(
             "the distance from zero",
             "You square x itself. Subtract the mean of the channel first.",
-            _energy(centred=False),
+            _simam(centred=False),
         ),
         Misconception(
             "mean over all channels",
             "Your mean and variance run over all channels of an image. Each channel has its own.",
-            _energy(axes=(1, 2, 3)),
+            _simam(axes=(1, 2, 3)),
         ),
         Misconception(
             "mean over the batch",
             "Your mean and variance run over the batch. Each image has its own.",
-            _energy(axes=(0, 2, 3)),
+            _simam(axes=(0, 2, 3)),
         ),
         Misconception(
             "no sigmoid",
             "You return one over the energy. A sigmoid makes a gate of it.",
-            _energy(squash=lambda t: t),
+            _simam(squash=lambda t: t),
         ),
     ),
 )
