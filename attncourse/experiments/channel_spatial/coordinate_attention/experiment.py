@@ -96,15 +96,18 @@ _ASKED = {
 }
 _SHORT = Budget(steps=300, batch_size=16, learning_rate=1e-2, clip=1.0)
 _LONG = Budget(steps=1_000, batch_size=16, learning_rate=1e-2, clip=1.0)
-_STEPS = {"one": _SHORT, "two": _SHORT, "colours": _LONG}
-FILLING = tuple(
-    Experiment(
-        name=kind,
-        question=_ASKED[kind],
+
+
+def _experiment(
+    name: str, kind: str, question: str, variants: tuple[Variant, ...], budget: Budget
+) -> Experiment:
+    return Experiment(
+        name=name,
+        question=question,
         task=partial(FillTheBox, kind),
-        variants=_filling(kind),
-        quick=_STEPS[kind],
-        full=_STEPS[kind],
+        variants=variants,
+        quick=budget,
+        full=budget,
         data=f"fill the box: {kind}, 16 x 16",
         loss=painted_loss,
         score=Score(inside_and_out, bounds=(0.0, 1.0)),
@@ -112,7 +115,21 @@ FILLING = tuple(
         matters=0.02,
         learned=0.9,
     )
-    for kind in fill_the_box.KINDS
+
+
+FILLING = (
+    *(_experiment(kind, kind, _ASKED[kind], _filling(kind), _SHORT) for kind in fill_the_box.KINDS),
+    _experiment(
+        "longer",
+        "colours",
+        "Do the networks that have the means learn *colours* in 1,000 steps?",
+        tuple(
+            variant
+            for variant in _filling("colours")
+            if variant.name in ("means given", "means given, wide", "coordinate")
+        ),
+        _LONG,
+    ),
 )
 
 ORDER = Experiment(
