@@ -663,6 +663,8 @@ def named(*mutants):
     return {m.__name__: m for m in mutants}
 
 
+#: Awkward sizes: no two axes equal, one row, one column, one position, and larger than a kernel.
+FEW = ((2, 4, 3), (3, 1, 1), (2, 1, 5), (2, 3, 1), (1, 5, 6))
 NORM = {"norm*.weight": ("constant", 1.0), "norm*.bias": ("constant", 0.0)}
 SPECIMENS = (
     Specimen(
@@ -686,7 +688,8 @@ SPECIMENS = (
             NoSigmoids, Rectified, Smooth, NotNormalised, NormalisedApart, Exchanged, OneLayer,
             LargestOfLines, SumsOfLines, GatesAdded, KeepsTheInput, ColumnsForgotten,
         ),
-        grid=({"channels": 64}, {"channels": 33, "reduction": 2, "least_hidden": 3}),
+        sizes=FEW,
+        grid=({"channels": 16}, {"channels": 9, "reduction": 2, "least_hidden": 3}),
         refused=(
             ({"channels": 0}, "channels=0"),
             (LINES | {"reduction": 0}, "reduction=0"),
@@ -695,7 +698,7 @@ SPECIMENS = (
     ),
     Specimen(
         card=TRIPLET_CARD,
-        arguments=(SIDES, {"channels": 3, "kernel_size": 5, "spatial": False}),
+        arguments=(SIDES, {"channels": 2, "kernel_size": 5, "spatial": False}),
         reference=sides_reference,
         promises=(
             a_half_at_zero, gates_are_gates, the_front_view_is_cbam_s, channels_have_an_order,
@@ -707,7 +710,9 @@ SPECIMENS = (
             RectifiedFirst, MeanFirst, MeanTwice, SharedTies, NotTurned, OneKernel, NoNorm,
             SlowStatistics, Summed, AlwaysAThird, Product,
         ),
-        grid=({"channels": 64}, {"channels": 5, "kernel_size": 3, "spatial": False}),
+        sizes=FEW,
+        loud={"channels": 256, "kernel_size": 3},
+        grid=({"channels": 16}, {"channels": 5, "kernel_size": 3, "spatial": False}),
         refused=(
             ({"channels": 0}, "channels=0"),
             (SIDES | {"kernel_size": 4}, "kernel_size=4"),
@@ -729,7 +734,8 @@ SPECIMENS = (
             Population, NoHalf, NoFour, Spread, RidgeOutside, EnergyItself, OverTheBatch,
             OverChannels, FromZero, MeanHeld, ImportanceAsGate,
         ),
-        grid=({"channels": 64}, {"channels": 5, "ridge": 0.1}),
+        sizes=FEW,
+        grid=({"channels": 16}, {"channels": 5, "ridge": 0.1}),
         refused=(
             ({"channels": 0}, "channels=0"),
             ({"channels": 3, "ridge": 0.0}, "ridge=0.0"),
