@@ -126,7 +126,7 @@ FILLING = (
         tuple(
             variant
             for variant in _filling("colours")
-            if variant.name in ("means given", "means given, wide", "coordinate")
+            if variant.name in ("means given", "means given, wide", "rows alone", "coordinate")
         ),
         _LONG,
     ),
