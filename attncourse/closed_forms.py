@@ -21,7 +21,7 @@ from attncourse.attention import Card
 #: What the comparison page lets its reader set, and where it starts: channels, rows, columns,
 #: frames, joints.  The reduction, r, starts at each mechanism's own.
 SETTINGS = {"C": 256, "H": 14, "W": 14, "T": 16, "K": 20}
-_SIZES = {"h": "H", "w": "W", "t": "T"}
+_SIZES = {"h": "H", "w": "W", "t": "T", "n": "(H * W)"}
 _ARGUMENTS = {"channels": "C", "joints": "K", "frames": "T"}
 _REDUCTION = "reduction"
 #: Arguments that a form asks for and the page does not vary.
@@ -63,12 +63,12 @@ def values(card: Card, settings: Mapping[str, int], reduction: int | None = None
     named |= {name: value for name, value in _FIXED.items() if name in taken}
     if reduction is not None and _REDUCTION in taken:
         named[_REDUCTION] = reduction
-    sizes = [settings[letter] for letter in _sizes(card)]
+    sizes = [int(evaluate(size, settings)) for size in _sizes(card)]
     return {"parameters": card.parameters(**named), "macs": card.macs(*sizes, **named)}
 
 
 def _sizes(card: Card) -> tuple[str, ...]:
-    """Letters of the sizes that the multiply-adds depend on."""
+    """The sizes that the multiply-adds depend on, in the page's letters: n points are H W."""
     return tuple(_SIZES[axis] for axis in card.input.split()[1:] if axis in _SIZES)
 
 

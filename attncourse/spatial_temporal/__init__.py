@@ -2,6 +2,16 @@
 
 from attncourse.spatial_temporal.channel_correlation import ChannelCorrelation
 from attncourse.spatial_temporal.rstan import RecurrentSpatialTemporal
+from attncourse.spatial_temporal.sp_sequence import (
+    CrossFrameGlobalAttention,
+    CrossFrameLocalInterpolation,
+)
 from attncourse.spatial_temporal.sta_lstm import SpatioTemporalLSTM
 
-__all__ = ["ChannelCorrelation", "RecurrentSpatialTemporal", "SpatioTemporalLSTM"]
+__all__ = [
+    "ChannelCorrelation",
+    "CrossFrameGlobalAttention",
+    "CrossFrameLocalInterpolation",
+    "RecurrentSpatialTemporal",
+    "SpatioTemporalLSTM",
+]
