@@ -369,7 +369,7 @@ def wrong_frames(x):
     )
 
 
-SIZES = ((2, 2, 5), (1, 2, 3), (3, 2, 7), (2, 2, 2))
+SIZES = ((2, 2, 4), (1, 2, 3), (3, 2, 5), (2, 2, 2))
 
 
 def matrices(m):
@@ -383,7 +383,7 @@ def normalised(m):
 SPECIMENS = (
     Specimen(
         card=CARDS[0],
-        arguments=(GLOBAL, {"channels": 4}),
+        arguments=(GLOBAL, {"channels": 2}),
         reference=lambda m, x: global_attention_reference(
             x, *matrices(m), normalised(m)
         ),

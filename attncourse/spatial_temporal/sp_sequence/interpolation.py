@@ -3,15 +3,15 @@ r"""CLI, cross-frame local interpolation of SpSequenceNet (Shi et al., 2020).
 Equations, numbered as in the chapter ``spatial_temporal/sp_sequence``:
 
 .. math::
-    w_{ij} &= \frac12 - \min\Bigl(\frac{\lVert a_i - b_j \rVert}{2\rho}, \frac12\Bigr)
-            = \frac12 \max\Bigl(0,\, 1 - \frac{\lVert a_i - b_j \rVert}{\rho}\Bigr)     & (3)\\
+    w_{ij} &= \frac12 - \min\Bigl(\frac{\lVert a_i - a'_j \rVert}{2\rho}, \frac12\Bigr)
+            = \frac12 \max\Bigl(0,\, 1 - \frac{\lVert a_i - a'_j \rVert}{\rho}\Bigr)     & (3)\\
     q_i &= \sum_{j \in \mathcal{N}(i)} w_{ij}\, p_j                                     & (4)\\
     y_i &= V_2\, \delta\bigl(\mathrm{BN}(V_1 [x_i; q_i])\bigr)                          & (5)
 
 ==========  ===========  ================================================================
 symbol      shape        meaning
 ==========  ===========  ================================================================
-a, b        b 3 n        positions of the present points i and of the points before, j
+a, a'       b 3 n        positions of the present points i and of the points before, j
 N(i)        b n k        the k points before that are nearest to point i
 rho         number       the radius: what is as far, or farther, has the weight 0
 w           b n k        weights from 0 to 1/2, which do not add up to 1
@@ -145,7 +145,7 @@ class CrossFrameLocalInterpolation(Attention):
     r"""Join each present point with the nearest points of the frame before.
 
     .. math:: y_i = V_2\, \delta(\mathrm{BN}(V_1 [x_i; q_i])), \qquad
-        q_i = \sum_{j \in \mathcal{N}(i)} \tfrac12 \max(0, 1 - \lVert a_i - b_j \rVert / \rho)\, p_j
+        q_i = \sum_{j \in \mathcal{N}(i)} \tfrac12 \max(0, 1 - \lVert a_i - a'_j \rVert / \rho)\, p_j
 
     Source: Shi, Lin, Wang, Hung and Wang, *SpSequenceNet: Semantic Segmentation Network on 4D
     Point Clouds*, CVPR 2020, and the authors' code.  Both frames have n points here;
@@ -245,7 +245,7 @@ CARD = Card(
     authors="Shi, Lin, Wang, Hung, Wang",
     venue="CVPR",
     year=2020,
-    decides="wᵢⱼ = max(0, 1 − ‖aᵢ − bⱼ‖ / ρ) / 2, j among the nearest k",
+    decides="wᵢⱼ = max(0, 1 − ‖aᵢ − a′ⱼ‖ / ρ) / 2, j among the nearest k",
     applies="y = V₂ δ(BN(V₁ [x; Σⱼ wᵢⱼ pⱼ]))",
     weights="b n k, b n k",
     parameters=parameter_count,
