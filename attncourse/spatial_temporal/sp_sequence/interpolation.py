@@ -145,7 +145,8 @@ class CrossFrameLocalInterpolation(Attention):
     r"""Join each present point with the nearest points of the frame before.
 
     .. math:: y_i = V_2\, \delta(\mathrm{BN}(V_1 [x_i; q_i])), \qquad
-        q_i = \sum_{j \in \mathcal{N}(i)} \tfrac12 \max(0, 1 - \lVert a_i - a'_j \rVert / \rho)\, p_j
+        q_i = \tfrac12 \sum_{j \in \mathcal{N}(i)}
+        \max(0, 1 - \lVert a_i - a'_j \rVert / \rho)\, p_j
 
     Source: Shi, Lin, Wang, Hung and Wang, *SpSequenceNet: Semantic Segmentation Network on 4D
     Point Clouds*, CVPR 2020, and the authors' code.  Both frames have n points here;
