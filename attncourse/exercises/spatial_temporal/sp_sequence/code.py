@@ -193,8 +193,8 @@ STOOD = FunctionExercise(
     title="Read what stood there",
     level=2,
     task="Write `stood_there(now, before, p, k, radius)`: equations (3) and (4), from the "
-    "positions now, (b, n, 3), and before, (b, m, 3), the features before p, (b, c, m), the number k of "
-    "neighbours and the radius, to q, (b, c, n).",
+    "positions now, (b, n, 3), and before, (b, m, 3), the features before p, (b, c, m), the number "
+    "k of neighbours and the radius, to q, (b, c, n).",
     hints=(
         "`torch.cdist(now, before)` has all distances, (b, n, m).",
         "`topk(k, dim=2, largest=False)` gives the k smallest and where they are.",
