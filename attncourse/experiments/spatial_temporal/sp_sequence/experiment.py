@@ -127,6 +127,7 @@ LONGER = Experiment(
     variants=(
         Variant("PointNet, wide", "plain", partial(PointNet, 3, 64), "64 channels"),
         BEFORE.variant("CLI"),
+        BEFORE.variant("CLI, wide"),
     ),
     quick=_LONGER,
     full=_LONGER,
