@@ -38,7 +38,8 @@ CEILINGS = ValueExercise(
     "not see the frame before? Second: in the task *before* let a cluster be new with the chance "
     "1/4 and else marked + or -. Which share can a network reach that reads the nearest mark and "
     "no distance? Third: in the task *mode*, which share can a network reach that adds one vector "
-    "and answers by a linear layer?",
+    "and answers by a linear layer? "
+    "Give the three shares.",
     hints=(
         "First: go through the 16 ways the codes can stand. Whoever is blind follows the majority "
         "of the four.",
