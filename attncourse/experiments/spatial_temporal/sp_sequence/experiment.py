@@ -96,6 +96,11 @@ _BLOCKS: dict[str, tuple[str, Callable[[], nn.Module], str]] = {
         "ablation", lambda: Looked(Normalised(WIDE)), "wide weights, divided by their sum",
     ),
     "inverse distance": ("plain", partial(Looked, inverse_distance), "1/d², normalised"),
+    "inverse distance, with offset": (
+        "plain",
+        partial(Looked, inverse_distance, offset=True),
+        "the positions, too, less the present one",
+    ),
     "nearest, distance": (
         "plain",
         partial(Looked, partial(nearest_alike, neighbours=1), distance=True),

@@ -92,12 +92,16 @@ class Looked(nn.Module):
     Args:
         weigh: makes the weights; ``None`` for q = 0.
         distance: also hand on how far the nearest point before is.
+        offset: also hand on the positions before, weighed as the features, less the present ones.
     """
 
-    def __init__(self, weigh: Weigh | None = None, *, distance: bool = False) -> None:
+    def __init__(
+        self, weigh: Weigh | None = None, *, distance: bool = False, offset: bool = False
+    ) -> None:
         super().__init__()
-        self.weigh, self.distance = weigh, distance
-        self.first = nn.Linear(2 * WIDTH + distance, WIDTH, bias=False)
+        self.weigh, self.distance, self.offset = weigh, distance, offset
+        inputs = 2 * WIDTH + distance + AXES * offset
+        self.first = nn.Linear(inputs, WIDTH, bias=False)
         self.norm = nn.BatchNorm1d(WIDTH)
         self.second = nn.Linear(WIDTH, WIDTH, bias=False)
 
@@ -108,6 +112,8 @@ class Looked(nn.Module):
                  else interpolate(*self.weigh(now, then), p)]  # fmt: skip
         if self.distance:
             parts.append(apart(now, then, nearest(now, then, 1)).mT)
+        if self.offset and self.weigh is not None:
+            parts.append(interpolate(*self.weigh(now, then), then) - now)
         return self.second(F.relu(self.norm(self.first(torch.cat(parts, dim=1).mT).mT)).mT).mT
 
 
