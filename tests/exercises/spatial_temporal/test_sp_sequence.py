@@ -69,6 +69,18 @@ def stood_far(now, before, p, k, radius):
     return p @ torch.zeros_like(d).scatter(2, index, w).mT
 
 
+def stood_softmax(now, before, p, k, radius):
+    d, index = torch.cdist(now, before).topk(k, dim=2, largest=False)
+    w = (0.5 - (d / (2 * radius)).clamp(max=0.5)).softmax(dim=2)
+    return p @ torch.zeros(*d.shape[:2], p.shape[2], dtype=p.dtype).scatter(2, index, w).mT
+
+
+def stood_inverse(now, before, p, k, radius):
+    d, index = torch.cdist(now, before).topk(k, dim=2, largest=False)
+    w = (1 / d) / (1 / d).sum(dim=2, keepdim=True)
+    return p @ torch.zeros(*d.shape[:2], p.shape[2], dtype=p.dtype).scatter(2, index, w).mT
+
+
 TRIED = {
     "gate": Tried(
         right={
@@ -85,6 +97,15 @@ TRIED = {
                 lambda p, w1, w2: (w2 @ (w1 @ p).relu()).sigmoid().mean(2), "mean of sigmoids",
             ),
             "sum": (lambda p, w1, w2: (w2 @ (w1 @ p).relu()).sum(2).sigmoid(), "a sum over"),
+            "second turned": (lambda p, a, b: gate_textbook(p, a, b.T), "second layer turned"),
+            "swapped": (lambda p, a, b: gate_textbook(p, b, a), "other order"),
+            "late ReLU": (
+                lambda p, a, b: (b @ (a @ p).relu()).relu().mean(2).sigmoid(),
+                "ReLU behind the second",
+            ),
+            "moved ReLU": (
+                lambda p, a, b: (b @ (a @ p)).relu().mean(2).sigmoid(), "ReLU behind the second",
+            ),
             "detached": (lambda p, *w: gate_textbook(p.detach(), *w), "`.detach()`"),
             "negative": (lambda *a: -gate_textbook(*a), "exactly the negative"),
             "twice": (
@@ -104,6 +125,9 @@ TRIED = {
             "half": (lambda n, b, p, k, r: stood_cdist(n, b, p, k, r / 2), "half of the radius"),
             "full scale": (lambda n, b, p, k, r: 2 * stood_cdist(n, b, p, k, r), "twice as large"),
             "one": (lambda n, b, p, k, r: stood_cdist(n, b, p, 1, r), "one neighbour"),
+            "softmax": (stood_softmax, "softmax over the neighbours"),
+            "inverse": (stood_inverse, "one over the distance"),
+            "mean": (lambda n, b, p, k, r: stood_cdist(n, b, p, k, r) / k, "k times too small"),
             "swapped": (lambda *a: stood_cdist(*a).mT, "order"),
             "negative": (lambda *a: -stood_cdist(*a), "exactly the negative"),
         },
@@ -116,6 +140,7 @@ TRIED = {
         wrong={
             "coin": ((0.5625, 0.75, 0.875), "majority is right for three modes"),
             "two codes": ((0.75, 0.75, 0.875), "ceiling of two codes"),
+            "off twice": ((0.6875, 0.625, 0.875), "only the new ones are lost"),
             "guessed": ((0.6875, 0.875, 0.875), "wrong in every new point"),
             "chapter": ((0.6875, 2 / 3, 0.875), "one of four"),
             "unused": ((0.6875, 0.75, 0.75), "settles one more"),
@@ -124,9 +149,12 @@ TRIED = {
     ),
     "metres": Tried(
         right={"numbers": (3.2, 51.2, 0.4375), "text": "3.2, 51.2, 0.4375",
-               "computed": (0.05 * 64, 0.05 * 64 * 16, 7 / 16)},
+               "computed": (0.05 * 64, 0.05 * 64 * 16, 7 / 16),
+               "whole metres": (3.2, 51, 0.4375)},
         wrong={
             "six": ((0.3, 4.8, 0.4375), "2 six times"),
+            "five": ((1.6, 25.6, 0.4375), "doubled five times"),
+            "seven": ((6.4, 102.4, 0.4375), "doubled seven times"),
             "scale": ((3.2, 102.4, 0.4375), "half of that"),
             "radius": ((3.2, 51.2, 0.375), "twice the radius"),
             "one voxel": ((3.2, 51.2, 0.46875), "at one voxel"),
@@ -147,6 +175,7 @@ TRIED = {
         },
         wrong={
             "open": ({"mean over all points before": ()}, "Still open"),
+            "none": ({**READS.truth, "mean over all points before": None}, "labels is `()`"),
             "blind": (
                 {**READS.truth, "wide cone, not normalised": ("mark",)}, "at any radius",
             ),

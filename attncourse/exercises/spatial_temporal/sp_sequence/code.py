@@ -42,14 +42,21 @@ def _gated(
     ungated: bool = False,
     apart: bool = False,
     turned: bool = False,
+    half_turned: bool = False,
+    swapped: bool = False,
+    rectified: bool = False,
+    moved: bool = False,
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Equation (1) without its normalisation, with one step changed by each argument."""
 
     def gates(p: Tensor, w1: Tensor, w2: Tensor) -> Tensor:
-        first, second = (w1.T, w2.T) if turned else (w1, w2)
+        first, second = (w2, w1) if swapped else (w1, w2)
+        first = first.T if turned else first
+        second = second.T if turned or half_turned else second
         p = p.mean(dim=2, keepdim=True) if early else p
         units = first @ p
-        scores = second @ (units if linear else units.relu())
+        scores = second @ (units if linear or moved else units.relu())
+        scores = scores.relu() if rectified or moved else scores
         if late:
             return torch.sigmoid(scores).mean(dim=2)
         pooled = (
@@ -134,6 +141,23 @@ GATE = FunctionExercise(
             "Row d of W₁ makes unit d: multiply by w1 from the left, and not by its transpose.",
             _gated(turned=True),
         ),
+        Misconception(
+            "the second layer turned around",
+            "W₁ is right. Multiply by w2 from the left, too, and not by its transpose.",
+            _gated(half_turned=True),
+        ),
+        Misconception(
+            "layers in the other order",
+            "W₁ comes first, and W₂ behind the ReLU; yours are exchanged.",
+            _gated(swapped=True),
+        ),
+        Misconception(
+            "a ReLU behind the second layer",
+            "The ReLU stands between the layers. Behind W₂ it makes all scores positive, and no "
+            "gate can fall below one half.",
+            _gated(rectified=True),
+            also=(_gated(moved=True),),
+        ),
     ),
 )
 
@@ -168,6 +192,9 @@ def _stood(
     one: bool = False,
     far: bool = False,
     grows: bool = False,
+    softened: bool = False,
+    inverted: bool = False,
+    averaged: bool = False,
 ) -> Callable[[Tensor, Tensor, Tensor, int, float], Tensor]:
     """Equations (3) and (4), with one step changed by each argument."""
 
@@ -181,6 +208,9 @@ def _stood(
         w = 0.5 - w if grows else w
         w = torch.full_like(w, 0.5) if alike else 2 * w if doubled else w
         w = w / w.sum(dim=2, keepdim=True).clamp(min=1e-6) if normalised else w
+        w = w.softmax(dim=2) if softened else 1 / (d + 1e-8) if inverted else w
+        w = w / w.sum(dim=2, keepdim=True) if inverted and normalised else w
+        w = w / k if averaged else w
         near = torch.stack([own[:, i] for own, i in zip(p, index, strict=True)])  # b c n k
         return (w[:, None] * near).sum(dim=3)
 
@@ -193,10 +223,10 @@ STOOD = FunctionExercise(
     title="Read what stood there",
     level=2,
     task="Write `stood_there(now, before, p, k, radius)`: equations (3) and (4), from the "
-    "positions now, (b, n, 3), and before, (b, m, 3), the features before p, (b, c, m), the number "
-    "k of neighbours and the radius, to q, (b, c, n).",
+    "positions now, (b, n, 3), and before, (b, n', 3), the features before p, (b, c, n'), the "
+    "number k of neighbours and the radius, to q, (b, c, n).",
     hints=(
-        "`torch.cdist(now, before)` has all distances, (b, n, m).",
+        "`torch.cdist(now, before)` has all distances, (b, n, n').",
         "`topk(k, dim=2, largest=False)` gives the k smallest and where they are.",
         "The weight is 0.5 less the distance over 2 radius, and never below 0. Gather the features "
         "of the neighbours, multiply and add up; no division by the sum of the weights.",
@@ -261,6 +291,24 @@ STOOD = FunctionExercise(
             "weights that grow",
             "Your weights grow with the distance. Take them from one half.",
             _stood(grows=True),
+        ),
+        Misconception(
+            "a softmax of the weights",
+            "You take a softmax over the neighbours. The weights of (3) are used as they are.",
+            _stood(softened=True),
+        ),
+        Misconception(
+            "one over the distance",
+            "You weigh by one over the distance. Equation (3) is a cone: one half less d over 2 "
+            "radius.",
+            _stood(inverted=True),
+            also=(_stood(inverted=True, normalised=True),),
+        ),
+        Misconception(
+            "a mean over the neighbours",
+            "You divide by k. Equation (4) adds the neighbours up and divides by nothing: yours "
+            "is k times too small.",
+            _stood(averaged=True),
         ),
     ),
 )
