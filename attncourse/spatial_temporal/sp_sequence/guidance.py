@@ -4,7 +4,7 @@ Equations, numbered as in the chapter ``spatial_temporal/sp_sequence``:
 
 .. math::
     u_j &= W_2\, \delta(\mathrm{BN}(W_1 p_j)), \qquad
-    s = \sigma\Bigl(\frac{1}{N'} \sum_j u_j\Bigr)                                       & (1)\\
+    s = \sigma\Bigl(\frac{1}{n'} \sum_j u_j\Bigr)                                       & (1)\\
     y_i &= s \odot x_i                                                                  & (2)
 
 ==========  ===========  ================================================================
@@ -91,7 +91,7 @@ class CrossFrameGlobalAttention(Attention):
     r"""Gate the channels of the present points by the points of the frame before.
 
     .. math:: y_i = s \odot x_i, \qquad
-        s = \sigma\Bigl(\frac{1}{N'} \sum_j W_2\, \delta(\mathrm{BN}(W_1 p_j))\Bigr)
+        s = \sigma\Bigl(\frac{1}{n'} \sum_j W_2\, \delta(\mathrm{BN}(W_1 p_j))\Bigr)
 
     Source: Shi, Lin, Wang, Hung and Wang, *SpSequenceNet: Semantic Segmentation Network on 4D
     Point Clouds*, CVPR 2020, and the authors' code.  Both frames have n points here; ``gates`` and
