@@ -365,12 +365,12 @@ def test_every_variant_has_five_recorded_seeds_with_items(experiment):
 
 def test_one_training_serves_every_score():
     """A variant of two experiments is trained once, and a second training gives the same run."""
-    from attncourse.experiments.spatial.show_attend_tell import experiment as made
+    from attncourse.experiments.trained_once import TRAINED
 
     budget, task = Budget(steps=3, batch_size=8), ReadTheGrid(test_size=40)
     found = []
     for _ in range(2):
-        made._TRAINED.clear()
+        TRAINED.clear()
         run, words = READ_THE_GRID.measure("hard, mixed", 3, budget=budget, task=task)
         again, looks = WHERE_IT_LOOKS.measure("hard, mixed", 3, budget=budget, task=task)
         assert again is run
@@ -378,7 +378,7 @@ def test_one_training_serves_every_score():
         assert torch.equal(looks.items, looks_right(run.model, *task.test_set()))
         found.append((run.losses, words.value, looks.value))
     assert found[0] == found[1]
-    made._TRAINED.clear()
+    TRAINED.clear()
 
 
 def test_a_variant_differs_from_soft_or_hard_in_one_thing():

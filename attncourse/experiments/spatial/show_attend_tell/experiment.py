@@ -11,14 +11,14 @@ The recipe was fixed with seed 10, on grids of training digits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.scores import Measured, Score
+from attncourse.experiments.base import Variant
+from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial.show_attend_tell.nets import (
     FlatContext,
     Learner,
@@ -26,10 +26,11 @@ from attncourse.experiments.spatial.show_attend_tell.nets import (
     Ready,
     StraightThrough,
 )
+from attncourse.experiments.trained_once import TrainedOnce
 from attncourse.spatial.show_attend_tell import Told, hard_loss, soft_loss
 from attncourse.spatial.show_attend_tell.policy import word_losses
 from attncourse.tasks.read_the_grid import ReadTheGrid, cells_in_order
-from attncourse.training import Budget, Run
+from attncourse.training import Budget
 
 STEPS = 350
 
@@ -74,30 +75,6 @@ def weight_right(model: nn.Module, x: Tensor, caption: Tensor) -> Tensor:
 
 def _learner(*arguments: Any, **options: Any) -> Callable[[], Learner]:
     return lambda: Learner(*arguments, **options)
-
-
-#: (build, seed, budget) -> its run, within this process.
-_TRAINED: dict[Any, Run] = {}
-
-
-@dataclass(frozen=True)
-class Reading(Experiment):
-    """An experiment whose variants are trained once and scored by all of its kind.
-
-    A variant that stands in two of them is the same network, trained in the same way, so that a
-    second training would give the same run again.
-    """
-
-    def measure(self, variant: str, seed: int, **options: Any) -> tuple[Run, Measured]:
-        """Train, or take the run that another score has trained; then score it."""
-        key = (self.variant(variant).build, seed, options.get("budget") or self.quick)
-        if key not in _TRAINED:
-            run, measured = super().measure(variant, seed, **options)
-            _TRAINED[key] = run
-            return run, measured
-        run, task = _TRAINED[key], options.get("task") or self.task()
-        assert isinstance(self.score, Score)
-        return run, self.score.measure(run.model, *task.test_set())
 
 
 MEAN = Variant("mean", "plain", _learner(MeanContext), "one context for all words")
@@ -156,7 +133,7 @@ PENALTY = Variant("soft, penalty", "ablation", _learner(coverage=1.0), "the pape
 BETA = Variant("soft, beta", "ablation", _learner(gate=True), "the scalar on the context")
 
 _BUDGET = Budget(steps=STEPS, batch_size=64, learning_rate=5e-3)
-READ_THE_GRID = Reading(
+READ_THE_GRID = TrainedOnce(
     name="read_the_grid",
     question="Does a decoder that looks anew for each word read three digits in order?",
     task=ReadTheGrid,

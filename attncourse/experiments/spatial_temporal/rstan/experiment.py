@@ -10,15 +10,15 @@ The recipe was fixed with seeds 10 and 11 and another test set.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.scores import Measured, Score
+from attncourse.experiments.base import Variant
+from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial_temporal.rstan.nets import (
     STEPS,
     Clock,
@@ -30,10 +30,11 @@ from attncourse.experiments.spatial_temporal.rstan.nets import (
     Layers,
     Reader,
 )
+from attncourse.experiments.trained_once import TrainedOnce
 from attncourse.spatial_temporal.rstan import Told
 from attncourse.tasks.base import Units, answers_of
 from attncourse.tasks.follow_chain import FollowChain, chain_of
-from attncourse.training import Budget, Run
+from attncourse.training import Budget
 
 
 def loss(scores: Tensor, digits: Tensor) -> Tensor:
@@ -90,26 +91,6 @@ def _score(items: Callable[[nn.Module, Tensor, Tensor], Tensor], first: int, las
     return Score(items, bounds=(0.0, 1.0), units=units)
 
 
-#: (build, seed, budget) -> its run, within this process.
-_TRAINED: dict[Any, Run] = {}
-
-
-@dataclass(frozen=True)
-class Following(Experiment):
-    """An experiment whose variants are trained once and scored by all of its kind."""
-
-    def measure(self, variant: str, seed: int, **options: Any) -> tuple[Run, Measured]:
-        """Train, or take the run that another score has trained; then score it."""
-        key = (self.variant(variant).build, seed, options.get("budget") or self.quick)
-        if key not in _TRAINED:
-            run, measured = super().measure(variant, seed, **options)
-            _TRAINED[key] = run
-            return run, measured
-        run, task = _TRAINED[key], options.get("task") or self.task()
-        assert isinstance(self.score, Score)
-        return run, self.score.measure(run.model, *task.test_set())
-
-
 def _follower(*arguments: Any, **options: Any) -> Callable[[], Follower]:
     return lambda: Follower(*arguments, **options)
 
@@ -135,7 +116,7 @@ FRAMES = Variant(
 PLACES = Variant("places alone", "ablation", _follower(EvenFrames), "all frames weigh the same")
 
 _BUDGET = Budget(steps=800, batch_size=64, learning_rate=5e-3, weight_decay=0.01, clip=1.0)
-FOLLOW_THE_CHAIN = Following(
+FOLLOW_THE_CHAIN = TrainedOnce(
     name="follow_the_chain",
     question="Who reads the frames that each frame before has named?",
     task=FollowChain,
