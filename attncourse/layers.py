@@ -8,7 +8,7 @@ steps aside unless :func:`is_plain` says that calling the layer would do the sam
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeGuard, TypeVar
 
 import torch
@@ -69,6 +69,28 @@ def check_statistics(norm: nn.Module | None, name: str, values: int, x: Tensor) 
             f"it from itself; pass more images or positions, call .eval(), or put another "
             f"normalisation in the place of .{name}"
         )
+
+
+def lstm_step(gates: Sequence[Tensor], cell: Tensor) -> tuple[Tensor, Tensor]:
+    """State and cell of an LSTM after one step.
+
+    ``c = sigmoid(keep) c + sigmoid(admit) tanh(new)`` and ``h = sigmoid(show) tanh(c)``.
+
+    Args:
+        gates: logits of admit, keep and show, and what is new before its tanh.
+        cell: before the step.
+    """
+    admit, keep, show, new = gates
+    cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
+    return torch.sigmoid(show) * torch.tanh(cell), cell
+
+
+def positive(**sizes: int) -> None:
+    """Raise an error that names the first argument that is no whole number of at least 1."""
+    whole(**sizes)
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}={size} must be at least 1")
 
 
 def whole(**sizes: object) -> None:

@@ -47,7 +47,7 @@ from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
 from attncourse.channel.squeeze_excitation import scale, squeeze
-from attncourse.layers import whole
+from attncourse.layers import positive, whole
 
 PADDINGS = ("zeros", "circular")
 
@@ -63,9 +63,7 @@ def psi(channels: int, gamma: float = 2, b: float = 1) -> int:
     Raises:
         ValueError: if ``channels`` is below 1 or ``gamma`` is 0.
     """
-    whole(channels=channels)
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
+    positive(channels=channels)
     if gamma == 0:
         raise ValueError(f"gamma={gamma} divides by zero: the paper has gamma=2")
     size = int(abs((math.log2(channels) + b) / gamma))
@@ -74,9 +72,7 @@ def psi(channels: int, gamma: float = 2, b: float = 1) -> int:
 
 def usual_size(channels: int) -> int:
     """``psi(channels)`` by comparisons: 3 from 8 channels on, and 2 more at each sixteenfold."""
-    whole(channels=channels)
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
+    positive(channels=channels)
     size = 1
     for doublings in range(3, 62, 4):
         if channels < 2**doublings:

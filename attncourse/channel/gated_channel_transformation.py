@@ -45,7 +45,7 @@ from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
 from attncourse.channel.squeeze_excitation import scale
-from attncourse.layers import whole
+from attncourse.layers import positive
 from attncourse.precision import at_least_single, exact
 
 NORMS = ("l2", "l1")
@@ -155,9 +155,7 @@ class GatedChannelTransformation(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        whole(channels=channels)
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        positive(channels=channels)
         if norm not in NORMS:
             raise ValueError(f"norm={norm!r} is unknown: choose 'l2' or 'l1'")
         if not eps > 0:

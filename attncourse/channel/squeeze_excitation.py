@@ -31,7 +31,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
-from attncourse.layers import whole
+from attncourse.layers import positive, whole
 
 
 def squeeze(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
@@ -168,9 +168,7 @@ def hidden_width(channels: int, reduction: int = 16, hidden_channels: int | None
     if channels < 1:
         raise ValueError(f"channels={channels} must be at least 1")
     if hidden_channels is not None:
-        whole(hidden_channels=hidden_channels)
-        if hidden_channels < 1:
-            raise ValueError(f"hidden_channels={hidden_channels} must be at least 1")
+        positive(hidden_channels=hidden_channels)
         return hidden_channels
     if reduction < 1:
         raise ValueError(f"reduction={reduction} must be an integer divisor of at least 1")

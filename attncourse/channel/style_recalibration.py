@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
 from attncourse.channel.squeeze_excitation import scale
-from attncourse.layers import accepted, check_statistics, whole
+from attncourse.layers import accepted, check_statistics, positive
 from attncourse.precision import at_least_single, exact
 
 #: Under the root of the standard deviation, so that a constant channel has a gradient.
@@ -146,9 +146,7 @@ class StyleRecalibration(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        whole(channels=channels)
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        positive(channels=channels)
         if not eps > 0:
             raise ValueError(
                 f"eps={eps} must be positive: without it the root of a constant channel's "

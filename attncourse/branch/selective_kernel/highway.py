@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
-from attncourse.layers import whole
+from attncourse.layers import positive
 
 
 def carry(
@@ -99,9 +99,7 @@ class Highway(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        whole(channels=channels)
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be at least 1")
+        positive(channels=channels)
         self.channels, self.gate_bias = channels, gate_bias
         self.transform = nn.Linear(channels, channels, device=device, dtype=dtype)
         self.gate = nn.Linear(channels, channels, device=device, dtype=dtype)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attncourse.layers import whole
+from attncourse.layers import positive, whole
 
 
 def classes_present(labels: Int[Tensor, "b h w"], classes: int) -> Float[Tensor, "b m"]:
@@ -26,9 +26,7 @@ def classes_present(labels: Int[Tensor, "b h w"], classes: int) -> Float[Tensor,
     Raises:
         ValueError: if there is no class.
     """
-    whole(classes=classes)
-    if classes < 1:
-        raise ValueError(f"classes={classes} must be at least 1")
+    positive(classes=classes)
     flat = labels.flatten(1)
     known = (flat >= 0) & (flat < classes)
     kept = flat.masked_fill(~known, classes)

@@ -48,7 +48,7 @@ from attncourse.attention import Attention, Card, validate_features
 from attncourse.channel.gather_excite.costs import multiply_adds, parameter_count
 from attncourse.channel.gather_excite.functional import excite, gather_mean
 from attncourse.channel.squeeze_excitation import hidden_width
-from attncourse.layers import accepted, check_statistics, whole
+from attncourse.layers import accepted, check_statistics, positive, whole
 from attncourse.precision import exact
 
 
@@ -199,9 +199,7 @@ class GatherExcite(Attention):
 
 def _steps(channels: int, extent: int | None, learned: bool, size: tuple[int, int] | None) -> int:
     """How many convolutions the gather has; raises where the arguments cannot be."""
-    whole(channels=channels)
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
+    positive(channels=channels)
     if extent is not None:
         whole(extent=extent)
         if extent < 1:

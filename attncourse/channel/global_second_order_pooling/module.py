@@ -52,7 +52,7 @@ from torch import Tensor, nn
 from attncourse.attention import Attention, Card, validate_features
 from attncourse.channel.global_second_order_pooling.covariance import covariance
 from attncourse.channel.squeeze_excitation import scale
-from attncourse.layers import accepted, check_statistics, whole
+from attncourse.layers import accepted, check_statistics, positive, whole
 from attncourse.precision import at_least_single, exact
 
 
@@ -121,9 +121,7 @@ class GlobalSecondOrderPooling(Attention):
     ) -> None:
         super().__init__()
         check_block(channels, reduced_channels, expansion, slope)
-        whole(stride=stride)
-        if stride < 1:
-            raise ValueError(f"stride={stride} must be at least 1")
+        positive(stride=stride)
         self.channels, self.reduced_channels, self.expansion = channels, reduced_channels, expansion
         self.slope, self.rectify, self.stride = slope, rectify, stride
         d, factory = reduced_channels, {"device": device, "dtype": dtype}

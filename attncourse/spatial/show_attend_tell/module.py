@@ -46,7 +46,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
-from attncourse.layers import whole
+from attncourse.layers import lstm_step, whole
 
 
 class Told(NamedTuple):
@@ -185,9 +185,7 @@ class ShowAttendTell(Attention):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Equations (4) to (6): scores, state and cell after one word."""
         together = self.lstm(torch.cat([word, state, context], dim=1))
-        admit, keep, show, new = together.chunk(4, dim=1)
-        cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
-        state = torch.sigmoid(show) * torch.tanh(cell)
+        state, cell = lstm_step(together.chunk(4, dim=1), cell)
         return self.answer(word + self.from_state(state) + self.from_context(context)), state, cell
 
     def tell(

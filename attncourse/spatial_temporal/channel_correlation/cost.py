@@ -5,14 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from attncourse.channel.squeeze_excitation import hidden_width
-from attncourse.layers import whole
+from attncourse.layers import positive
 
 
 def hidden_widths(channels: int, frames: int = 8, reduction: int = 16) -> tuple[int, int]:
     """Hidden units of the two branches, ``c // r`` and ``c t // r``; raises below 1."""
-    whole(frames=frames)
-    if frames < 1:
-        raise ValueError(f"frames={frames} must be at least 1")
+    positive(frames=frames)
     return hidden_width(channels, reduction), frames * channels // reduction
 
 

@@ -6,7 +6,6 @@ network in plain loops.
 """
 
 from attncourse.spatial_temporal.rstan.costs import (
-    check_sizes,
     multiply_adds,
     parameter_count,
     validate_clips,
@@ -25,7 +24,6 @@ __all__ = [
     "RecurrentSpatialTemporal",
     "Told",
     "actor_penalty",
-    "check_sizes",
     "clip_prediction",
     "joint_weights",
     "multiply_adds",

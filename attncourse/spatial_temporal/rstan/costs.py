@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attncourse.layers import whole
-
-
-def check_sizes(**given: int) -> None:
-    """Raise a ``ValueError`` that names the first size below 1."""
-    whole(**given)
-    for name, size in given.items():
-        if size < 1:
-            raise ValueError(f"{name}={size} must be at least 1")
-
 
 def validate_clips(x: Tensor, channels: int) -> None:
     """Raise a ``ValueError`` unless ``x`` is (b, channels, t, h, w) with a frame and a position."""

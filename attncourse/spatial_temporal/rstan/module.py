@@ -43,10 +43,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
-from attncourse.layers import accepted
+from attncourse.layers import accepted, lstm_step, positive
 from attncourse.precision import exact
 from attncourse.spatial_temporal.rstan.costs import (
-    check_sizes,
     multiply_adds,
     parameter_count,
     validate_clips,
@@ -129,7 +128,7 @@ class RecurrentSpatialTemporal(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_sizes(channels=channels, classes=classes, steps=steps, hidden=hidden, width=width)
+        positive(channels=channels, classes=classes, steps=steps, hidden=hidden, width=width)
         self.channels, self.classes, self.steps = channels, classes, steps
         self.hidden, self.width, self.flat = hidden, width, flat
         factory: Any = {"device": device, "dtype": dtype}
@@ -171,9 +170,7 @@ class RecurrentSpatialTemporal(Attention):
 
     def step(self, z: Tensor, state: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Equation (7): state and cell after reading ``z``."""
-        admit, keep, show, new = self.lstm(torch.cat([z, state], dim=1)).chunk(4, dim=1)
-        cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
-        return torch.sigmoid(show) * torch.tanh(cell), cell
+        return lstm_step(self.lstm(torch.cat([z, state], dim=1)).chunk(4, dim=1), cell)
 
     def tell(
         self,

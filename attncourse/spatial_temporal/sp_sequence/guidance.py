@@ -33,13 +33,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
-from attncourse.layers import accepted, check_statistics, whole
+from attncourse.layers import accepted, check_statistics, positive
 from attncourse.spatial_temporal.sp_sequence.frames import validate_frames
 
 
 def parameter_count(channels: int) -> int:
     """Learned parameters: two layers of c x c, and 2 c of the normalisation."""
-    _checked(channels)
+    positive(channels=channels)
     return 2 * channels * channels + 2 * channels
 
 
@@ -127,7 +127,7 @@ class CrossFrameGlobalAttention(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _checked(channels)
+        positive(channels=channels)
         self.channels = channels
         factory: Any = {"device": device, "dtype": dtype}
         self.first = nn.Conv1d(channels, channels, 1, bias=False, **factory)
@@ -162,12 +162,6 @@ class CrossFrameGlobalAttention(Attention):
     def extra_repr(self) -> str:
         """The number of channels."""
         return str(self.channels)
-
-
-def _checked(channels: int) -> None:
-    whole(channels=channels)
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
 
 
 CARD = Card(

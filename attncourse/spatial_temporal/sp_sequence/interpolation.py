@@ -38,7 +38,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
-from attncourse.layers import accepted, check_statistics, whole
+from attncourse.layers import accepted, check_statistics, positive
 from attncourse.spatial_temporal.sp_sequence.frames import validate_frames
 
 #: Coordinates of a position; they stand before the features.
@@ -48,7 +48,7 @@ AXES = 3
 def parameter_count(channels: int, neighbours: int = 3, radius: float = 16.0) -> int:
     """Learned parameters: c x 2c and c x c weights, and 2 c of the normalisation."""
     del radius
-    _checked(channels, neighbours)
+    positive(channels=channels, neighbours=neighbours)
     return 3 * channels * channels + 2 * channels
 
 
@@ -186,7 +186,7 @@ class CrossFrameLocalInterpolation(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _checked(channels, neighbours)
+        positive(channels=channels, neighbours=neighbours)
         if not radius > 0:
             raise ValueError(f"radius={radius} must be a positive number")
         self.channels, self.neighbours, self.radius = channels, neighbours, radius
@@ -227,14 +227,6 @@ class CrossFrameLocalInterpolation(Attention):
         own = {name: getattr(self, name) for name in usual}
         differs = [f"{name}={value}" for name, value in own.items() if value != usual[name]]
         return ", ".join([str(self.channels), *differs])
-
-
-def _checked(channels: int, neighbours: int) -> None:
-    whole(channels=channels, neighbours=neighbours)
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
-    if neighbours < 1:
-        raise ValueError(f"neighbours={neighbours} must be at least 1")
 
 
 CARD = Card(

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attncourse.layers import whole
+from attncourse.layers import positive
 
 
 def check_sizes(joints: int, classes: int, coordinates: int, hidden: int, gate_hidden: int) -> None:
     """Raise a ``ValueError`` that names the first size below 1."""
-    given = {
-        "joints": joints, "classes": classes, "coordinates": coordinates,
-        "hidden": hidden, "gate_hidden": gate_hidden,
-    }  # fmt: skip
-    whole(**given)
-    for name, size in given.items():
-        if size < 1:
-            raise ValueError(f"{name}={size} must be at least 1")
+    positive(
+        joints=joints, classes=classes, coordinates=coordinates,
+        hidden=hidden, gate_hidden=gate_hidden,
+    )  # fmt: skip
 
 
 def validate_clips(x: Tensor, joints: int, coordinates: int) -> None:

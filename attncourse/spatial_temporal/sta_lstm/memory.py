@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attncourse.layers import lstm_step
 from attncourse.precision import exact
 from attncourse.transforms import in_torch_func
 
@@ -41,9 +42,8 @@ def frame_by_frame(
     h = c = x.new_zeros(x.shape[0], w_h.shape[1])
     states = []
     for of_frame in F.linear(x, w_x, bias).unbind(1):
-        let_in, keep, write, show = (of_frame + F.linear(h, w_h)).chunk(4, dim=1)
-        c = keep.sigmoid() * c + let_in.sigmoid() * write.tanh()
-        h = show.sigmoid() * c.tanh()
+        admit, keep, new, show = (of_frame + F.linear(h, w_h)).chunk(4, dim=1)
+        h, c = lstm_step((admit, keep, show, new), c)
         states.append(h)
     return torch.stack(states, dim=1)
 

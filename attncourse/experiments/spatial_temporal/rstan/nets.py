@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attncourse.layers import lstm_step
 from attncourse.spatial_temporal import RecurrentSpatialTemporal
 from attncourse.spatial_temporal.rstan.scorers import gathered, place_weights, scores
 from attncourse.tasks.follow_chain import CHANNELS
@@ -114,10 +115,8 @@ class Reader(nn.Module):
                 e = scores(keys[:, t], self.query(state), self.score)
                 alpha = place_weights(e[:, None])
                 z = gathered(alpha, values[:, t : t + 1])[:, 0]
-                gates = self.lstm(torch.cat([z, state], dim=1))
-                admit, keep, show, new = gates.chunk(4, dim=1)
-                cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
-                state = torch.sigmoid(show) * torch.tanh(cell)
+                gates = self.lstm(torch.cat([z, state], dim=1)).chunk(4, dim=1)
+                state, cell = lstm_step(gates, cell)
             said.append(self.answer(state))
         return torch.stack(said, dim=1)
 
