@@ -91,7 +91,40 @@ def validate_features(x: Tensor, channels: int) -> None:
             f"channels={channels}: build it with channels={x.shape[1]}, or move the channel axis "
             f"to position 1 with x.movedim(-1, 1)"
         )
-    if x.shape[2] == 0 or x.shape[3] == 0:
+    _validate_positions(x)
+
+
+def validate_clips(x: Tensor, channels: int, frames: int, why: str) -> None:
+    """Raise a ``ValueError`` unless ``x`` is (b, channels, frames, h, w), h and w >= 1.
+
+    ``why`` tells what fixes the number of frames.
+    """
+    if x.ndim != 5:
+        remedy = (
+            f"split the batch with x.unflatten(0, (-1, {frames})).movedim(1, 2)"
+            if x.ndim == 4 and x.shape[1] == channels
+            else "add a batch axis with x[None]" if x.ndim == 4 else "reshape it to five axes"
+        )  # fmt: skip
+        raise ValueError(
+            f"x must have the shape (b, c, t, h, w), got {x.ndim} axes {tuple(x.shape)}: {remedy}"
+        )
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"x has {x.shape[1]} channels (shape {tuple(x.shape)}), but this block was built for "
+            f"channels={channels}: build it with channels={x.shape[1]}, or, if time comes before "
+            f"the channels, pass x.movedim(1, 2)"
+        )
+    if x.shape[2] != frames:
+        raise ValueError(
+            f"x has {x.shape[2]} frames (shape {tuple(x.shape)}), but this block was built for "
+            f"frames={frames}: {why}; build it with frames={x.shape[2]}, or sample {frames} frames "
+            f"of the clip"
+        )
+    _validate_positions(x)
+
+
+def _validate_positions(x: Tensor) -> None:
+    if 0 in x.shape[-2:]:
         raise ValueError(
             f"x has no positions (shape {tuple(x.shape)}): its mean is undefined; "
             f"pass at least one row and one column"

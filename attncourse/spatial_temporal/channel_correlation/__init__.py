@@ -7,7 +7,6 @@ from attncourse.spatial_temporal.channel_correlation.cost import (
     hidden_widths,
     multiply_adds,
     parameter_count,
-    validate_clips,
 )
 from attncourse.spatial_temporal.channel_correlation.module import (
     CARD,
@@ -30,5 +29,4 @@ __all__ = [
     "parameter_count",
     "profile",
     "scale",
-    "validate_clips",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from attncourse.channel.squeeze_excitation import hidden_width
 from attncourse.layers import positive
 
@@ -42,33 +40,3 @@ def multiply_adds(
     d, e = hidden_widths(channels, frames, reduction)
     decided = 2 * channels * d + (frames + 1) * channels * e
     return decided + 2 * channels * frames * height * width + channels * frames
-
-
-def validate_clips(x: Tensor, channels: int, frames: int) -> None:
-    """Raise a ``ValueError`` unless ``x`` is (b, channels, frames, h, w) with positions."""
-    if x.ndim != 5:
-        remedy = (
-            f"split the batch with x.unflatten(0, (-1, {frames})).movedim(1, 2)"
-            if x.ndim == 4 and x.shape[1] == channels
-            else "add a batch axis with x[None]" if x.ndim == 4 else "reshape it to five axes"
-        )  # fmt: skip
-        raise ValueError(
-            f"x must have the shape (b, c, t, h, w), got {x.ndim} axes {tuple(x.shape)}: {remedy}"
-        )
-    if x.shape[1] != channels:
-        raise ValueError(
-            f"x has {x.shape[1]} channels (shape {tuple(x.shape)}), but this block was built for "
-            f"channels={channels}: build it with channels={x.shape[1]}, or, if time comes before "
-            f"the channels, pass x.movedim(1, 2)"
-        )
-    if x.shape[2] != frames:
-        raise ValueError(
-            f"x has {x.shape[2]} frames (shape {tuple(x.shape)}), but this block was built for "
-            f"frames={frames}: the branch that keeps time has a weight for every channel of every "
-            f"frame; build it with frames={x.shape[2]}, or sample {frames} frames of the clip"
-        )
-    if x.shape[3] == 0 or x.shape[4] == 0:
-        raise ValueError(
-            f"x has no positions (shape {tuple(x.shape)}): its mean is undefined; "
-            f"pass at least one row and one column"
-        )

@@ -46,13 +46,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attncourse.attention import Attention, Card
+from attncourse.attention import Attention, Card, validate_clips
 from attncourse.layers import accepted
 from attncourse.spatial_temporal.channel_correlation.cost import (
     hidden_widths,
     multiply_adds,
     parameter_count,
-    validate_clips,
 )
 from attncourse.temporal.temporal_adaptive import profile
 
@@ -198,7 +197,8 @@ class ChannelCorrelation(Attention):
 
     def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is (b, channels, frames, h, w)."""
-        validate_clips(x, self.channels, self.frames)
+        why = "the branch that keeps time has a weight for every channel of every frame"
+        validate_clips(x, self.channels, self.frames, why)
 
     def g(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The gates without time, p, and with it, q, each (b, c)."""

@@ -40,7 +40,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attncourse.attention import Attention, Card
+from attncourse.attention import Attention, Card, validate_clips
 from attncourse.layers import check_statistics
 from attncourse.temporal.temporal_adaptive.aggregation import aggregate, profile
 from attncourse.temporal.temporal_adaptive.branches import AdaptiveKernel, Importance
@@ -111,7 +111,8 @@ class TemporalAdaptive(Attention):
 
     def validate(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is (b, channels, frames, h, w)."""
-        _validate_clips(x, self.channels, self.frames)
+        why = "its kernels are made of profiles of that length"
+        validate_clips(x, self.channels, self.frames, why)
         for branch, samples in (("importance", x.shape[2]), ("kernel", x.shape[1])):
             norm: nn.Module | None = getattr(getattr(self, branch), "norm", None)
             check_statistics(norm, f"{branch}.norm", x.shape[0] * samples, x)
@@ -132,36 +133,6 @@ class TemporalAdaptive(Attention):
         own = {name: getattr(self, name) for name in usual}
         differs = [f"{name}={value}" for name, value in own.items() if value != usual[name]]
         return ", ".join([str(self.channels), *differs])
-
-
-def _validate_clips(x: Tensor, channels: int, frames: int) -> None:
-    """Raise a ``ValueError`` unless ``x`` is (b, channels, frames, h, w) with positions."""
-    if x.ndim != 5:
-        remedy = (
-            f"split the batch with x.unflatten(0, (-1, {frames})).movedim(1, 2)"
-            if x.ndim == 4 and x.shape[1] == channels
-            else "add a batch axis with x[None]" if x.ndim == 4 else "reshape it to five axes"
-        )  # fmt: skip
-        raise ValueError(
-            f"x must have the shape (b, c, t, h, w), got {x.ndim} axes {tuple(x.shape)}: {remedy}"
-        )
-    if x.shape[1] != channels:
-        raise ValueError(
-            f"x has {x.shape[1]} channels (shape {tuple(x.shape)}), but this block was built for "
-            f"channels={channels}: build it with channels={x.shape[1]}, or, if time comes before "
-            f"the channels, pass x.movedim(1, 2)"
-        )
-    if x.shape[2] != frames:
-        raise ValueError(
-            f"x has {x.shape[2]} frames (shape {tuple(x.shape)}), but this block was built for "
-            f"frames={frames}: its kernels are made of profiles of that length; build it with "
-            f"frames={x.shape[2]}, or sample {frames} frames of the clip"
-        )
-    if x.shape[3] == 0 or x.shape[4] == 0:
-        raise ValueError(
-            f"x has no positions (shape {tuple(x.shape)}): its mean is undefined; "
-            f"pass at least one row and one column"
-        )
 
 
 CARD = Card(
