@@ -57,9 +57,14 @@ def largest(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
     return x.flatten(2).max(dim=2).values
 
 
+def largest_and_mean(x: Float[Tensor, "b c h w"], axis: int) -> Float[Tensor, "b 2 p q"]:
+    """Largest value and mean along one axis of the features, as two maps over the two others."""
+    return torch.stack([x.max(dim=axis).values, x.mean(dim=axis)], dim=1)
+
+
 def look_across(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2 h w"]:
     """The largest and the mean channel of each position, what (4) convolves."""
-    return torch.stack([x.max(dim=1).values, x.mean(dim=1)], dim=1)
+    return largest_and_mean(x, 1)
 
 
 def spread(m: Float[Tensor, "b h w"], x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

@@ -37,12 +37,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card, validate_features
+from attncourse.channel_spatial.convolutional_block_attention.module import largest_and_mean
 from attncourse.layers import check_statistics, whole
 
 
 def view(x: Float[Tensor, "b c h w"], pooled: int) -> Float[Tensor, "b 2 p q"]:
     """Equation (6): largest value and mean along one axis; the view from the side is turned."""
-    found = torch.stack([x.max(dim=pooled).values, x.mean(dim=pooled)], dim=1)
+    found = largest_and_mean(x, pooled)
     return found.mT if pooled == 3 else found
 
 

@@ -39,6 +39,7 @@ from torch import Tensor, nn
 
 from attncourse.attention import Attention, Card
 from attncourse.layers import accepted, check_statistics, positive
+from attncourse.precision import at_least_single
 from attncourse.spatial_temporal.sp_sequence.frames import validate_frames
 
 #: Coordinates of a position; they stand before the features.
@@ -70,8 +71,8 @@ def nearest(
 
     Holds the n m squared distances, in float32 at least, and no gradient.
     """
-    exact = torch.promote_types(now.dtype, torch.float32)
-    one, two = now.to(exact), before.to(exact)
+    kind = at_least_single(now)
+    one, two = now.to(kind), before.to(kind)
     total = one.new_zeros(())
     for axis in range(AXES):
         total = total + (one[:, axis, :, None] - two[:, axis, None, :]) ** 2
@@ -84,6 +85,14 @@ def taken(values: Float[Tensor, "b c m"], index: Int[Tensor, "b n k"]) -> Float[
     return values.gather(2, rows).unflatten(2, index.shape[1:])
 
 
+def apart(
+    now: Float[Tensor, "b 3 n"], before: Float[Tensor, "b 3 m"], index: Int[Tensor, "b n k"]
+) -> Float[Tensor, "b n k"]:
+    """How far each present point is from the points before of ``index``, in float32 at least."""
+    kind = at_least_single(now)
+    return torch.linalg.vector_norm(now.to(kind)[..., None] - taken(before.to(kind), index), dim=1)
+
+
 def cone(
     now: Float[Tensor, "b 3 n"],
     before: Float[Tensor, "b 3 m"],
@@ -91,10 +100,7 @@ def cone(
     radius: float = 16.0,
 ) -> Float[Tensor, "b n k"]:
     """Equation (3): half where both points coincide, and 0 from ``radius`` on."""
-    exact = torch.promote_types(now.dtype, torch.float32)
-    apart = now.to(exact)[..., None] - taken(before.to(exact), index)
-    distance = torch.linalg.vector_norm(apart, dim=1)
-    return 0.5 - (distance / (2 * radius)).clamp(max=0.5)
+    return 0.5 - (apart(now, before, index) / (2 * radius)).clamp(max=0.5)
 
 
 def interpolate(

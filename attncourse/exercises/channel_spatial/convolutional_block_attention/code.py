@@ -243,7 +243,8 @@ def _positions_added(x: Tensor, kernel: Tensor) -> Tensor:
     return torch.sigmoid(one + two).squeeze(1)
 
 
-def _positions_in_loops(x: Tensor, kernel: Tensor) -> Tensor:
+def positions_in_loops(x: Tensor, kernel: Tensor) -> Tensor:
+    """Equation (4) without its normalisation, one weight of the kernel at a time."""
     (b, _, h, w), k = x.shape, kernel.shape[-1]
     two = F.pad(torch.stack([x.max(dim=1).values, x.mean(dim=1)], dim=1), [k // 2] * 4)
     total = x.new_zeros(b, h, w)
@@ -270,7 +271,7 @@ POSITIONS = FunctionExercise(
     ),
     explanation="All channels are summed up in two numbers, so the kernel costs 2 k² whatever c.",
     reference=_positions(),
-    alternatives=(_positions_added, _positions_in_loops),
+    alternatives=(_positions_added, positions_in_loops),
     cases=(
         Case("plain", _maps(2, 3, 3, 4, 5)),
         Case("seven wide", _maps(2, 2, 7, 3, 4)),

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attncourse.exercises.channel_spatial.convolutional_block_attention.code import (
+    positions_in_loops,
+)
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise
@@ -262,15 +265,7 @@ def _side_as_released(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _side_in_loops(x: Tensor, kernel: Tensor) -> Tensor:
-    (b, c, h, _), k = x.shape, kernel.shape[-1]
-    two = torch.stack([x.max(dim=3).values, x.mean(dim=3)], dim=1).transpose(2, 3)
-    two = F.pad(two, [k // 2] * 4)
-    total = x.new_zeros(b, h, c)
-    for p in range(k):
-        for q in range(k):
-            window = two[:, :, p : p + h, q : q + c]
-            total = total + (kernel[0, :, p, q][:, None, None] * window).sum(dim=1)
-    return 1 / (1 + torch.exp(-total))
+    return positions_in_loops(x.permute(0, 3, 2, 1), kernel)  # columns are pooled as channels are
 
 
 SIDE = FunctionExercise(

@@ -19,6 +19,7 @@ from attncourse.experiments.channel_spatial.coordinate_attention.nets import (
     MeansGiven,
     RowsAlone,
     Shuffled,
+    deep,
     dilated,
     filler,
     neighbours_first,
@@ -32,16 +33,6 @@ from attncourse.tasks.rise_or_fall import LEVELS, RiseOrFall
 from attncourse.training import Budget
 
 Build = Callable[[], nn.Module]
-
-
-def _deep(channels: int) -> nn.Module:
-    """Three blocks with a layer of one pixel behind each but the last."""
-    between = [
-        part
-        for _ in range(2)
-        for part in (CoordinateAttention(channels), nn.Conv2d(channels, channels, 1), nn.ReLU())
-    ]
-    return nn.Sequential(*between, CoordinateAttention(channels))
 
 
 def _filling(kind: str) -> tuple[Variant, ...]:
@@ -63,7 +54,7 @@ def _filling(kind: str) -> tuple[Variant, ...]:
         Variant("means given, wide", "plain", net(lambda c: MeansGiven(c, 48)), "made strong"),
         Variant("rows alone", "ablation", net(RowsAlone), "one of the two gates"),
         Variant("coordinate", "mechanism", net(CoordinateAttention), "both"),
-        Variant("coordinate, three", "ablation", net(_deep), "three blocks in a row"),
+        Variant("coordinate, three", "ablation", net(deep), "three blocks in a row"),
         Variant(
             "CBAM", "ablation", net(lambda c: ConvolutionalBlockAttention(c, 2)), "a 7 x 7 kernel"
         ),

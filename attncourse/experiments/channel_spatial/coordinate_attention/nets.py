@@ -20,14 +20,24 @@ def filler(given: int, block: Callable[[int], nn.Module]) -> nn.Module:
     return per_pixel(given, block(WIDTH), WIDTH, bent=True)
 
 
+def blocks_and_layers(channels: int, count: int = 2) -> list[nn.Module]:
+    """Blocks of coordinate attention with a layer of one pixel and a ReLU behind each."""
+    return [
+        part
+        for _ in range(count)
+        for part in (CoordinateAttention(channels), nn.Conv2d(channels, channels, 1), nn.ReLU())
+    ]
+
+
+def deep(channels: int) -> nn.Module:
+    """Three blocks with a layer of one pixel behind each but the last."""
+    return nn.Sequential(*blocks_and_layers(channels), CoordinateAttention(channels))
+
+
 def neighbours_first() -> nn.Module:
     """A 3x3 convolution, then two blocks of coordinate attention and layers of one pixel."""
-    return nn.Sequential(
-        nn.Conv2d(1, WIDTH, 3, padding=1), nn.ReLU(),
-        CoordinateAttention(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(),
-        CoordinateAttention(WIDTH), nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(),
-        nn.Conv2d(WIDTH, 1, 1),
-    )  # fmt: skip
+    first = nn.Conv2d(1, WIDTH, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(), *blocks_and_layers(WIDTH), nn.Conv2d(WIDTH, 1, 1))
 
 
 class RowsAlone(CoordinateAttention):

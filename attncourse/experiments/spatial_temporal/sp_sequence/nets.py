@@ -14,9 +14,8 @@ from attncourse.spatial_temporal.sp_sequence import (
     interpolate,
     nearest,
     scale,
-    taken,
 )
-from attncourse.spatial_temporal.sp_sequence.interpolation import AXES
+from attncourse.spatial_temporal.sp_sequence.interpolation import AXES, apart
 
 #: Features of every point in the tasks, and channels behind the first layer.
 FEATURES, WIDTH = 2, 16
@@ -115,11 +114,6 @@ class Looked(nn.Module):
         if self.offset and self.weigh is not None:
             parts.append(interpolate(*self.weigh(now, then), then) - now)
         return self.second(F.relu(self.norm(self.first(torch.cat(parts, dim=1).mT).mT)).mT).mT
-
-
-def apart(now: Tensor, then: Tensor, index: Tensor) -> Tensor:
-    """Distances (b, n, k) to the points of ``index``."""
-    return torch.linalg.vector_norm(now[..., None] - taken(then, index), dim=1)
 
 
 def everywhere(now: Tensor, then: Tensor) -> tuple[Tensor, Tensor]:
