@@ -225,10 +225,7 @@ class TableExercise(Exercise):
         return (..., None, {}, dict.fromkeys(self.truth, ...), dict.fromkeys(self.truth))
 
     def _read(self, value: Any) -> frozenset[Label]:
-        if isinstance(value, str) and (self.spellings or bare(value).endswith(".")):
-            value = bare(value).rstrip(".!")
-            value = self.spellings.get(" ".join(value.lower().split()), value)
-        several = labels_in(value, self.labels)
+        several = labels_in(value, self.labels, self.spellings)
         if several is None:
             raise not_yet(f"{value!r} is not a label or a list of labels: {', '.join(self.labels)}")
         self._demand_known(several, self.labels, "label")

@@ -25,6 +25,7 @@ _COUNTED = (
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _A_PART = re.compile(rf"\b(?:an?|one)\s+({'|'.join(_PARTS)})\b", re.IGNORECASE)
 _WORD = re.compile(rf"\b(?:{'|'.join(_COUNTED)})\b", re.IGNORECASE)
+_FULL_STOP = re.compile(r"(?<=\w)[.!]+$")
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ"}
 _ALL = {"all", "all of them", "everything", "every one", "each"}
 _NOTHING = {"", "-", "--", "()", "[]", "{}", "none", "nothing", "no", "neither", "empty", "∅"}
@@ -156,39 +157,48 @@ def known(name: Any, names: Iterable[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    words = re.sub(r"[\s_\-→>,:()`'\"]+", " ", bare(text)).strip().lower()
+    text = _FULL_STOP.sub("", bare(text))
+    words = re.sub(r"[\s_\-→>,:()`'\"]+", " ", text).strip().lower()
     return re.sub(rf"\b({'|'.join(_GREEK)})\b", lambda name: _GREEK[name[1]], words)
 
 
-def labels_in(value: Any, labels: Iterable[str]) -> list[Any] | None:
+def labels_in(
+    value: Any, labels: Iterable[str], spellings: Mapping[str, str] | None = None
+) -> list[Any] | None:
     """The labels that an entry of a table names; ``None`` if it is no entry at all.
 
     ``"mean, max"``, ``"mean and max"``, ``("mean", "max")``, ``{"mean": True, "max": False}``,
-    ``"none"``, ``"all"`` and, of two labels, ``"both"`` are read as they are meant.
+    ``"none"``, ``"all"`` and, of two labels, ``"both"`` are read as they are meant, also with a
+    full stop; ``spellings`` has further words for labels.
     """
     labels = list(labels)
+    spelled = {_plain(words): label for words, label in (spellings or {}).items()}
+
+    def named(text: str) -> str | None:
+        return known(text, labels) or spelled.get(_plain(text))
+
     if isinstance(value, Mapping):
         if not all(isinstance(chosen, bool) for chosen in value.values()):
             return None
         value = [name for name, chosen in value.items() if chosen]
     if isinstance(value, str):
-        if known(value, labels):
-            return [known(value, labels)]
+        if found := named(value):
+            return [found]
         inner = literal(value)
         if not isinstance(inner, str):
-            return [] if inner is None else labels_in(inner, labels)
-        text = unbracketed(value)
+            return [] if inner is None else labels_in(inner, labels, spellings)
+        text = _FULL_STOP.sub("", unbracketed(value))
         if text.lower() in _NOTHING:
             return []
         if text.lower() in (_ALL | {"both"} if len(labels) == 2 else _ALL):
             return labels
         parts = [p for p in re.split(r"\s*[,;+&/]\s*|\s+and\s+", text) if p]
-        if len(parts) == 1 and not known(text, labels):
+        if len(parts) == 1 and not named(text):
             parts = text.split()
-        return [known(part, labels) or bare(part) for part in parts]
+        return [named(part) or bare(part) for part in parts]
     if not isinstance(value, Iterable):
         return None
     entries = list(value)
     if not all(isinstance(entry, str) for entry in entries):
         return None
-    return [known(e, labels) or bare(e) for e in entries if bare(e).lower() not in _NOTHING]
+    return [named(e) or bare(e) for e in entries if bare(e).lower() not in _NOTHING]

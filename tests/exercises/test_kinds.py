@@ -232,6 +232,8 @@ def table_exercise():
         ({"mean": "mean, max", "dct": "None", "std": "max"}, "Every row is right."),
         ({"mean": "both", "dct": "none", "std": "max"}, "Every row is right."),
         ({"mean": "All", "dct": "none", "std": "max"}, "Every row is right."),
+        ({"mean": "both.", "dct": "none.", "std": "max!"}, "Every row is right."),
+        ({"mean": "both", "dct": "...", "std": "max"}, "'...' is not a label"),
         ({"mean": "both", "dct": "both", "std": "max"}, "2 of 3 rows are right. This looks"),
         ({"mean": (), "dct": "mean, max", "std": "mean"}, "Every cell is turned round"),
         ({"mean": "max, nim", "dct": (), "std": ()}, "'nim' is not a label"),
