@@ -153,16 +153,13 @@ class Down:
         self._nodes, self._arrows = nodes, arrows
         self._y = self._down()
         self._x = self._beside()
+        left = min(spot.x - spot.half_width for spot in map(self.spot, nodes))
+        self._x = {row: x + self.margin - left for row, x in self._x.items()}
         spots = [self.spot(node) for node in nodes]
-        shift = self.margin - min(spot.x - spot.half_width for spot in spots)
-        self._x = {row: x + shift for row, x in self._x.items()}
-        right = [self.spot(node) for node in nodes]
-        edges = [spot.x + spot.half_width for spot in right]
-        edges += [x + self._length(a) for a in arrows if a.shape for x in [self.way(a)[1][0]]]
-        self.size = (
-            max(edges) + self.margin,
-            max(spot.y + spot.half_height for spot in right) + self.margin,
-        )
+        edges = [spot.x + spot.half_width for spot in spots]
+        edges += [self.way(arrow)[1][0] + self._length(arrow) for arrow in arrows if arrow.shape]
+        bottom = max(spot.y + spot.half_height for spot in spots)
+        self.size = max(edges) + self.margin, bottom + self.margin
 
     def _down(self) -> dict[float, float]:
         """Each column as near to those before it as the nodes of one row allow, or nearer than
@@ -233,18 +230,20 @@ class Down:
     def _half(self, node: Node) -> Point:
         if node.round:
             return self.radius, self.radius
-        if node.long:  # it stands beside those that it is over
-            beside = [self._y[n.column] for n in self._nodes if node.over(n.column)]
-            return self.narrow, (max(beside) - min(beside)) / 2 + self.half_height
+        if node.long:
+            top, bottom = self._beside_which(node)
+            return self.narrow, (bottom - top) / 2 + self.half_height
         return max(node.width * self.width, 6 + self.letter * len(node.shape)) / 2, self.half_height
 
     def spot(self, node: Node) -> Spot:
         """The node's place and size."""
-        y = self._y[node.column]
-        if node.long:
-            beside = [self._y[n.column] for n in self._nodes if node.over(n.column)]
-            y = (max(beside) + min(beside)) / 2
+        y = sum(self._beside_which(node)) / 2 if node.long else self._y[node.column]
         return Spot(self._x[node.row], y, *self._half(node))
+
+    def _beside_which(self, long: Node) -> Point:
+        """A long box stands beside the nodes that it is over: the first one's y, the last one's."""
+        found = [self._y[node.column] for node in self._nodes if long.over(node.column)]
+        return min(found), max(found)
 
     def way(self, arrow: Arrow) -> tuple[list[Point], Point]:
         """The arrow's corners, and where its label stands."""
