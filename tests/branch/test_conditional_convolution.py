@@ -26,7 +26,7 @@ from attncourse.branch.conditional_convolution import (
 )
 from attncourse.branch.conditional_convolution.mixing import MANY_WEIGHTS, WASTE
 from attncourse.measure import count_macs
-from tests.contract.specimen import SIZES, Specimen, built
+from tests.contract.specimen import SIZES, Specimen, built, close
 
 ARGUMENTS = {"channels": 4, "experts": 3, "groups": 2, "dilation": 2, "bias": True}
 #: What circulating copies get wrong: each set has a stride, groups, a dilation, a padding or a
@@ -49,10 +49,6 @@ def example(seed=0, b=2, c=4, h=5, w=7):
 def reference(m, x):
     router = m.router.weight, m.router.bias
     return condconv_reference(x, router, m.weight, m.bias, m.steps)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def outcome(function, *leaves):

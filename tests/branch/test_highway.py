@@ -9,7 +9,7 @@ from torch import nn
 
 from attncourse.branch import Highway
 from attncourse.branch.selective_kernel.highway import CARD, carry, highway_reference
-from tests.contract.specimen import Specimen, of_torch
+from tests.contract.specimen import Specimen, close, of_torch
 
 
 def example(seed=0, b=3, c=5):
@@ -21,10 +21,6 @@ def built(make=Highway, channels=5, gate_bias=-0.5):
     layer = make(channels, gate_bias=gate_bias).double()
     nn.init.normal_(layer.transform.bias)
     return layer
-
-
-def close(a, b):
-    torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-10)
 
 
 # ---------------------------------------------------------------- promises

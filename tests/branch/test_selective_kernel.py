@@ -22,7 +22,7 @@ from attncourse.branch.selective_kernel import (
 )
 from attncourse.branch.selective_kernel.cost import hidden_width
 from attncourse.measure import peak_bytes
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, close
 
 ARGUMENTS = {"channels": 4, "groups": 2, "min_hidden": 3}
 
@@ -46,10 +46,6 @@ def textbook(m, x):
     s = stack.sum(dim=1).mean(dim=(2, 3))
     logits = m.scores(F.relu(m.norm(m.reduce(s)))).view(len(x), len(m.dilations), -1)
     return (logits.softmax(dim=1)[..., None, None] * stack).sum(dim=1)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 # ---------------------------------------------------------------- promises

@@ -26,7 +26,7 @@ from attncourse.layers import as_affine
 from attncourse.tasks import StatisticLadder
 from attncourse.tasks.look_alikes import LookAlikes
 from tests.channel.test_squeeze_excitation import golden_input
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 ARGUMENTS = {"channels": 3, "codewords": 4}
 
@@ -34,10 +34,6 @@ ARGUMENTS = {"channels": 3, "codewords": 4}
 def example(seed=0, b=2, c=3, h=5, w=4):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(b, c, h, w, dtype=torch.float64, generator=generator)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def a_codebook(seed=0, b=2, n=7, k=4, c=3, dtype=torch.float64):

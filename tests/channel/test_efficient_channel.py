@@ -33,7 +33,7 @@ from attncourse.experiments.channel.efficient_channel import (
 )
 from attncourse.training import seed_everything
 from tests.channel.test_squeeze_excitation import golden_input
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 ARGUMENTS = {"channels": 6, "kernel_size": 3}
 FORMS = ({}, {"shared": False}, {"padding": "circular"}, {"shared": False, "padding": "circular"})
@@ -43,10 +43,6 @@ def example(seed=0, b=3, c=6, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def jacobian(module, x):

@@ -19,7 +19,7 @@ from attncourse.channel.gated_channel_transformation import (
 )
 from attncourse.experiments import experiments_of, published
 from tests.channel.test_squeeze_excitation import golden_input
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, close
 
 ARGUMENTS = {"channels": 5}
 MODES = ("l2", "l1")
@@ -29,10 +29,6 @@ def example(seed=0, b=3, c=5, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def exponents(module, x):

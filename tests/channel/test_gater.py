@@ -28,7 +28,7 @@ from attncourse.channel.gater import (
 from attncourse.layers import as_affine
 from attncourse.measure import count_macs
 from tests.contract.owned_layers import replaced_and_hooked_layers_are_heard
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 SMALL = {"gater_widths": (3,), "bottleneck": 3}
 SOFT = {"channels": 2, "widths": (3, 2), **SMALL, "noise": 0.0, "discrete": False}
@@ -41,10 +41,6 @@ def example(seed=0, b=2, c=2, h=5, w=4):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def with_scores(make, scores=SCORES, **options):

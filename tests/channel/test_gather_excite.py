@@ -21,7 +21,7 @@ from attncourse.experiments.channel.gather_excite import ConvolvedGate, ScaledMe
 from attncourse.layers import as_affine
 from attncourse.measure import count_macs
 from tests.channel.test_squeeze_excitation import golden_input
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, close
 
 GLOBAL = {"channels": 3, "extent": None, "size": (4, 5)}
 FORMS = (
@@ -40,10 +40,6 @@ def example(seed=0, b=2, c=3, h=4, w=5):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def affine(conv, norm):

@@ -26,7 +26,7 @@ from attncourse.channel.global_second_order_pooling import (
 from attncourse.experiments import experiments_of, published
 from attncourse.layers import as_affine
 from tests.channel.test_squeeze_excitation import golden_input
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 ARGUMENTS = {"channels": 3, "reduced_channels": 4, "expansion": 2}
 CELLS = {"channels": 3, "reduced_channels": 4, "expansion": 2, "grid": 2}
@@ -35,10 +35,6 @@ CELLS = {"channels": 3, "reduced_channels": 4, "expansion": 2, "grid": 2}
 def example(seed=0, b=2, c=3, h=5, w=4):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(b, c, h, w, dtype=torch.float64, generator=generator)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def layers(m):

@@ -21,7 +21,7 @@ from attncourse.channel.style_recalibration import (
 from attncourse.experiments import experiments_of, published
 from attncourse.layers import as_affine
 from attncourse.measure import peak_bytes
-from tests.contract.specimen import Specimen, built
+from tests.contract.specimen import Specimen, built, close
 
 ARGUMENTS = {"channels": 5}
 
@@ -36,10 +36,6 @@ def golden_input():
     """The facts' shared input: x[c, i, j] = sin(c + 1 + i/2 + j/4), 4 channels of 4 x 4."""
     c, i, j = torch.meshgrid(*[torch.arange(4, dtype=torch.float64)] * 3, indexing="ij")
     return torch.sin(c + 1 + 0.5 * i + 0.25 * j)[None]
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def reference(m, x):

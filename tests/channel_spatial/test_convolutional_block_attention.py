@@ -27,7 +27,7 @@ from attncourse.channel_spatial.convolutional_block_attention.bottleneck import 
 )
 from attncourse.channel_spatial.convolutional_block_attention.module import largest, look_across
 from attncourse.layers import as_affine
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 SMALL = {"channels": 4, "reduction": 2}
 CBAM = SMALL | {"kernel_size": 3}
@@ -37,10 +37,6 @@ def example(seed=0, b=2, c=4, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def layers(m):

@@ -28,7 +28,7 @@ from attncourse.channel_spatial.coordinate_attention import (
 from attncourse.channel_spatial.coordinate_attention.module import lines
 from attncourse.channel_spatial.coordinate_attention.triplet import view
 from attncourse.layers import as_affine
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 LINES = {"channels": 4, "reduction": 2, "least_hidden": 1}
 SIDES = {"channels": 4, "kernel_size": 3}
@@ -39,10 +39,6 @@ def example(seed=0, b=2, c=4, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def line_layer(conv):

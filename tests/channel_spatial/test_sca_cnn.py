@@ -16,7 +16,7 @@ from attncourse.channel_spatial.sca_cnn import (
     sca_cnn_reference,
 )
 from attncourse.spatial import ShowAttendTell
-from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, of_torch, outcomes_agree
 
 SMALL = {"channels": 4, "hidden": 5, "state": 3}
 EVERY = tuple((order, rescale) for order in ORDERS for rescale in (True, False))
@@ -30,10 +30,6 @@ def example(seed=0, b=2, c=4, h=3, w=2):
 
 def asked(seed=1, b=2, d=3):
     return torch.randn(b, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def reference(module, x, state=None):

@@ -145,6 +145,11 @@ def built(make: Make, arguments: Mapping[str, Any], **options: Any) -> Attention
     return opened(make(**arguments, **options).double()).eval()  # type: ignore[return-value]
 
 
+def close(a: Tensor, b: Tensor, **tolerance: Any) -> None:
+    """Both agree to ten decimals, or as ``tolerance`` says."""
+    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
+
+
 def outcomes_agree(
     forms: Sequence[Callable[[Tensor], Tensor]],
     x: Tensor,

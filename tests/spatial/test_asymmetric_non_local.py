@@ -20,7 +20,7 @@ from attncourse.spatial.asymmetric_non_local import (
     pooling_matrix,
 )
 from benchmarks.spatial.asymmetric_non_local import full, released
-from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, of_torch, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "sizes": (1, 2, 3)}
 
@@ -29,10 +29,6 @@ def example(seed=0, b=2, c=6, h=4, w=5):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 # ---------------------------------------------------------------- promises

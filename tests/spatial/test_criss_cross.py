@@ -21,7 +21,7 @@ from attncourse.spatial.criss_cross import (
 )
 from attncourse.spatial.criss_cross.functional import lines_first
 from benchmarks.spatial.criss_cross import full, released
-from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, of_torch, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
 
@@ -30,10 +30,6 @@ def example(seed=0, b=2, c=6, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def projections(module):

@@ -30,7 +30,7 @@ from attncourse.spatial.four_terms import (
 from attncourse.spatial.four_terms.frame import lattice_places
 from attncourse.spatial.four_terms.functional import line
 from benchmarks.spatial.four_terms import encodings, released
-from tests.contract.specimen import Specimen, built, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "heads": 2}
 EVERY = tuple("".join(bits) for bits in itertools.product("01", repeat=4))
@@ -40,10 +40,6 @@ def example(seed=0, b=2, c=6, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 # ---------------------------------------------------------------- promises

@@ -14,7 +14,7 @@ from attncourse.spatial.global_context import (
     parameter_count,
     pooled,
 )
-from tests.contract.specimen import Specimen, built, of_torch, opened
+from tests.contract.specimen import Specimen, built, close, of_torch, opened
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
 FUSIONS = ("add", "multiply", "both")
@@ -24,10 +24,6 @@ def example(seed=0, b=2, c=6, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 # ---------------------------------------------------------------- promises

@@ -24,7 +24,7 @@ from attncourse.spatial.spatial_pyramid_graph import (
 )
 from attncourse.transforms import in_format_of
 from benchmarks.spatial.spatial_pyramid_graph import explicit
-from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, of_torch, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "reduction": 2}
 ONE = {"channels": 6, "reduction": 2, "levels": 1}
@@ -34,10 +34,6 @@ def example(seed=0, b=2, c=6, h=4, w=5):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def by_hand(make, **options):

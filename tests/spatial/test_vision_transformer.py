@@ -27,7 +27,7 @@ from attncourse.spatial.vision_transformer import (
 from attncourse.spatial.vision_transformer.encoder import EncoderBlock
 from attncourse.spatial.vision_transformer.functional import joined, split
 from benchmarks.spatial.vision_transformer import explicit, of_torch
-from tests.contract.specimen import Specimen, built, opened, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, opened, outcomes_agree
 
 ARGUMENTS = {"channels": 6, "heads": 2}
 
@@ -36,10 +36,6 @@ def example(seed=0, b=2, c=6, h=4, w=3):
     return torch.randn(
         b, c, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 # ---------------------------------------------------------------- promises

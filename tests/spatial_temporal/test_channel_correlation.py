@@ -20,7 +20,7 @@ from attncourse.spatial_temporal.channel_correlation import (
     profile,
     scale,
 )
-from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, of_torch, outcomes_agree
 
 ARGUMENTS = {"channels": 4, "frames": 3, "reduction": 2}
 DOUBLE = torch.float64
@@ -29,10 +29,6 @@ DOUBLE = torch.float64
 def example(seed=0, b=2, c=4, t=3, h=3, w=2):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(b, c, t, h, w, dtype=DOUBLE, generator=generator)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 # ---------------------------------------------------------------- promises

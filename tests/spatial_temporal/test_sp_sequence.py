@@ -19,7 +19,7 @@ from attncourse.spatial_temporal.sp_sequence import (
     scale,
     taken,
 )
-from tests.contract.specimen import Specimen, built, of_torch, outcomes_agree
+from tests.contract.specimen import Specimen, built, close, of_torch, outcomes_agree
 
 DOUBLE = torch.float64
 GLOBAL, LOCAL = {"channels": 3}, {"channels": 2, "neighbours": 2, "radius": 2.0}
@@ -28,10 +28,6 @@ GLOBAL, LOCAL = {"channels": 3}, {"channels": 2, "neighbours": 2, "radius": 2.0}
 def frames(c, n=6, b=2, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(b, c, 2, n, dtype=DOUBLE, generator=generator)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def permuted(x, frame):

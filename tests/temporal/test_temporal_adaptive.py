@@ -20,7 +20,7 @@ from attncourse.temporal.temporal_adaptive import (
     profile,
     temporal_adaptive_reference,
 )
-from tests.contract.specimen import Specimen, built, of_torch
+from tests.contract.specimen import Specimen, built, close, of_torch
 
 ARGUMENTS = {"channels": 6, "frames": 4, "reduction": 2}
 DOUBLE = torch.float64
@@ -29,10 +29,6 @@ DOUBLE = torch.float64
 def example(seed=0, b=2, c=6, t=4, h=3, w=2):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(b, c, t, h, w, dtype=DOUBLE, generator=generator)
-
-
-def close(a, b, **tolerance):
-    torch.testing.assert_close(a, b, **({"atol": 1e-10, "rtol": 1e-10} | tolerance))
 
 
 def ones_for(x):
