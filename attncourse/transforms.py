@@ -45,7 +45,7 @@ def fused_attention(
     q: Float[Tensor, "b n d"],
     k: Float[Tensor, "b m d"],
     v: Float[Tensor, "b m e"],
-    scale: float = 1.0,
+    scale: float,
     *,
     who: str,
 ) -> Float[Tensor, "b n e"]:

@@ -93,7 +93,7 @@ def attend_fused(
     """
     wide = v.shape[1] - q.shape[1]
     q, k = (F.pad(t, (0, 0, 0, wide)) for t in (q, k))
-    return fused_attention(q.mT, k.mT, v.mT, who="DANet with form='fused'").mT
+    return fused_attention(q.mT, k.mT, v.mT, 1.0, who="DANet with form='fused'").mT
 
 
 #: How ``forward`` evaluates (2) and (3); all are exact, and none is best everywhere.

@@ -18,7 +18,7 @@ from torch import Tensor
 from attncourse.transforms import fused_attention
 
 #: The longest wave of the relative code is this many times the shortest, which has 2 pi pixels.
-WAVES = 1_000.0
+WAVES = 1_000
 Project = Callable[[Tensor], Tensor]
 
 
@@ -101,7 +101,7 @@ def fused_read(
     q, k = torch.cat(asks, dim=3), torch.cat(asked, dim=3)
     wide = max(q.shape[3], width)  # the kernel of a processor wants one width of all three
     q, k, v = (F.pad(t, (0, wide - t.shape[3])).flatten(0, 1) for t in (q, k, values))
-    return fused_attention(q, k, v, who=who)[..., :width].unflatten(0, (b, heads))
+    return fused_attention(q, k, v, 1.0, who=who)[..., :width].unflatten(0, (b, heads))
 
 
 def _standing(rows: int, columns: int, like: Tensor) -> Float[Tensor, "m rs"]:
