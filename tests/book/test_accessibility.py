@@ -221,6 +221,11 @@ KEPT = """stops => stops.filter(e => {
     const key = { key: "Tab", code: "Tab", keyCode: 9, bubbles: true, cancelable: true };
     return !e.dispatchEvent(new KeyboardEvent("keydown", key)) || document.activeElement !== e;
 }).map(e => e.outerHTML.slice(0, 90))"""
+#: A preview that a stop has opened would keep its copy of a page without formulas.
+LET_GO = """() => {
+    dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+    document.activeElement.blur();
+}"""
 
 
 @pytest.mark.parametrize("page", ["book/intro.html", *(f"book/{n}.html" for n in CHAPTERS)])
@@ -233,7 +238,9 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page, stay):
     taken = p.evaluate_handle(TAKE_FORMULAS_OUT)  # with them each step takes eight times as long
     assert p.evaluate(FOCUSED, stops) == {"refuses": [], "ordered": [], "bare": []}
     assert p.evaluate(KEPT, stops) == [], "the keyboard does not get out of these stops"
+    p.evaluate(LET_GO)
     taken.evaluate(PUT_FORMULAS_BACK)
+    assert p.locator(".ac-preview:not([hidden])").count() == 0, "a preview stays open"
 
 
 def test_a_stop_that_keeps_tab_is_noticed(browser):
