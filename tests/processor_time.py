@@ -79,6 +79,8 @@ class Clock:
         self.found: dict[str, float] = defaultdict(float)
         #: What each test's part of something took that is made once for all tests of its file.
         self.shares: dict[str, float] = {}
+        #: What fixtures of the whole session took since the last test, by name.
+        self.fixtures: dict[str, float] = {}
         self.slowness: list[float] = []
         self.before = 0.0
         #: What it took until the first test, in all processes.
@@ -102,18 +104,35 @@ class Clock:
         if self.works:
             self.slowness.append(yardstick() / REFERENCE)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef):
+        """What is set up once for all tests does not belong to the one that comes first."""
+        if fixturedef.scope != "session":
+            return (yield)
+        before = used()
+        try:
+            return (yield)
+        finally:
+            taken = used() - before
+            self.fixtures[fixturedef.argname] = taken
+            self.before += taken
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item, call):
         if call.when == "teardown":
             now = used()
             item.user_properties.append(("processor_seconds", max(0.0, now - self.before)))
-            self.before = now
+            item.user_properties.append(("session_fixtures", self.fixtures))
+            self.before, self.fixtures = now, {}
 
     def pytest_runtest_logreport(self, report):
         if report.when == "teardown":
             properties = dict(report.user_properties)
             self.found[report.nodeid] += properties.get("processor_seconds", 0.0)
             self.shares[report.nodeid] = properties.get("share", 0.0)
+            file = report.nodeid.split("::")[0]
+            for name, seconds in properties.get("session_fixtures", {}).items():
+                self.found[f"{file}::{name}"] += seconds
 
     def pytest_sessionfinish(self, session):
         self.measure()

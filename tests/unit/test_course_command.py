@@ -167,6 +167,41 @@ def test_what_one_test_pays_for_all_is_spread_over_them():
     }  # fmt: skip
 
 
+def test_what_is_set_up_once_belongs_to_no_test(tmp_path):
+    """A fixture of the whole session stands under its own name, not in the first test."""
+    (tmp_path / "conftest.py").write_text("", encoding="utf-8")
+    (tmp_path / "test_two.py").write_text(
+        """
+import time, pytest
+
+def work(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+@pytest.fixture(scope="session")
+def dear():
+    work(0.6)
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_it(dear, n):
+    work(0.2)
+""",
+        encoding="utf-8",
+    )
+    record = tmp_path / "times.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.processor_time", "-p", "no:nbval",
+         "--rootdir", tmp_path, f"--processor-time={record}", tmp_path],
+        cwd=Path(processor_time.__file__).parents[1], capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    found = json.loads(record.read_text(encoding="utf-8"))["tests"]
+    first, second = (found[f"test_two.py::test_it[{n}]"] for n in (1, 2))
+    assert found["test_two.py::dear"] >= 0.55
+    assert max(first, second) < 0.5
+
+
 def test_what_is_over_its_budget_is_named():
     node = "tests/spatial/test_non_local.py::test_x"
     for seconds, slowness, over in ((26.0, 1.0, True), (24.0, 1.0, False), (26.0, 1.1, False)):
