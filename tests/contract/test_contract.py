@@ -26,7 +26,7 @@ SPECIMENS = {s.card.label: s for s in specimens()}
 QUICK = {
     checks.wrong_inputs_are_refused, checks.wrong_arguments_are_refused,
     checks.factory_arguments_are_passed_on, checks.reset_draws_every_parameter,
-    checks.repr_names_what_differs, checks.input_is_left_alone,
+    checks.repr_names_what_differs, checks.input_is_left_alone, checks.shape_and_kind_are_kept,
 }  # fmt: skip
 DEAR = {
     checks.loud_features_stay_finite, checks.runs_and_counts_without_data,
