@@ -8,9 +8,9 @@ operation on tensors of both sides, or a NumPy array of a tensor that is not on 
 
     python -m tests.virtual_gpu channel/squeeze_excitation
 
-executes a chapter's notebook, its experiments and its benchmarks in this way, with two steps a
-training, and prints what a GPU would refuse.  Other errors do not count: figures and numbers of
-networks that were hardly trained make no sense, and some cells say so.
+executes the notebook of a chapter, or of several, their experiments and their benchmarks in this
+way, with two steps a training, and prints what a GPU would refuse.  Other errors do not count:
+figures and numbers of networks that were hardly trained make no sense, and some cells say so.
 """
 
 from __future__ import annotations
@@ -246,8 +246,8 @@ def once(functions: dict[str, Callable[[], object]], **options: Any) -> dict[str
     return {name: Timing(1.0, 0.0, 1) for name in functions}
 
 
-def main(chapter: str) -> int:
-    """Print what would be refused, as JSON."""
+def main(*chapters: str) -> int:
+    """Print what would be refused, a line of JSON for each chapter."""
     import matplotlib
 
     from attncourse import measure
@@ -259,13 +259,14 @@ def main(chapter: str) -> int:
     cut = lambda self: object.__setattr__(self, "steps", min(self.steps, STEPS))  # noqa: E731
     loop.Budget.__post_init__ = cut  # type: ignore[method-assign]  # before experiments are made
     measure.compare = once  # type: ignore[assignment]  # times mean nothing here
-    with virtual_gpu():
-        refused, whole = notebook(chapter)
-        if chapter in {card.chapter for card in CARDS}:
-            refused += experiments(chapter) + benchmarks(chapter)
-    print(json.dumps({"refused": refused, "whole": whole}))
+    for chapter in chapters:
+        with virtual_gpu():
+            refused, whole = notebook(chapter)
+            if chapter in {card.chapter for card in CARDS}:
+                refused += experiments(chapter) + benchmarks(chapter)
+        print(json.dumps({"chapter": chapter, "refused": refused, "whole": whole}))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

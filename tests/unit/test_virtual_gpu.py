@@ -155,22 +155,31 @@ def test_an_accelerator_of_ones_own_may_be_in_mixed_precision():
 # ---------------------------------------------------------------- the chapters on it
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "chapter", ["channel/squeeze_excitation", "spatial/recurrent_attention"], ids=["gate", "policy"]
-)
-def test_a_chapter_runs_on_a_gpu(chapter, tmp_path):
-    """Notebook, experiments and benchmarks mix no devices, as far as two steps show it.
+#: A gate, and a policy that draws.
+ON_A_GPU = ("channel/squeeze_excitation", "spatial/recurrent_attention")
 
-    A gate, and a policy that draws: two chapters stand for the loop and the views, which all
-    chapters share; every mechanism's own devices are in the contract.
-    """
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What was found in each chapter, all in one process."""
+    home = str(tmp_path_factory.mktemp("home"))
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.virtual_gpu", chapter],
+        [sys.executable, "-W", "ignore", "-m", "tests.virtual_gpu", *ON_A_GPU],
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
-        env=os.environ | {"ATTNCOURSE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"ATTNCOURSE_HOME": home, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["refused"] == []
-    assert found["whole"] > 10, "most cells must run for this to mean anything"
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["chapter"]: line for line in lines}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", ON_A_GPU, ids=["gate", "policy"])
+def test_a_chapter_runs_on_a_gpu(chapter, found):
+    """Notebook, experiments and benchmarks mix no devices, as far as two steps show it.
+
+    Two chapters stand for the loop and the views, which all chapters share; every mechanism's own
+    devices are in the contract.
+    """
+    assert found[chapter]["refused"] == []
+    assert found[chapter]["whole"] > 10, "most cells must run for this to mean anything"
