@@ -21,6 +21,8 @@ import pytest
 
 #: Seconds that :func:`yardstick` takes on the machine for which the budgets are stated.
 REFERENCE = 0.65
+#: Seconds by the clock after which the yardstick is taken again: what else a machine does changes.
+AGAIN = 120
 
 
 def yardstick() -> float:
@@ -82,6 +84,7 @@ class Clock:
         #: What fixtures of the whole session took since the last test, by name.
         self.fixtures: dict[str, float] = {}
         self.slowness: list[float] = []
+        self.measured = time.monotonic()
         self.before = 0.0
         #: What it took until the first test, in all processes.
         self.started = 0.0
@@ -103,6 +106,7 @@ class Clock:
     def measure(self) -> None:
         if self.works:
             self.slowness.append(yardstick() / REFERENCE)
+            self.measured = time.monotonic()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef):
@@ -123,7 +127,11 @@ class Clock:
             now = used()
             item.user_properties.append(("processor_seconds", max(0.0, now - self.before)))
             item.user_properties.append(("session_fixtures", self.fixtures))
-            self.before, self.fixtures = now, {}
+            self.fixtures = {}
+            if time.monotonic() - self.measured > AGAIN:
+                self.measure()
+                now = used()
+            self.before = now
 
     def pytest_runtest_logreport(self, report):
         if report.when == "teardown":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import course
 import pytest
@@ -167,39 +169,47 @@ def test_what_one_test_pays_for_all_is_spread_over_them():
     }  # fmt: skip
 
 
-def test_what_is_set_up_once_belongs_to_no_test(tmp_path):
+def test_what_is_set_up_once_belongs_to_no_test(monkeypatch):
     """A fixture of the whole session stands under its own name, not in the first test."""
-    (tmp_path / "conftest.py").write_text("", encoding="utf-8")
-    (tmp_path / "test_two.py").write_text(
-        """
-import time, pytest
-
-def work(seconds):
-    until = time.process_time() + seconds
-    while time.process_time() < until:
-        pass
-
-@pytest.fixture(scope="session")
-def dear():
-    work(0.6)
-
-@pytest.mark.parametrize("n", [1, 2])
-def test_it(dear, n):
-    work(0.2)
-""",
-        encoding="utf-8",
+    now = [10.0]
+    monkeypatch.setattr(processor_time, "used", lambda: now[0])
+    clock = processor_time.Clock(SimpleNamespace(getoption=lambda *_: 0))
+    clock.before, clock.measured = now[0], time.monotonic()
+    for scope, name, seconds in (("session", "dear", 6.0), ("module", "cheap", 1.0)):
+        setup = clock.pytest_fixture_setup(SimpleNamespace(scope=scope, argname=name))
+        next(setup)
+        now[0] += seconds
+        with pytest.raises(StopIteration):
+            next(setup)
+    now[0] += 2.0
+    item = SimpleNamespace(user_properties=[])
+    clock.pytest_runtest_makereport(item, SimpleNamespace(when="teardown"))
+    report = SimpleNamespace(
+        when="teardown", nodeid="a.py::x", user_properties=item.user_properties
     )
-    record = tmp_path / "times.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "tests.processor_time", "-p", "no:nbval",
-         "--rootdir", tmp_path, f"--processor-time={record}", tmp_path],
-        cwd=Path(processor_time.__file__).parents[1], capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    found = json.loads(record.read_text(encoding="utf-8"))["tests"]
-    first, second = (found[f"test_two.py::test_it[{n}]"] for n in (1, 2))
-    assert found["test_two.py::dear"] >= 0.55
-    assert max(first, second) < 0.5
+    clock.pytest_runtest_logreport(report)
+    assert clock.found == {"a.py::x": 3.0, "a.py::dear": 6.0}
+
+
+def test_the_machine_s_speed_is_taken_all_through_a_run(monkeypatch):
+    """Every two minutes, and the yardstick's own time belongs to no test."""
+    now, clocks = [0.0], iter([0, 100, 130, 200, 260, 330, 331])
+    monkeypatch.setattr(processor_time, "used", lambda: now[0])
+    monkeypatch.setattr(processor_time.time, "monotonic", lambda: next(clocks))
+
+    def yardstick():
+        now[0] += 0.65
+        return 1.3
+
+    monkeypatch.setattr(processor_time, "yardstick", yardstick)
+    clock = processor_time.Clock(SimpleNamespace(getoption=lambda *_: 0))
+    item = SimpleNamespace(user_properties=[])
+    for _ in range(4):
+        now[0] += 1.0
+        clock.pytest_runtest_makereport(item, SimpleNamespace(when="teardown"))
+    seconds = [value for name, value in item.user_properties if name == "processor_seconds"]
+    assert seconds == pytest.approx([1.0] * 4)
+    assert clock.slowness == [2.0, 2.0]
 
 
 def test_what_is_over_its_budget_is_named():
