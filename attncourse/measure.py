@@ -63,6 +63,8 @@ class _Counter(TorchDispatchMode):
 
 def _products(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any) -> int:
     """Multiply-adds of a matrix product or a convolution, on the way there or back."""
+    if operator is _aten.convolution_backward:
+        return _back_through_convolution(args)
     if operator in flop_registry:
         return flop_registry[operator](*args, **kwargs, out_val=out) // 2
     if operator is _aten.mkldnn_rnn_layer:
@@ -70,6 +72,17 @@ def _products(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any) -> i
     if operator is _aten.mkldnn_rnn_layer_backward:  # to the inputs and to the weights
         return 2 * _inside_lstm(args, args[_RNN_OUTPUT])
     return 0
+
+
+def _back_through_convolution(args: tuple[Any, ...]) -> int:
+    """The products of the forward pass once more, for the input and for the weights.
+
+    Torch's own formula for the weights does not know of groups: it has too many, by their number.
+    """
+    gradient, x, weight, _, _, _, _, transposed, _, _, wanted = args
+    moved = x if transposed else gradient
+    there = x.shape[0] * moved.shape[2:].numel() * weight.numel()
+    return there * (wanted[0] + wanted[1])
 
 
 #: Place of the forward pass's output among the arguments of a fused LSTM's backward pass.

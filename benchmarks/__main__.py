@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.cases import CASES
 from benchmarks.measure import broken, row
-from benchmarks.roofline import roofline
+from attncourse.roofline import roofline
 
 TABLE = Path(__file__).parents[1] / "book" / "_data" / "benchmarks.json"
 

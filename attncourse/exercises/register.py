@@ -15,6 +15,8 @@ from attncourse.exercises.questions import Quiz
 
 #: Chapters with exercises that stand before the first mechanism, so without an identity card.
 EXTRA_CHAPTERS = ("foundations/what_is_attention", "foundations/building_blocks")
+#: Those that stand behind the last one.
+CLOSING_CHAPTERS = ("closing/cost",)
 _PACKAGE = "attncourse.exercises"
 
 
@@ -27,7 +29,7 @@ class UnknownName(KeyError):
 
 def chapters() -> tuple[str, ...]:
     """Paths of the chapters whose exercises are written, in the order of the course."""
-    planned = (*EXTRA_CHAPTERS, *CHAPTERS_WRITTEN)
+    planned = (*EXTRA_CHAPTERS, *CHAPTERS_WRITTEN, *CLOSING_CHAPTERS)
     return tuple(chapter for chapter in planned if _exists(chapter))
 
 

@@ -10,6 +10,8 @@ from attncourse.experiments.base import Experiment
 
 #: Pages that open a wing and compare its mechanisms -> where their experiments are.
 WINGS = {"channel/index": "attncourse.experiments.ladder"}
+#: Chapters with experiments that present no mechanism, so without an identity card.
+EXTRA_CHAPTERS = ("closing/cost",)
 
 
 def experiments_of(chapter: str) -> tuple[Experiment, ...]:
@@ -38,8 +40,9 @@ def all_experiments(*, large: bool = False) -> dict[str, tuple[Experiment, ...]]
 
 
 def _module(chapter: str) -> ModuleType:
-    if chapter not in (*CHAPTERS_WRITTEN, *WINGS):
-        known = ", ".join((*CHAPTERS_WRITTEN, *WINGS))
+    every = (*CHAPTERS_WRITTEN, *EXTRA_CHAPTERS, *WINGS)
+    if chapter not in every:
+        known = ", ".join(every)
         raise KeyError(f"no experiments for {chapter!r}; the course has: {known}")
     own = f"attncourse.experiments.{chapter.replace('/', '.')}"
     return importlib.import_module(WINGS.get(chapter, own))

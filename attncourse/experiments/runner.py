@@ -141,6 +141,8 @@ def run_cell(
     if test_set is not None and measured.items is not None:
         stored = packed(measured.items.numpy())
         row["items"] = {"test_set": test_set["id"], "count": len(measured.items), **stored}
+    if measured.kept is not None:
+        row["kept"] = measured.kept
     return {**_over(old, row), "test_set": test_set}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +31,12 @@ class Measured:
         value: the score.
         items: (n,) in float64, one number for each test item, whose mean is the score; ``None``
             if the experiment keeps none.
+        kept: what else the run is recorded with, as JSON has it.
     """
 
     value: float
     items: Tensor | None = None
+    kept: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, items: Tensor) -> Measured:

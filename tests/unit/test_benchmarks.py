@@ -22,7 +22,7 @@ from benchmarks.measure import (
     training_step,
     with_fresh_memory,
 )
-from benchmarks.roofline import roofline
+from attncourse.roofline import roofline
 
 IDS = [f"{case.chapter}: {case.name}" for case in CASES]
 TABLE = json.loads(command.TABLE.read_text(encoding="utf-8"))

@@ -27,7 +27,7 @@ from attncourse.experiments import (
     summarise,
 )
 from attncourse.experiments.controls import Added, StaticGate
-from attncourse.experiments.register import WINGS
+from attncourse.experiments.register import EXTRA_CHAPTERS, WINGS
 from attncourse.experiments.runner import commit, fingerprint
 from attncourse.tasks import digits_task
 from attncourse.training import Budget
@@ -235,7 +235,7 @@ def test_every_experiment_compares_fairly(chapter):
         assert len({v.name for v in e.variants}) == len(e.variants)
 
 
-@pytest.mark.parametrize("chapter", [*CHAPTERS_WRITTEN, *WINGS])
+@pytest.mark.parametrize("chapter", [*CHAPTERS_WRITTEN, *EXTRA_CHAPTERS, *WINGS])
 def test_published_results_are_those_of_the_experiments(chapter):
     """At least five seeds of every variant, with the task and budget that the code now has."""
     results = published(chapter)
