@@ -67,6 +67,20 @@ def values(card: Card, settings: Mapping[str, int], reduction: int | None = None
     return {"parameters": card.parameters(**named), "macs": card.macs(*sizes, **named)}
 
 
+def formulas(card: Card) -> dict[str, str]:
+    """A card's closed forms as Python expressions in C, H, W, T and K, with its own reduction."""
+    taken = inspect.signature(card.parameters).parameters
+    named = {name: letter for name, letter in _ARGUMENTS.items() if name in taken}
+    fixed = {name: value for name, value in _FIXED.items() if name in taken}
+    return {
+        key: expression(partial(form, **fixed), sizes, **named)
+        for key, form, sizes in (
+            ("parameters", card.parameters, ()),
+            ("macs", card.macs, _sizes(card)),
+        )
+    }
+
+
 def _sizes(card: Card) -> tuple[str, ...]:
     """The sizes that the multiply-adds depend on, in the page's letters: n points are H W."""
     return tuple(_SIZES[axis] for axis in card.input.split()[1:] if axis in _SIZES)

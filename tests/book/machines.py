@@ -15,6 +15,7 @@ from attncourse.views.machines import (
     kernels,
     lines,
     mixture,
+    roofline,
     time,
 )
 from attncourse.views.warp import read_bilinear, warp_points
@@ -33,6 +34,7 @@ def numbers(spec, state):
         "machine:gather": _gather,
         "machine:filters": _filters,
         "machine:lines": _lines,
+        "machine:roofline": _roofline,
     }[spec["kind"]](spec, state)  # fmt: skip
 
 
@@ -162,3 +164,12 @@ def _glimpse(image, location, size, scales):
 
     x, at = torch.tensor(image)[None, None], torch.tensor([location], dtype=torch.float64)
     return read_glimpse(x, at, size, scales).numpy()
+
+
+def _roofline(spec, state):
+    forms = [roofline.CostForm("", **written) for written in spec["written"]]
+    names = ("channels", "sides", "batches", "rates", "bandwidths")
+    places = ("channels", "side", "batch", "rate", "bandwidth")
+    chosen = [spec[name][state[place]] for name, place in zip(names, places, strict=True)]
+    found = roofline.roofline_numbers(forms, *chosen, which=state["pass"])
+    return {(key,): values for key, values in found.items()}

@@ -141,6 +141,15 @@ def every_machine():
             presets={"upside down": PICTURE[::-1]}, own_picture=True,
             goals=[m.Goal("Shut the first row.", ("p", 0), below=0.2)],
         ),
+        "roofline": m.roofline_machine(
+            [
+                m.CostForm("convolution", "9 * C ** 2 * H * W", "9 * C ** 2 + C"),
+                m.CostForm("gate", "2 * C * H * W + C ** 2 // 8", "C ** 2 // 8", "C"),
+                m.CostForm("pairs", "2 * (H * W) ** 2 * C", map="(H * W) ** 2"),
+            ],
+            {"slow": (10, 40), "fast": (20000, 3000)}, id="roofline", alt=ALT, start=(16, 7, 1),
+            goals=[m.Goal("Make pairs dearer.", ("ratio", 2), above=1.0)],
+        ),
         "filters": m.filter_machine(
             PICTURE[:5, :5], kernels, RNG.normal(size=(2, 3)), [-1.0, 0.5], id="filters", alt=ALT,
             names=["one", "two"], presets={"upside down": PICTURE[:5, :5][::-1]},
@@ -165,8 +174,8 @@ def every_machine():
 #: Named here, so that those who only look for tests draw no posters.
 MACHINES = (
     "gate", "attention", "unnormalised", "bare", "four-terms", "time", "items", "joints",
-    "mixture", "kernels", "gather", "lines", "filters", "glimpse", "taps",
-    "codebook",
+    "mixture", "kernels", "gather", "lines", "roofline", "filters", "glimpse",
+    "taps", "codebook",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Live machines: a mechanism computed in the page, step by step, from numbers the reader changes.
 
-Ten machines serve the whole book.  Each is one call on arrays and works without a kernel, a
+Eleven machines serve the whole book.  Each is one call on arrays and works without a kernel, a
 library or the network; a poster stays where scripts do not run.  What the page computes stands in
 its figure's ``data-state``, and the functions ``gate_numbers``, ``attention_numbers`` and so on
 compute the same in Python.
@@ -25,6 +25,7 @@ from attncourse.views.machines.gather import Judge, gather_machine, gather_numbe
 from attncourse.views.machines.kernels import kernel_machine, kernel_numbers
 from attncourse.views.machines.lines import lines_machine, lines_numbers
 from attncourse.views.machines.mixture import Branch, mixture_machine, mixture_numbers
+from attncourse.views.machines.roofline import CostForm, roofline_machine, roofline_numbers
 from attncourse.views.machines.sampler import glimpse_machine, taps_machine
 from attncourse.views.machines.time import (
     FrameAttention,
@@ -40,6 +41,7 @@ __all__ = [
     "EDGES_DOWN",
     "WARMTH",
     "Branch",
+    "CostForm",
     "Filter",
     "FrameAttention",
     "FrameGate",
@@ -66,6 +68,8 @@ __all__ = [
     "lines_numbers",
     "mixture_machine",
     "mixture_numbers",
+    "roofline_machine",
+    "roofline_numbers",
     "taps_machine",
     "time_machine",
     "time_numbers",
