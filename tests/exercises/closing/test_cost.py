@@ -1,0 +1,109 @@
+"""Answers to the exercises on cost."""
+
+import torch
+
+from attncourse.exercises.closing.cost import questions
+from tests.exercises.answers import Tried, trials
+
+
+def least_loop(products, moved, rate, bandwidth):
+    pairs = zip(products.tolist(), moved.tolist(), strict=True)
+    return torch.tensor([max(p / rate, b / bandwidth) for p, b in pairs], dtype=products.dtype)
+
+
+def least_stacked(products, moved, rate, bandwidth):
+    return torch.stack([products / rate, moved / bandwidth]).amax(dim=0)
+
+
+def dot_by_image(q, k, v):
+    return torch.stack([a @ (b.T @ c) / len(b) for a, b, c in zip(q, k, v, strict=True)])
+
+
+def dot_by_bmm(q, k, v):
+    return torch.bmm(q, torch.bmm(k.mT, v)) / k.size(1)
+
+
+def in_blocks(q, k, v, size):
+    most = torch.full_like(q[:, :1], -torch.inf)
+    total, read = torch.zeros_like(most), 0.0
+    for keys, values in zip(k.split(size), v.split(size), strict=True):
+        scores = torch.einsum("nd,md->nm", q, keys)
+        new = torch.maximum(most, scores.max(dim=1, keepdim=True).values)
+        e = torch.exp(scores - new)
+        shrink = torch.exp(most - new)
+        total, read, most = shrink * total + e.sum(1, True), shrink * read + e @ values, new
+    return read / total
+
+
+def query_by_query(q, k, v, size):
+    return torch.stack([(k @ one).softmax(0) @ v for one in q])
+
+
+def falling_maximum(q, k, v, size):
+    most, total, read = torch.full_like(q[:, :1], -torch.inf), 0.0, 0.0
+    for keys, values in zip(k.split(size), v.split(size), strict=True):
+        new = (q @ keys.T).amax(1, keepdim=True)
+        e = (q @ keys.T - new).exp()
+        total = total * (most - new).exp() + e.sum(1, keepdim=True)
+        read = read * (most - new).exp() + e @ values
+        most = new
+    return read / total
+
+
+TABLE = {row: next(iter(labels)) for row, labels in questions.WHAT_BINDS.truth.items()}
+
+TRIED = {
+    "least_seconds": Tried(
+        right={"loop": least_loop, "stacked": least_stacked},
+        wrong={
+            "sum": (lambda p, m, r, b: p / r + m / b, "may not add what may overlap"),
+            "negative": (lambda *a: -least_stacked(*a), "exactly the negative"),
+            "one number": (
+                lambda p, m, r, b: torch.maximum(p.sum() / r, m.sum() / b), "shape"
+            ),
+        },
+    ),
+    "dot_product": Tried(
+        right={"by image": dot_by_image, "bmm": dot_by_bmm},
+        wrong={
+            "the map": (lambda q, k, v: (q @ k.mT) @ v / q.shape[1], "larger than it may be"),
+            "softmax": (lambda q, k, v: (q @ k.mT).softmax(-1) @ v, "may not be moved"),
+            "images": (lambda q, k, v: dot_by_bmm(q, k, v) / len(q), "factor"),
+            "detached": (lambda q, k, v: dot_by_bmm(q.detach(), k, v), "`.detach()`"),
+        },
+    ),
+    "online_softmax": Tried(
+        right={"in blocks": in_blocks, "query by query": query_by_query},
+        wrong={
+            "the map": (lambda q, k, v, size: (q @ k.T).softmax(1) @ v, "larger than it may be"),
+            "falling maximum": (falling_maximum, "Keep the larger of both"),
+            "other axis": (lambda q, k, v, size: (q @ k.T).softmax(0) @ v, "differ"),
+        },
+    ),
+    "crossover": Tried(
+        right={"text": "256; 896; 64", "list": [256, 896, 64]},
+        wrong={
+            "order": ((896, 256, 64), "another order"),
+            "two": ((128, 896, 128), "two mistakes at once"),
+            "near": ((256, 897, 64), "number 2"),
+        },
+    ),
+    "what_binds": Tried(
+        right={"plain": TABLE},
+        wrong={
+            "incomplete": (dict(list(TABLE.items())[:3]), "Still open"),
+            "turned round": (
+                {row: "memory" if label == "arithmetic" else "arithmetic"
+                 for row, label in TABLE.items()},
+                "turned round",
+            ),
+            "fused": (TABLE | {"fused attention, q, k, v of 64": "memory"}, "never written"),
+            "light": (TABLE | {"1 × 1 convolution, C = 16": "arithmetic"}, "in balance at 2.5"),
+        },
+    ),
+    "timing": Tried(
+        right={"number": 5},
+        wrong={"line": ("Line 2", "it is needed"), "other": ("z", "is not an option")},
+    ),
+}  # fmt: skip
+test_right_answers, test_wrong_answers = trials("closing/cost", TRIED)
