@@ -25,17 +25,18 @@ def _list(options: argparse.Namespace) -> int:
 
         _print_json(as_records())
         return 0
-    from attncourse.catalog import CHAPTERS_WRITTEN
+    from attncourse.exercises.register import chapters
     from attncourse.plan import CHAPTERS
 
-    category = ""
+    category, written = "", chapters()
     for chapter in CHAPTERS:
         if chapter.category != category:
             category = chapter.category
             print(f"\n{category.replace('_', ' & ')} ({chapter.question})")
-        mark = "  " if chapter.path in CHAPTERS_WRITTEN or category == "foundations" else "· "
+        mark = "  " if chapter.path in written else "· "
         print(f"  {mark}{chapter.path:44} {chapter.title}")
-    print("\n· coming")
+    if any(chapter.path not in written for chapter in CHAPTERS):
+        print("\n· coming")
     return 0
 
 

@@ -17,8 +17,9 @@ calls     operators that run                  seconds that one call takes
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -92,10 +93,12 @@ class Operator:
     Attributes:
         name: such as ``mm``.
         work: its products and the bytes of its arguments and results, each once.
+        seconds: of processor time that it took here, once; other runs differ.
     """
 
     name: str
     work: Work
+    seconds: float = field(default=0.0, compare=False)
 
 
 class _Watch(TorchDispatchMode):
@@ -109,13 +112,15 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        started = time.thread_time()
         out = func(*args, **kwargs)
+        seconds = time.thread_time() - started
         packet = func._overloadpacket
         if packet in _EMPTY or (_is_view(args, out) and not func._schema.is_mutable):
             return out
         moved = sum(_distinct_bytes(t) for t in tree_iter((args, kwargs, out)) if _is_tensor(t))
         products = _fused(packet, args) or _products(packet, args, kwargs, out)
-        self.seen.append(Operator(packet.__name__, Work(products, moved, 1)))
+        self.seen.append(Operator(packet.__name__, Work(products, moved, 1), seconds))
         return out
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
+from attncourse.roofline import roofline
 from benchmarks.cases import CASES
 from benchmarks.measure import broken, row
-from attncourse.roofline import roofline
 
 TABLE = Path(__file__).parents[1] / "book" / "_data" / "benchmarks.json"
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from attncourse.catalog import CARDS
+from attncourse.roofline import roofline
 from benchmarks import __main__ as command
 from benchmarks.case import Case
 from benchmarks.cases import CASES
@@ -22,7 +23,6 @@ from benchmarks.measure import (
     training_step,
     with_fresh_memory,
 )
-from attncourse.roofline import roofline
 
 IDS = [f"{case.chapter}: {case.name}" for case in CASES]
 TABLE = json.loads(command.TABLE.read_text(encoding="utf-8"))

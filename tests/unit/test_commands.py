@@ -13,6 +13,8 @@ import pytest
 
 from attncourse.__main__ import main
 from attncourse.doctor import examine
+from attncourse.exercises.register import chapters
+from attncourse.plan import CHAPTERS
 
 
 def test_list_shows_what_exists_and_what_is_coming(capsys):
@@ -20,8 +22,10 @@ def test_list_shows_what_exists_and_what_is_coming(capsys):
     out = capsys.readouterr().out
     assert "\nchannel (what)\n" in out
     assert "    channel/squeeze_excitation" in out
-    assert "· closing/cost" in out
-    assert "· coming" in out
+    assert "    closing/cost" in out
+    coming = [chapter.path for chapter in CHAPTERS if chapter.path not in chapters()]
+    assert all(f"· {path}" in out for path in coming)
+    assert ("\n· coming" in out) == bool(coming)
 
 
 def test_list_as_data(capsys):

@@ -14,9 +14,7 @@ from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
 
 
-def _tokens(
-    n: int, m: int, d: int, c: int, size: int, scale: float = 1.5, order: str = ""
-) -> Draw:
+def _tokens(n: int, m: int, d: int, c: int, size: int, scale: float = 1.5, order: str = "") -> Draw:
     """Draws n queries, m keys and their values; an ``order`` makes d = 1 and sorts the scores."""
 
     def draw(generator: torch.Generator) -> dict[str, Tensor | float | int]:
@@ -116,9 +114,7 @@ ONLINE = FunctionExercise(
         Case("blocks of four", _tokens(20, 24, 3, 3, 4)),
         Case("a short last block", _tokens(5, 11, 2, 4, 4)),
         Case("the largest score comes last", _tokens(4, 9, 1, 2, 3, order="rising")),
-        Case(
-            "scores in the thousands", _tokens(4, 12, 1, 3, 5, scale=2000.0, order="rising")
-        ),
+        Case("scores in the thousands", _tokens(4, 12, 1, 3, 5, scale=2000.0, order="rising")),
         Case(
             "thousands, the largest first",
             _tokens(3, 12, 1, 2, 4, scale=2000.0, order="falling"),

@@ -52,7 +52,7 @@ LEAST = FunctionExercise(
     title="The roofline as a function",
     level=1,
     task="Write `least_seconds(products, moved, rate, bandwidth)`: from products and bytes of "
-    "several blocks, both (n,), and the two speeds of a machine to the least seconds of each, (n,).",
+    "several blocks, both (n,), and the speeds of a machine to the least seconds of each, (n,).",
     hints=(
         "Each speed gives one time for each block: what is divided by what?",
         "Both run at the same time at best. So which of the two has to be waited for?",
@@ -166,11 +166,11 @@ REASSOCIATE = FunctionExercise(
     "the brackets may not be moved.",
     reference=_read(),
     alternatives=(
-        lambda q, k, v: torch.einsum("bnd,bdc->bnc", q, torch.einsum("bmd,bmc->bdc", k, v)) / len(
-            q[0]
+        lambda q, k, v: (
+            torch.einsum("bnd,bdc->bnc", q, torch.einsum("bmd,bmc->bdc", k, v)) / len(q[0])
         ),
         lambda q, k, v: q @ (k.transpose(1, 2) @ (v / v.shape[1])),
-    ),  # fmt: skip
+    ),
     most=lambda given: given["q"].shape[1] ** 2 - 1,
     cases=(
         Case("many positions", _tokens(2, 24, 3, 4)),

@@ -232,7 +232,8 @@ QUIZ = Quiz(
         Question(
             "Fused attention computes its scores again on the way back. Why is it used then?",
             (
-                Option("It has fewer multiply-adds.", "It has more: five products in place of four."),
+                Option("It has fewer multiply-adds.",
+                       "It has more: five products in place of four."),
                 Option("It never writes the map of all pairs.",
                        "Memory for the map falls from n² to n, and its traffic with it.",
                        right=True),
