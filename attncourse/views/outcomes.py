@@ -69,6 +69,7 @@ def outcome_table(
     *,
     caption: str = "",
     strong: Sequence[str] | None = None,
+    kind: str = "network",
 ) -> Fragment:
     """Means, intervals, differences and verdicts, with what is needed to judge them.
 
@@ -76,6 +77,7 @@ def outcome_table(
         groups: one comparison, or heading -> comparison.
         caption: a sentence before the one that says how the numbers were made.
         strong: names of rows to set in bold; by default the mechanisms.
+        kind: what a row is.
 
     Raises:
         ValueError: for a heading that is a key, such as ``fashion_mnist``, and no words.
@@ -88,7 +90,7 @@ def outcome_table(
     first = f"less {against[0]}" if len(against) == 1 else "less the one without a difference"
     said = f"{caption} {_how(list(named.values()))}".strip()
     return table(
-        ["network", "mean", "95 % interval", first, "effect"], rows, caption=said, strong=strong
+        [kind, "mean", "95 % interval", first, "effect"], rows, caption=said, strong=strong
     )
 
 

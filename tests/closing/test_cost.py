@@ -112,7 +112,7 @@ def test_a_process_measures_every_case():
 def few_cases(monkeypatch):
     """The experiment on three made-up cases of two blocks, with made-up times."""
     made = tuple(
-        Case(name, (1, 2, 3, 3), adds, 6, 40, ())
+        Case(name, (1, 2, 3, 3), adds, 6, 40, CASE.operators)
         for name, adds in (("convolution", 300), ("convolution", 600), ("depthwise convolution", 9))
     )
     monkeypatch.setattr(experiment, "cases", lambda shapes: made)
