@@ -71,6 +71,11 @@ def test_the_one_factor_comes_from_the_other_blocks():
     assert off.tolist() == [5, 5, 1, 2, 3], "the octaves are left as they were"
 
 
+def test_a_factor_of_two_is_one_octave_up_or_down():
+    off = np.array([-1.0, 1.0, 1.01, -1.5, 0.0])
+    assert experiment.within_two(off).tolist() == [1, 1, 0, 0, 1]
+
+
 def test_order_is_compared_within_a_size():
     seconds, predicted = np.array([1.0, 2.0, 3.0, 0.1]), np.array([1.0, 3.0, 2.0, 9.0])
     groups, ones = np.array([0, 0, 0, 1]), np.ones(4)
