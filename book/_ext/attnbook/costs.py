@@ -227,7 +227,7 @@ def in_chapter(body: str, table: dict[str, Any], chapter: str, href: str) -> str
     block = (
         '<div class="ac-recorded-cost"><p><strong>Recorded beside other forms.</strong> '
         f"{taken}"
-        f'How to read it: <a href="{escape(href)}">What attention costs</a>.</p>'
+        f'How to read it: <a href="{escape(href)}">Measured costs</a>.</p>'
         f"{''.join(rows)}</div>"
     )
     return _COST.sub(lambda found: block + found[1], body, count=1)
