@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from attncourse.backbones import AveragedCopies, ResNet50, SmallResNet, TwoStreams
+from attncourse.backbones import AveragedCopies, PixelResNet, ResNet50, SmallResNet, TwoStreams
 from attncourse.measure import count_macs
 
 
@@ -95,3 +95,13 @@ def test_copies_are_gated_then_averaged_and_meet_nowhere_else():
     assert (net.gate.channels, net.gate.seen) == (4, x.shape)
     assert net(x).shape == (3, 10)
     torch.testing.assert_close(net(x), net(7 * x), atol=1e-3, rtol=1e-3)
+
+
+def test_the_pixel_network_answers_at_every_pixel_or_once():
+    net = PixelResNet(3, 5, width=8, depth=2, attention=Spy).eval()
+    x = torch.randn(2, 3, 6, 7)
+    assert net(x).shape == (2, 5, 6, 7)
+    assert [m.seen for m in net.modules() if isinstance(m, Spy)] == [(2, 8, 6, 7)] * 2
+    pooled = PixelResNet(3, 5, width=8, depth=2, attention=Spy, pooled=True).eval()
+    pooled.load_state_dict(net.state_dict())
+    torch.testing.assert_close(pooled(x), net(x).mean(dim=(2, 3)))
