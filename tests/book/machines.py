@@ -8,6 +8,7 @@ import numpy as np
 
 from attncourse.views.machines import (
     attention,
+    blind,
     codebook,
     filters,
     gate,
@@ -34,6 +35,7 @@ def numbers(spec, state):
         "machine:gather": _gather,
         "machine:filters": _filters,
         "machine:lines": _lines,
+        "machine:blind": _blind,
         "machine:roofline": _roofline,
     }[spec["kind"]](spec, state)  # fmt: skip
 
@@ -123,6 +125,22 @@ def _lines(spec, state):
     judge = gather.Judge(**spec["judges"][state["judge"]])
     found = lines.lines_numbers(np.reshape(state["x"], spec["shape"]), judge, state["used"])
     return {(key,): value for key, value in found.items()}
+
+
+def _blind(spec, state):
+    weights, move = blind.Deciders(**spec["deciders"]), blind.Move(**state["move"])
+    now, before = (np.reshape(state[key], spec["shape"]) for key in ("x", "before"))
+    made = blind.decisions(now, state["query"], weights)
+    queries = state["was"], state["query"]
+    found = blind.deviations(before, now, queries, move, weights)
+    for name, pair in found.items():
+        assert state["words"][name] == blind.verdict(*pair), name
+    wanted = {("now", name): values for name, values in made.items()}
+    wanted |= {("found", name): pair for name, pair in found.items()}
+    words = {name: blind.verdict(*pair) for name, pair in found.items()}
+    hidden = (words["criss-cross"], words["non-local"]) == (blind.UNCHANGED, blind.CHANGED)
+    count = list(words.values()).count(blind.CHANGED)
+    return wanted | {("count",): count, ("hidden",): hidden}
 
 
 def _gather(spec, state):

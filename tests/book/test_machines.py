@@ -141,6 +141,11 @@ def every_machine():
             presets={"upside down": PICTURE[::-1]}, own_picture=True,
             goals=[m.Goal("Shut the first row.", ("p", 0), below=0.2)],
         ),
+        "blind": m.blind_machine(
+            RNG.uniform(0.2, 0.9, (3, 4, 5)), id="blind", alt=ALT, query=7,
+            shuffle=RNG.permutation(20), presets={"even": np.full((3, 4, 5), 0.5)},
+            goals=[m.Goal("Hide a cell from criss-cross.", ("hidden",), above=0.5)],
+        ),
         "roofline": m.roofline_machine(
             [
                 m.CostForm("convolution", "9 * C ** 2 * H * W", "9 * C ** 2 + C"),
@@ -174,7 +179,7 @@ def every_machine():
 #: Named here, so that those who only look for tests draw no posters.
 MACHINES = (
     "gate", "attention", "unnormalised", "bare", "four-terms", "time", "items", "joints",
-    "mixture", "kernels", "gather", "lines", "roofline", "filters", "glimpse",
+    "mixture", "kernels", "gather", "lines", "blind", "roofline", "filters", "glimpse",
     "taps", "codebook",
 )  # fmt: skip
 
@@ -292,6 +297,36 @@ def test_a_turn_moves_pixels_and_no_weight_and_inversion_moves_both(page):
     inverted = state(page, "kernels")
     np.testing.assert_allclose(inverted["mean"], 1 - before["mean"], atol=1e-12)
     assert np.abs(np.subtract(inverted["weights"], before["weights"])).max() > 1e-3
+
+
+def test_decisions_notice_what_the_theory_says(page):
+    """After a shuffle three gates stay, non-local follows, and lines see; undo brings it back."""
+    figure = page.locator("#blind")
+
+    def words(press):
+        figure.get_by_role("button", name="start again").click()
+        figure.get_by_role("button", name=press, exact=True).click()
+        return state(page, "blind")["words"]
+
+    gates = dict.fromkeys(("SE", "GCT", "ECA"), "unchanged")
+    lines = {"coordinate": "follows", "criss-cross": "follows"}
+    seen = dict.fromkeys(lines, "changed")
+    assert words("shuffle pixels") == {**gates, **seen, "non-local": "follows"}
+    assert words("mirror") == {**gates, **lines, "non-local": "follows"}
+    assert words("swap two rows") == {**gates, **lines, "non-local": "follows"}
+    renamed = words("exchange A and B")
+    assert (renamed["SE"], renamed["GCT"], renamed["ECA"]) == ("changed", "follows", "changed")
+    assert {renamed[n] for n in ("coordinate", "non-local", "criss-cross")} == {"unchanged"}
+    assert words("halve all")["GCT"] == "unchanged"
+    before = state(page, "blind")["before"]
+    figure.get_by_role("button", name="undo").click()
+    assert state(page, "blind")["x"] == before
+    figure.get_by_role("button", name="start again").click()
+    figure.locator("canvas[tabindex]").first.focus()
+    for key in ("End", " "):  # the query is pixel 7, in another row and column
+        page.keyboard.press(key)
+    assert state(page, "blind")["hidden"] == 1
+    assert figure.locator(".ac-goal").text_content().startswith("● reached")
 
 
 def test_noise_moves_gates_in_training_alone(page):

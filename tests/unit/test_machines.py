@@ -68,6 +68,12 @@ def lines(x=None, judges=1):
     return m.lines_machine(x, [m.Judge("bright")] * judges, id="lines", alt=ALT)
 
 
+def blind(x=None, shuffle=None, query=0):
+    x = np.full((3, 2, 2), 0.5) if x is None else x
+    order = range(4) if shuffle is None else shuffle
+    return m.blind_machine(x, id="blind", alt=ALT, shuffle=order, query=query)
+
+
 def filters(shape=(2, 3, 3), weight=(2, 3), x=(4, 4)):
     return m.filter_machine(
         np.zeros(x), np.zeros(shape), np.zeros(weight), [0.0, 0.0], id="filters", alt=ALT,
@@ -140,6 +146,9 @@ REFUSED = {
     "map": (lambda: gather(np.zeros((2, 3, 3))), r"pass one grey image, \(h, w\)"),
     "extent": (lambda: gather(extents=(-1,)), r"extents=\(-1,\), start=0 and 1 judges"),
     "map of lines": (lambda: lines(np.zeros((2, 3, 3))), r"pass one grey image, \(h, w\)"),
+    "channels of decisions": (lambda: blind(np.zeros((2, 2, 2))), r"pass \(3, h, w\)"),
+    "a pixel twice": (lambda: blind(shuffle=[0, 0, 1, 2]), "each of 0 to 3 once"),
+    "a query outside": (lambda: blind(query=4), "query=4"),
     "no judge": (lambda: lines(judges=0), "pass one Judge at least"),
     "goal": (lambda: m.Goal("Open it.", ("gates", 0)).as_data(), "give one"),
 }
@@ -153,7 +162,7 @@ def test_what_does_not_fit_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "make", [gate, attention, time, mixture, kernels, codebook, gather, lines, filters]
+    "make", [gate, attention, time, mixture, kernels, codebook, gather, lines, blind, filters]
 )
 def test_a_machine_is_self_contained_and_repeats_byte_for_byte(make):
     html = make()._repr_mimebundle_()["text/html"]

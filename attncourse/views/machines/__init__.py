@@ -1,6 +1,6 @@
 """Live machines: a mechanism computed in the page, step by step, from numbers the reader changes.
 
-Eleven machines serve the whole book.  Each is one call on arrays and works without a kernel, a
+Twelve machines serve the whole book.  Each is one call on arrays and works without a kernel, a
 library or the network; a poster stays where scripts do not run.  What the page computes stands in
 its figure's ``data-state``, and the functions ``gate_numbers``, ``attention_numbers`` and so on
 compute the same in Python.
@@ -8,6 +8,7 @@ compute the same in Python.
 
 from attncourse.views.machines.attention import Head, attention_machine, attention_numbers
 from attncourse.views.machines.bench import Goal
+from attncourse.views.machines.blind import Deciders, Move, blind_machine, decisions, deviations
 from attncourse.views.machines.codebook import codebook_machine, codebook_numbers
 from attncourse.views.machines.filters import filter_machine, filter_numbers
 from attncourse.views.machines.gate import (
@@ -42,6 +43,7 @@ __all__ = [
     "WARMTH",
     "Branch",
     "CostForm",
+    "Deciders",
     "Filter",
     "FrameAttention",
     "FrameGate",
@@ -50,11 +52,15 @@ __all__ = [
     "Head",
     "JointGate",
     "Judge",
+    "Move",
     "Squeeze",
     "attention_machine",
     "attention_numbers",
+    "blind_machine",
     "codebook_machine",
     "codebook_numbers",
+    "decisions",
+    "deviations",
     "filter_machine",
     "filter_numbers",
     "gate_machine",

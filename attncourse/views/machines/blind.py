@@ -1,0 +1,189 @@
+"""The blindness machine: change a small map, and see which decisions notice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from attncourse.views.explorer import _finite
+from attncourse.views.fragment import Fragment, encode
+from attncourse.views.machines.bench import Goal, as_presets, machine, softmax
+from attncourse.views.show import Picture, show
+from attncourse.views.style import MAGNITUDE
+
+#: The deciders, in the order in which the page has them.
+DECIDERS = ("SE", "GCT", "ECA", "coordinate", "non-local", "criss-cross")
+#: Below it a deviation is rounding.
+NOTHING = 1e-6
+UNCHANGED, FOLLOWS, CHANGED = "unchanged", "follows", "changed"
+
+
+@dataclass(frozen=True)
+class Deciders:
+    """Weights of the six deciders, all set by hand, for c channels.
+
+    Attributes:
+        reduce: (hidden, c), SE's first layer.
+        reduce_bias: (hidden,).
+        expand: (c, hidden), SE's second layer.
+        expand_bias: (c,).
+        neighbours: ECA's three weights, for the channel before, the channel itself, the next one.
+        gamma: GCT's, for every channel alike.
+        factor: of the means of lines, all channels together, in the coordinate gate.
+        shift: added to it.
+        sharpness: of the products in the two that compare pixels.
+    """
+
+    reduce: Sequence[Sequence[float]] = ((2.0, -1.0, 0.5), (-1.0, 2.0, 1.0))
+    reduce_bias: Sequence[float] = (0.1, -0.2)
+    expand: Sequence[Sequence[float]] = ((2.0, -1.0), (-2.0, 1.5), (1.0, 1.0))
+    expand_bias: Sequence[float] = (0.0, 0.2, -0.4)
+    neighbours: Sequence[float] = (-2.0, 3.0, 1.0)
+    gamma: float = 1.0
+    factor: float = 8.0
+    shift: float = -2.5
+    sharpness: float = 2.0
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a press did to the map, as far as a decision can follow it.
+
+    Attributes:
+        pixels: (h w,) which pixel of before stands at each place now.
+        channels: (c,) which channel of before stands at each place now.
+    """
+
+    pixels: Sequence[int] = field(default_factory=tuple)
+    channels: Sequence[int] = field(default_factory=tuple)
+
+
+def blind_machine(
+    x: np.ndarray,
+    *,
+    id: str,
+    alt: str,
+    shuffle: Sequence[int],
+    query: int = 0,
+    deciders: Deciders = Deciders(),
+    presets: Mapping[str, np.ndarray] | None = None,
+    goals: Sequence[Goal] = (),
+) -> Fragment:
+    """Paint, shuffle, mirror, swap and rescale a map, and see which of six decisions notice.
+
+    Args:
+        x: (c, h, w), 0 to 1, of three channels.
+        id: fixed identifier, unique in its page.
+        alt: what there is to see, in a sentence.
+        shuffle: which pixel the button *shuffle* puts at each place, (h w,).
+        query: the pixel that asks in non-local and criss-cross.
+        deciders: their weights.
+        presets: name of a button -> the map that it makes.
+        goals: what there is to reach.
+
+    Raises:
+        ValueError: if the map or the shuffle has another shape, or a value is not finite.
+    """
+    x = _finite(x, "x")
+    if x.ndim != 3 or len(x) != len(deciders.expand):
+        raise ValueError(
+            f"x has the shape {x.shape}: pass ({len(deciders.expand)}, h, w), one map a channel"
+        )
+    size = x[0].size
+    if sorted(shuffle) != list(range(size)) or not 0 <= query < size:
+        raise ValueError(f"shuffle must hold each of 0 to {size - 1} once, and query={query} too")
+    spec = {
+        "shape": list(x.shape),
+        "x": encode(x),
+        "shuffle": [int(n) for n in shuffle],
+        "query": int(query),
+        "names": list(DECIDERS),
+        "deciders": asdict(deciders),
+        "presets": as_presets({"start again": x, **(presets or {})}, x.shape),
+        "nothing": NOTHING,
+    }
+    return machine("blind", id, alt, spec, _poster(x, decisions(x, query, deciders), alt), goals)
+
+
+def decisions(x: np.ndarray, query: int, weights: Deciders = Deciders()) -> dict[str, np.ndarray]:
+    """What the six decide about x: gates (c,) of the first three, maps (h, w) of the others.
+
+    Args:
+        x: (c, h, w).
+        query: the pixel that asks.
+        weights: of the deciders.
+    """
+    x = np.asarray(x, dtype=float)
+    c, h, w = x.shape
+    z = x.mean(axis=(1, 2))
+    hidden = np.maximum(np.asarray(weights.reduce) @ z + weights.reduce_bias, 0)
+    before, itself, after = weights.neighbours
+    around = np.pad(z, 1)
+    norm = np.sqrt((x**2).sum(axis=(1, 2)))
+    share = norm * np.sqrt(c) / max(float(np.sqrt((norm**2).sum())), 1e-12)
+    grey = x.mean(axis=0)
+    rows, columns = grey.mean(axis=1), grey.mean(axis=0)
+    scores = weights.sharpness * np.tensordot(x.reshape(c, -1)[:, query], x, axes=1)
+    i, j = divmod(query, w)
+    on_cross = (np.arange(h)[:, None] == i) | (np.arange(w) == j)
+    return {
+        "SE": _sigmoid(np.asarray(weights.expand) @ hidden + weights.expand_bias),
+        "GCT": 1 + np.tanh(weights.gamma * (share - 1)),
+        "ECA": _sigmoid(before * around[:-2] + itself * z + after * around[2:]),
+        "coordinate": _sigmoid(weights.factor * rows + weights.shift)[:, None]
+        * _sigmoid(weights.factor * columns + weights.shift),
+        "non-local": softmax(scores.ravel()).reshape(h, w),
+        "criss-cross": softmax(np.where(on_cross, scores, -np.inf).ravel()).reshape(h, w),
+    }
+
+
+def deviations(
+    before: np.ndarray, now: np.ndarray, queries: tuple[int, int], move: Move,
+    weights: Deciders = Deciders(),
+) -> dict[str, tuple[float, float]]:  # fmt: skip
+    """How far each decision is from what it was, and from what it was once it is moved along.
+
+    Args:
+        before: the map before, (c, h, w).
+        now: the map now.
+        queries: the pixel that asks, before and now.
+        move: what became of pixels and channels.
+        weights: of the deciders.
+    """
+    old, new = decisions(before, queries[0], weights), decisions(now, queries[1], weights)
+    found = {}
+    for name in DECIDERS:
+        was, order = old[name].ravel(), move.channels if old[name].ndim == 1 else move.pixels
+        moved = was[list(order)]
+        here = new[name].ravel()
+        found[name] = (float(abs(here - was).max()), float(abs(here - moved).max()))
+    return found
+
+
+def verdict(unmoved: float, moved: float) -> str:
+    """The word for two deviations: *unchanged*, *follows*, or *changed*."""
+    if unmoved < NOTHING:
+        return UNCHANGED
+    return FOLLOWS if moved < NOTHING else CHANGED
+
+
+def _sigmoid(v: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-v))
+
+
+def _poster(x: np.ndarray, found: Mapping[str, np.ndarray], alt: str) -> Picture:
+    figure, axes = plt.subplots(1, 3 + len(found), figsize=(7.2, 1.5))
+    for n, ax in enumerate(axes):
+        ax.axis("off")
+        if n < len(x):
+            ax.imshow(x[n], cmap="gray", vmin=0, vmax=1)
+            ax.set_title("ABC"[n], fontsize=8)
+        else:
+            name = DECIDERS[n - len(x)]
+            values = np.atleast_2d(found[name])
+            ax.imshow(values, cmap=MAGNITUDE, vmin=0, vmax=max(1.0, values.max()))
+            ax.set_title(name, fontsize=8)
+    return show(figure, alt=alt, dpi=100)
