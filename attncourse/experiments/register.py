@@ -11,7 +11,7 @@ from attncourse.experiments.base import Experiment
 #: Pages that open a wing and compare its mechanisms -> where their experiments are.
 WINGS = {"channel/index": "attncourse.experiments.ladder"}
 #: Chapters with experiments that present no mechanism, so without an identity card.
-EXTRA_CHAPTERS = ("closing/cost",)
+EXTRA_CHAPTERS = ("closing/choosing", "closing/cost")
 
 
 def experiments_of(chapter: str) -> tuple[Experiment, ...]:
