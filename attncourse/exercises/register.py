@@ -16,7 +16,7 @@ from attncourse.exercises.questions import Quiz
 #: Chapters with exercises that stand before the first mechanism, so without an identity card.
 EXTRA_CHAPTERS = ("foundations/what_is_attention", "foundations/building_blocks")
 #: Those that stand behind the last one.
-CLOSING_CHAPTERS = ("closing/cost",)
+CLOSING_CHAPTERS = ("closing/choosing", "closing/cost")
 _PACKAGE = "attncourse.exercises"
 
 
