@@ -22,6 +22,7 @@ def test_list_shows_what_exists_and_what_is_coming(capsys):
     out = capsys.readouterr().out
     assert "\nchannel (what)\n" in out
     assert "    channel/squeeze_excitation" in out
+    assert "    closing/choosing" in out
     assert "    closing/cost" in out
     coming = [chapter.path for chapter in CHAPTERS if chapter.path not in chapters()]
     assert all(f"· {path}" in out for path in coming)
