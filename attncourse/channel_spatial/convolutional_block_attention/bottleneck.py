@@ -3,28 +3,29 @@ r"""BAM, the bottleneck attention module (Park et al., 2018; key ``park2018bam``
 Equations, numbered as in the chapter ``channel_spatial/convolutional_block_attention``:
 
 .. math::
-    u &= W_2\, \delta(\mathrm{BN}(W_1\, \mathrm{mean}_i\, x_i + b_1)) + b_2             & (6)\\
-    v &= k_4 * \delta\mathrm{BN}(K_3 * \delta\mathrm{BN}(K_2 * \delta\mathrm{BN}(K_1 x))) & (7)\\
-    M_{c,i} &= \sigma(u_c + v_i), \qquad y_{c,i} = x_{c,i} + M_{c,i}\, x_{c,i}          & (8)
+    \eta &= W_2\, \delta\mathrm{BN}(W_1\, \mathrm{mean}_i\, x_i + b_1) + b_2             & (6)\\
+    \zeta &= W_6 * \delta\mathrm{BN}(W_5 * \delta\mathrm{BN}(
+             W_4 * \delta\mathrm{BN}(W_3 * x)))                                         & (7)\\
+    s_{c,i} &= \sigma(\eta_c + \zeta_i), \qquad y_{c,i} = x_{c,i} + s_{c,i}\, x_{c,i}   & (8)
 
 ========  ===========  ==========================================================
 symbol    shape        meaning
 ========  ===========  ==========================================================
 x         b c h w      input features
 W1, W2    d c, c d     bottleneck of d = c // r hidden units, with biases
-u         b c          what speaks for a channel, any real number
-K1        d c 1 1      to d channels, with biases in all four
-K2, K3    d d 3 3      two convolutions of dilation D, each with a reach of 2 D + 1
-k4        1 d 1 1      to one map
-v         b h w        what speaks for a position
-M         b c h w      a gate for each value: the attention g(x)
+eta       b c          what speaks for a channel, any real number
+W3        d c 1 1      to d channels, with biases in all four
+W4, W5    d d 3 3      two convolutions of dilation D, each with a reach of 2 D + 1
+W6        1 d 1 1      to one map
+zeta      b h w        what speaks for a position
+s         b c h w      a gate for each value: the attention g(x)
 ========  ===========  ==========================================================
 
 Paper, authors' code and default here:
 
-* The paper adds u and v before the sigmoid, the code multiplies them.  ``combine="sum"``, the
+* The paper adds both votes before the sigmoid, the code multiplies them.  ``combine="sum"``, the
   paper, is the default; ``combine="product"`` is the code.
-* The paper's equation normalises the results u and v, the code the hidden units.  Here as in
+* The paper's equation normalises the votes, the code the hidden units.  Here as in
   the code, with biases everywhere.
 * The code pools a square window with the height as its side, and so takes square maps alone; here
   the mean is over all positions.
@@ -49,7 +50,7 @@ COMBINATIONS = ("sum", "product")
 class BottleneckAttention(Attention):
     r"""Open every value by a gate between 1 and 2, from a channel's and a position's vote.
 
-    .. math:: y_{c,i} = \bigl(1 + \sigma(u_c + v_i)\bigr)\, x_{c,i}
+    .. math:: y_{c,i} = \bigl(1 + \sigma(\eta_c + \zeta_i)\bigr)\, x_{c,i}
 
     Source: Park, Woo, Lee and Kweon, *BAM: Bottleneck Attention Module*, BMVC 2018,
     arXiv 1807.06514.
@@ -122,18 +123,18 @@ class BottleneckAttention(Attention):
         check_statistics(self.norm, "norm", x.shape[0], x)
 
     def votes(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Equations (6) and (7): u, (b, c), and v, (b, h, w)."""
-        u = self.expand(F.relu(self.norm(self.reduce(squeeze(x)))))
-        v = x
+        """Equations (6) and (7): eta, (b, c), and zeta, (b, h, w)."""
+        eta = self.expand(F.relu(self.norm(self.reduce(squeeze(x)))))
+        inside = x
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            v = F.relu(norm(conv(v)))
-        return u, self.last(v)[:, 0]
+            inside = F.relu(norm(conv(inside)))
+        return eta, self.last(inside)[:, 0]
 
     def g(self, x: Tensor) -> Tensor:
         """A gate for each value, (b, c, h, w)."""
-        u, v = self.votes(x)
-        u, v = u[:, :, None, None], v[:, None]
-        return torch.sigmoid(u + v if self.combine == "sum" else u * v).to(x.dtype)
+        eta, zeta = self.votes(x)
+        eta, zeta = eta[:, :, None, None], zeta[:, None]
+        return torch.sigmoid(eta + zeta if self.combine == "sum" else eta * zeta).to(x.dtype)
 
     def f(self, weights: Tensor, x: Tensor) -> Tensor:
         """``x + weights x``, (b, c, h, w)."""
@@ -182,15 +183,15 @@ def bottleneck_attention_reference(
     for image in x:
         z = torch.stack([channel.sum() / (height * width) for channel in image])
         hidden = normal(block.norm, block.reduce.weight @ z + block.reduce.bias)
-        u = block.expand.weight @ hidden + block.expand.bias  # (6)
+        eta = block.expand.weight @ hidden + block.expand.bias  # (6)
         columns = {(i, j): image[:, i, j] for i in range(height) for j in range(width)}
         inside = columns
         for conv, norm in zip(block.convs, block.norms, strict=True):
-            inside = {at: normal(norm, v) for at, v in taps(conv, inside).items()}
-        v = taps(block.last, inside)  # (7)
+            inside = {at: normal(norm, z) for at, z in taps(conv, inside).items()}
+        zeta = taps(block.last, inside)  # (7)
         gated = []
         for at, column in columns.items():
-            logits = u + v[at] if block.combine == "sum" else u * v[at]
+            logits = eta + zeta[at] if block.combine == "sum" else eta * zeta[at]
             gated.append(column * (1 + 1 / (1 + torch.exp(-logits))))  # (8)
         images.append(torch.stack(gated, dim=1).view_as(image))
     return torch.stack(images)
@@ -232,8 +233,8 @@ CARD = Card(
     authors="Park, Woo, Lee, Kweon",
     venue="BMVC",
     year=2018,
-    decides="M = σ(u(x) + v(x))",
-    applies="y = x + M ⊙ x",
+    decides="s = σ(η(x) + ζ(x))",
+    applies="y = x + s ⊙ x",
     weights="b c h w",
     parameters=bottleneck_parameters,
     parameters_formula="3C²/r + C + 18C²/r² + 13C/r + 1",

@@ -4,7 +4,7 @@ Equations, numbered as in the chapter ``channel_spatial/convolutional_block_atte
 
 .. math::
     a &= \sigma\bigl(W_2\, \delta(W_1\, \mathrm{mean}_i\, x_i + b_1) + b_2\bigr)        & (9)\\
-    m_i &= \sigma(w^\top x_i + \beta)                                                   & (10)\\
+    m_i &= \sigma(w_3^\top x_i + b_3)                                                   & (10)\\
     y_{c,i} &= a_c\, x_{c,i} + m_i\, x_{c,i}                                            & (11)
 
 ========  ===========  ==========================================================
@@ -13,7 +13,7 @@ symbol    shape        meaning
 x         b c h w      input features; position i of n is one column of them
 W1, W2    d c, c d     SE's two layers, d = c // 2, with biases
 a         b c          a gate for each channel: cSE
-w, beta   c, 1         one 1x1 convolution to one map
+w3, b3    c, 1         one 1x1 convolution to one map
 m         b h w        a gate for each position: sSE; (a, m) is the attention g(x)
 ========  ===========  ==========================================================
 
@@ -172,7 +172,7 @@ CARD = Card(
     authors="Roy, Navab, Wachinger",
     venue="MICCAI",
     year=2018,
-    decides="a = σ(W₂ δ(W₁ mean x)), m = σ(wᵀ xᵢ)",
+    decides="a = σ(W₂ δ(W₁ mean x)), m = σ(w₃ᵀ xᵢ)",
     applies="y = a x + m x",
     weights="b c, b h w",
     parameters=concurrent_parameters,

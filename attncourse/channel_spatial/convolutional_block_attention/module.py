@@ -3,10 +3,11 @@ r"""CBAM, the convolutional block attention module (Woo et al., 2018; key ``woo2
 Equations, numbered as in the chapter ``channel_spatial/convolutional_block_attention``:
 
 .. math::
-    t(z) &= W_2\, \delta(W_1 z + b_1) + b_2                                             & (1)\\
-    a &= \sigma\bigl(t(\mathrm{mean}_i\, x_i) + t(\mathrm{max}_i\, x_i)\bigr)           & (2)\\
+    \varphi(z) &= W_2\, \delta(W_1 z + b_1) + b_2                                       & (1)\\
+    a &= \sigma\bigl(\varphi(\mathrm{mean}_i\, x_i) + \varphi(\mathrm{max}_i\, x_i)\bigr) & (2)\\
     x'_{c,i} &= a_c\, x_{c,i}                                                           & (3)\\
-    m &= \sigma\bigl(\mathrm{BN}(K * [\mathrm{max}_c\, x'_c ; \mathrm{mean}_c\, x'_c])\bigr) & (4)\\
+    z &= [\mathrm{max}_c\, x'_c ; \mathrm{mean}_c\, x'_c], \qquad
+    m = \sigma\bigl(\mathrm{BN}(W_3 * z)\bigr)                                           & (4)\\
     y_{c,i} &= m_i\, x'_{c,i} = a_c\, m_i\, x_{c,i}                                     & (5)
 
 ========  ===========  ==========================================================
@@ -17,14 +18,14 @@ W1, b1    d c, d       to d = c // r hidden units
 W2, b2    c d, c       and back; both layers serve both statistics
 a         b c          a gate for each channel
 x'        b c h w      the gated features, from which the second gate is made
-K         1 2 k k      one convolution of the two maps, largest and mean channel, in this order
+W3        1 2 k k      one convolution of the two maps, largest and mean channel, in this order
 m         b h w        a gate for each position; (a, m) is the attention g(x)
 y         b c h w      output f(g(x), x)
 ========  ===========  ==========================================================
 
 Paper, authors' code and default here:
 
-* The code normalises the one map that K gives, the paper's equation does not.  ``norm=True``, the
+* The code normalises the one map that W3 gives, the paper's equation does not.  ``norm=True``, the
   code, is the default; its running statistics move by 0.01 a step in the code, here by PyTorch's
   0.1.
 * The code's networks start that scale at zero, so that every m is 1/2 at first.
@@ -328,7 +329,7 @@ CARD = Card(
     authors="Woo, Park, Lee, Kweon",
     venue="ECCV",
     year=2018,
-    decides="a = σ(t(mean x) + t(max x)), m = σ(K ∗ [max ax; mean ax])",
+    decides="a = σ(φ(mean x) + φ(max x)), m = σ(W₃ ∗ [max ax; mean ax])",
     applies="y = a m x",
     weights="b c, b h w",
     parameters=parameter_count,

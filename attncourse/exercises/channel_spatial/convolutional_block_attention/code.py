@@ -389,16 +389,16 @@ LEFT = FunctionExercise(
     name="left",
     title="Find out: sum or product?",
     level=3,
-    task="Somebody saved BAM's gates M, (b, c, n), and forgot which version made them. Write "
+    task="Somebody saved BAM's gates, (b, c, n), and forgot which version made them. Write "
     "`left(gates)`, (b, c, n): what is left of the logits of each image without the mean of each "
     "channel and the mean of each position. Both hold the mean of the image: take that out once. "
     "For a sum of votes nothing may be left.",
     hints=(
-        "The logit of a sigmoid is its argument: `torch.logit(gates)` is u_c + v_i, or u_c v_i.",
+        "The logit of a sigmoid is its argument: `torch.logit(gates)` is η_c + ζ_i, or η_c ζ_i.",
         "Take out the mean over positions, then of what is left the mean over channels.",
         "In one step both means take out what is common twice: add the mean of the image again.",
     ),
-    explanation="For the sum nothing is left, for the product (u_c - mean u)(v_i - mean v).",
+    explanation="For the sum nothing is left, for the product (η_c - mean η)(ζ_i - mean ζ).",
     reference=_left(),
     alternatives=(_left_in_turn, _left_by_matrices),
     cases=(

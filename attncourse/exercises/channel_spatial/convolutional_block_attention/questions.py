@@ -148,15 +148,16 @@ CEILINGS = ValueExercise(
     name="ceilings",
     title="Derive: how often is the majority right?",
     level=2,
-    task="A blind gate leaves K signs of +1 or -1, each as likely, and one of them is the answer. "
-    "It answers with the majority, and tosses a coin for a tie. Say how often it is right for "
-    "K = 3, for K = 2, and for K = 3 if one half of the pictures is seen and always right.",
+    task="A blind gate leaves some signs of +1 or -1, each as likely, and one of them is the "
+    "answer. It answers with the majority, and tosses a coin for a tie. Say how often it is right "
+    "for three signs, for two, and for three if one half of the pictures is seen and always right.",
     hints=(
-        "Say the relevant sign is +1. With K = 3 the majority is wrong only if both others are -1.",
-        "With K = 2 the other one agrees in one half of the cases; else there is a tie.",
-        "Half of the pictures count 1, the other half as much as for K = 3.",
+        "Say the relevant sign is +1. Of three, the majority is wrong only if both others are -1.",
+        "Of two signs, the other one agrees in one half of the cases; else there is a tie.",
+        "Half of the pictures count 1, the other half as much as for three signs.",
     ),
-    explanation="3/4, 3/4 and 7/8. With K = 4 it is 11/16: more others can outvote the right sign.",
+    explanation="3/4, 3/4 and 7/8. For four signs it is 11/16: more others can outvote the right "
+    "sign.",
     truth=_ceilings,
     low=0.0,
     high=1.0,
@@ -172,8 +173,8 @@ CEILINGS = ValueExercise(
         ),
         Misconception(
             "a pick at random",
-            "You pick one sign at random, right once in K and in half of the other cases. For "
-            "three signs the majority does better.",
+            "You pick one sign at random, right once in so many and in half of the other cases. "
+            "For three signs the majority does better.",
             (2 / 3, 0.75, 5 / 6),
         ),
         Misconception(
@@ -226,7 +227,8 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "What does sSE alone, y_i = σ(w·x_i + β) x_i, tell a pixel of the rest of the picture?",
+            "What does sSE alone, y_i = σ(w_3·x_i + b_3) x_i, tell a pixel of the rest of the "
+            "picture?",
             (
                 Option("Nothing: it is made from that pixel's own column.",
                        "It is a per-pixel bend, like a ReLU layer.", right=True),
@@ -236,11 +238,11 @@ QUIZ = Quiz(
         ),
         Question(
             "The code of BAM multiplies its votes, the paper adds them. Which can open a gate in a "
-            "channel that votes against, u < 0?",
+            "channel that votes against, η < 0?",
             (
-                Option("Only the sum.", "With v < 0 the product u v is positive."),
-                Option("Only the product.", "With v > -u the sum is positive."),
-                Option("Both, at other places: the sum where v is large, the product where v is "
+                Option("Only the sum.", "With ζ < 0 the product η ζ is positive."),
+                Option("Only the product.", "With ζ > -η the sum is positive."),
+                Option("Both, at other places: the sum where ζ is large, the product where ζ is "
                        "negative.", "So signs of votes do not mean the same in both.", right=True),
             ),
         ),
