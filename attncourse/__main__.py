@@ -97,8 +97,10 @@ def _run(options: argparse.Namespace) -> int:
     from attncourse.training.parallel import is_main
 
     if bool(options.chapter) == options.all:
-        print("name one chapter, such as channel/squeeze_excitation, or give --all")
+        print("name one chapter, such as channel/squeeze_excitation, or give --all, not both")
         return 2
+    if options.chapter:
+        options.chapter = options.chapter.removeprefix("book/").removesuffix(".ipynb")
     if options.steps and Path(options.out).resolve() == Path(RESULTS).resolve():
         print(f"--steps cuts the runs short, and {RESULTS} holds whole ones: name another --out")
         return 2

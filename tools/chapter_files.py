@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def notebook_path(name: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"no chapter {name!r}; the book has: {', '.join(chapters())}")
     return path
+
+
+def as_named(names: Iterable[str]) -> list[str]:
+    """Chapters as somebody names them -> their paths: ``book/channel/gater.ipynb`` is meant, too.
+
+    Raises:
+        SystemExit: with a sentence, if the book has no such chapter.
+    """
+    paths = [name.removeprefix("book/").removesuffix(".ipynb") for name in names]
+    for path in paths:
+        if not (BOOK / f"{path}.ipynb").exists():
+            sys.exit(f"there is no chapter {path!r}: name one such as channel/squeeze_excitation")
+    return paths
 
 
 def load(name: str) -> Notebook:

@@ -19,6 +19,7 @@ from chapter_files import (
     BOOK,
     ROOT,
     Notebook,
+    as_named,
     chapters,
     code_cells,
     is_mechanism,
@@ -30,7 +31,16 @@ from chapter_files import (
 )
 from repository import normalise_address
 
-__all__ = ["BOOK", "ROOT", "chapters", "load", "notebook_path", "problems", "source_hash"]
+__all__ = [
+    "BOOK",
+    "ROOT",
+    "as_named",
+    "chapters",
+    "load",
+    "notebook_path",
+    "problems",
+    "source_hash",
+]
 CHECK_TAG = "nbval-check-output"
 #: What is computed from numbers near 1 and lies below this is rounding, and another processor's
 #: rounding is another number.

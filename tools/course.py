@@ -187,13 +187,6 @@ def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
 def cmd_test(options: argparse.Namespace) -> int:
     """Run every check, go on after a failure, and print where the time went."""
     environment("all")
-    if options.chapter:
-        options.chapter = options.chapter.removeprefix("book/").removesuffix(".ipynb")
-        if not (ROOT / "book" / f"{options.chapter}.ipynb").exists():
-            sys.exit(
-                f"there is no chapter {options.chapter!r}: name one such as "
-                f"channel/squeeze_excitation"
-            )
     for file in TIMES:
         (ROOT / file).unlink(missing_ok=True)
     # One thread a process, and texts in UTF-8 whatever the user's locale is.
@@ -291,6 +284,14 @@ def cmd_clean(options: argparse.Namespace) -> int:
     return 0
 
 
+def _chapter(name: str) -> str:
+    """A chapter as somebody names it -> its path: ``book/channel/gater.ipynb`` is meant, too."""
+    path = name.removeprefix("book/").removesuffix(".ipynb")
+    if not (ROOT / "book" / f"{path}.ipynb").exists():
+        sys.exit(f"there is no chapter {path!r}: name one such as channel/squeeze_excitation")
+    return path
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0 if all went well."""
     parser = argparse.ArgumentParser(
@@ -324,6 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
     if rest and options.command != "gpu":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest  # what tools/gpu.py understands
+    if getattr(options, "chapter", None):
+        options.chapter = _chapter(options.chapter)
     return options.function(options)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import time_table
-from chapter_rules import ROOT, chapters, notebook_path
+from chapter_rules import ROOT, as_named, chapters, notebook_path
 from course import TIMES, call
 
 #: Seconds after which a cell hangs; no budget.
@@ -28,7 +28,7 @@ PATIENCE = 1800
 
 def main(names: list[str]) -> int:
     """Run the notebooks; fail if one fails, was not run, or took too much processor time."""
-    wanted = names or chapters()
+    wanted = as_named(names) or chapters()
     record = ROOT / TIMES[-1]
     record.unlink(missing_ok=True)
     status = _run(wanted, record)

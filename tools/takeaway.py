@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chapter_rules import chapters
+from chapter_rules import as_named, chapters
 from course import HTML, ROOT, call
 from epub_mend import mend
 from screenshots import chromium, served
@@ -118,12 +118,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("what", choices=("archive", "print", "epub"))
     parser.add_argument("chapter", nargs="*")
     options = parser.parse_args(arguments)
+    wanted = as_named(options.chapter)
     if options.what != "epub" and not (HTML / "index.html").exists():
         print("the book is not built: make book")
         return 1
     made = {
         "archive": lambda: [archive()],
-        "print": lambda: print_chapters(options.chapter),
+        "print": lambda: print_chapters(wanted),
         "epub": lambda: [epub()],
     }[options.what]()
     for path in made:

@@ -128,7 +128,7 @@ def test_run_records_where_it_is_told(tmp_path, monkeypatch, capsys):
     ("call", "words"),
     [
         (["run"], "name one chapter"),
-        (["run", "channel/squeeze_excitation", "--all"], "name one chapter"),
+        (["run", "channel/squeeze_excitation", "--all"], "not both"),
         (["run", "channel/nothing"], "the course has: channel/squeeze_excitation"),
         (["run", "channel/squeeze_excitation", "--experiment", "x"], "it has: which_stream"),
         (["run", "--all", "--steps", "1"], "name another --out"),

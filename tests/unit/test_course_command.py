@@ -10,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import course
+import notebook
 import pytest
 import run_notebooks
+import takeaway
 import time_table
 
 from tests import processor_time
@@ -66,9 +68,31 @@ def test_a_failure_is_reported_and_does_not_stop_the_rest(calls, monkeypatch, ca
     ]
 
 
-def test_an_unknown_chapter_is_refused(calls):
+@pytest.mark.parametrize("command", ["test", "execute", "print", "bench"])
+def test_an_unknown_chapter_is_refused(command, calls):
     with pytest.raises(SystemExit, match="there is no chapter 'channel/nothing': name one such as"):
-        course.main(["test", "channel/nothing"])
+        course.main([command, "channel/nothing"])
+    assert calls == [], "nothing is made for a chapter that is not there"
+
+
+@pytest.mark.parametrize("command", ["test", "execute", "print", "bench"])
+def test_a_chapter_may_be_named_by_its_file(command, calls):
+    assert course.main([command, "book/channel/gater.ipynb"]) == 0
+    assert "channel/gater" in commands(calls)[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        (notebook, ["execute", "channel/nothing"]),
+        (notebook, ["text", "channel/gater", "channel/nothing"]),
+        (run_notebooks, ["channel/nothing"]),
+        (takeaway, ["print", "channel/nothing"]),
+    ],
+)
+def test_every_tool_refuses_an_unknown_chapter_with_a_sentence(tool, arguments):
+    with pytest.raises(SystemExit, match="there is no chapter 'channel/nothing': name one such as"):
+        tool.main(arguments)
 
 
 def test_the_book_needs_no_torch():

@@ -201,7 +201,7 @@ def test_saving_says_whether_anything_changed(tmp_path):
 
 
 def test_commands_name_what_is_missing(capsys):
-    with pytest.raises(FileNotFoundError, match="no chapter 'channel/nothing'; the book has: "):
+    with pytest.raises(SystemExit, match="there is no chapter 'channel/nothing': name one such as"):
         tool.main(["text", "channel/nothing"])
     assert tool.main(["write", "channel/nothing"]) == 1
     assert "make it with 'text channel/nothing'" in capsys.readouterr().out
