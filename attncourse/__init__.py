@@ -12,11 +12,11 @@ The rooms of the package:
 ``attncourse.backbones``  networks that take any channel-preserving block
 ``attncourse.measure``    counted multiply-adds, exact peak memory, fair timings
 ``attncourse.tasks``      small tasks in which the reason a mechanism helps can be seen
-``attncourse.datasets``   MNIST, Fashion-MNIST, CIFAR-10: checked, cached, resumable
+``attncourse.datasets``   MNIST, Fashion-MNIST, CIFAR-10, CamVid, skeletons, all checked
 ``attncourse.training``   one training loop, on Accelerate
 ``attncourse.experiments``  task + variants + equal budget, recorded over seeds
 ``attncourse.exercises``  ``check``, ``hint``, ``quiz`` and the learner's progress
-``attncourse.views``      figures, schematics and explorers in one style
+``attncourse.views``      figures, schematics, explorers and live machines in one style
 ========================  =============================================================
 
 Importing the package imports none of them, so that ``import attncourse`` costs nothing.
