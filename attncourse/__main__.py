@@ -34,7 +34,7 @@ def _list(options: argparse.Namespace) -> int:
             category = chapter.category
             print(f"\n{category.replace('_', ' & ')} ({chapter.question})")
         mark = "  " if chapter.path in written else "· "
-        print(f"  {mark}{chapter.path:44} {chapter.title}")
+        print(f"  {mark}{chapter.path:47} {chapter.title}")
     if any(chapter.path not in written for chapter in CHAPTERS):
         print("\n· coming")
     return 0

@@ -49,7 +49,7 @@ _SIZES = {f"128 × {s} × {s}": (2, 128, s, s) for s in (7, 14, 28)}
 CASES = (
     Case(
         chapter="channel/context_encoding",
-        name="codebook",
+        name="EncNet's codebook",
         sizes=_SIZES,
         module=lambda shape: Codebook(shape[1]),
         others={

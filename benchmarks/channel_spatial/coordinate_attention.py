@@ -73,8 +73,8 @@ CASES = tuple(
         floors={"released": (None, floor)},
     )
     for name, block, released, floor in (
-        ("coordinate", CoordinateAttention, released_lines, 0.95),
-        ("triplet", TripletAttention, released_sides, 1.5),
+        ("Coordinate attention", CoordinateAttention, released_lines, 0.95),
+        ("Triplet attention", TripletAttention, released_sides, 1.5),
         ("SimAM", SimpleAttention, released_energy, 0.8),
     )
 )

@@ -63,7 +63,7 @@ def block(shape: tuple[int, ...]) -> nn.Module:
 CASES = (
     Case(
         chapter="spatial/asymmetric_non_local",
-        name="One block",
+        name="Asymmetric non-local",
         sizes={f"128 × {s} × {s}": (1, 128, s, s) for s in (16, 32, 64)},
         module=block,
         others={"released": released, "full": full},

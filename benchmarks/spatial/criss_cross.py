@@ -73,7 +73,7 @@ def block(shape: tuple[int, ...]) -> nn.Module:
 CASES = (
     Case(
         chapter="spatial/criss_cross",
-        name="Two passes",
+        name="CCNet, two passes",
         sizes={f"128 × {s} × {s}": (1, 128, s, s) for s in (16, 32, 64)},
         module=block,
         others={"released": released, "full": full},

@@ -82,5 +82,8 @@ CASES = tuple(
         tolerance=1e-9,
     )
     # On a machine that does nothing else: 1.83 to 1.99 in five runs, with masks 1.77 to 1.89.
-    for name, modulated, least in (("Deformable convolution", False, 1.8), ("Modulated", True, 1.7))
+    for name, modulated, least in (
+        ("Deformable convolution", False, 1.8),
+        ("Modulated deformable convolution", True, 1.7),
+    )
 )

@@ -41,7 +41,7 @@ def explicit(module: nn.Module, shape: tuple[int, ...]) -> Form:
 CASES = (
     Case(
         chapter="spatial/spatial_pyramid_graph",
-        name="One block",
+        name="SpyGR",
         sizes={f"64 × {s} × {s}": (1, 64, s, s) for s in (16, 32, 64)},
         module=lambda shape: SpatialPyramidGraph(shape[1]).eval(),
         others={"explicit": explicit},

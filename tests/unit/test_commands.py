@@ -27,6 +27,8 @@ def test_list_shows_what_exists_and_what_is_coming(capsys):
     coming = [chapter.path for chapter in CHAPTERS if chapter.path not in chapters()]
     assert all(f"· {path}" in out for path in coming)
     assert ("\n· coming" in out) == bool(coming)
+    lines = {c.path: next(li for li in out.splitlines() if f" {c.path} " in li) for c in CHAPTERS}
+    assert len({lines[c.path].index(c.title, 40) for c in CHAPTERS}) == 1, "titles in one column"
 
 
 def test_list_as_data(capsys):

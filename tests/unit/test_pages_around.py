@@ -87,6 +87,13 @@ def test_what_the_page_on_costs_does_not_time():
     assert "Six were not timed here: BAM, the Highway layer, RAM and DRAM" in page("costs")
 
 
+def test_every_measured_row_has_a_name_of_its_own():
+    """The table of distances shows a row by its name alone."""
+    rows = json.loads((BOOK / "_data" / "benchmarks.json").read_text(encoding="utf-8"))["rows"]
+    names = [row["name"] for row in rows]
+    assert len(names) == len(set(names))
+
+
 def test_how_far_products_of_pairs_are_from_their_bound():
     sys.path.insert(0, str(BOOK / "_ext"))
     from attnbook import costs
