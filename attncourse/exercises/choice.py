@@ -25,11 +25,13 @@ class Option:
         text: the option as it is read.
         reason: why it is right, or why it is not.
         right: whether it is.
+        also: what it is called besides, such as the text of the line that it names.
     """
 
     text: str
     reason: str
     right: bool = False
+    also: str = ""
 
 
 def letters(options: Sequence[Option]) -> dict[str, Option]:
@@ -51,6 +53,11 @@ def read_letter(answer: Any, options: Sequence[Option]) -> str | None:
     if not isinstance(answer, str):
         return None
     text = bare(answer)
+    written = " ".join(text.split())
+    meant = [name for name, o in named.items() if o.also and " ".join(o.also.split()) == written]
+    if len(meant) == 1:
+        return meant[0]
+    text = re.sub(r"^(before|in front of|at|in|on)\s+(?=line\b)", "", text, flags=re.IGNORECASE)
     text = f"line {text}" if text.isdecimal() else text
     letter = re.sub(r"^(option|answer|letter)\s+", "", text.lower()).strip("().: ")
     if letter in named:

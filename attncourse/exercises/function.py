@@ -18,7 +18,7 @@ from attncourse.exercises.learner import call
 from attncourse.exercises.partial import right_in_part
 from attncourse.exercises.remedies import REPEATED, Inputs, Sample, copies, doubled
 from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
-from attncourse.exercises.watch import demand_no_autograd, demand_small
+from attncourse.exercises.watch import demand_few, demand_no_autograd, demand_small
 
 __all__ = ["Case", "FunctionExercise", "Property"]
 
@@ -63,6 +63,7 @@ class FunctionExercise(Exercise):
         alternatives: other right answers, for the tests.
         by_hand: whether a gradient shall be derived, so that autograd may not be asked.
         most: inputs of the first case -> how many numbers the largest tensor on the way may have.
+        products: inputs of the first case -> how many multiply-adds its products may take.
         tolerance: how far apart the numbers may be.
     """
 
@@ -74,6 +75,7 @@ class FunctionExercise(Exercise):
     alternatives: tuple[Function, ...] = ()
     by_hand: bool = False
     most: Callable[[Inputs], int] | None = None
+    products: Callable[[Inputs], int] | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
 
     remedy: ClassVar[str] = (
@@ -93,6 +95,8 @@ class FunctionExercise(Exercise):
             demand_no_autograd(answer, asked[0])
         if self.most is not None:
             demand_small(answer, asked[0], self.most)
+        if self.products is not None:
+            demand_few(answer, asked[0], self.products)
         slopes = [self._check_gradient(answer, t, n, seed) for n, t in enumerate(trials)]
         what = "values and gradients" if any(slopes) else "values"
         return self.correct(f"The {what} agree on all {len(trials)} inputs.")

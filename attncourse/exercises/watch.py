@@ -1,13 +1,16 @@
-"""Watch a learner's code while it runs: how large its tensors are, and whether it asks autograd."""
+"""Watch a learner's code while it runs: how large its tensors are, how many products it takes,
+and whether it asks autograd.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -15,23 +18,34 @@ from attncourse.exercises.drawing import Drawn
 from attncourse.exercises.learner import call
 from attncourse.exercises.remedies import Inputs, copies
 from attncourse.exercises.verdict import not_yet
+from attncourse.measure import count_products
 
 #: What reaches autograd: `Tensor.backward` and `torch.func.grad` come through these two as well.
 _DOORS = ("grad", "backward")
 
 
 class Largest(TorchDispatchMode):
-    """Keeps the shape of the largest tensor that is made, a view counted as what it looks at."""
+    """Keeps the shape of the largest tensor that is made, a view counted as what it looks at.
 
-    def __init__(self) -> None:
+    Views of what was ``given`` do not count, because nothing is made for them.  Attention that is
+    fused makes no map and does the whole exercise: ``fused`` says whether it was called.
+    """
+
+    def __init__(self, given: Iterable[Any] = ()) -> None:
         super().__init__()
+        tensors = [value for value in given if isinstance(value, Tensor)]
+        self._given = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+        self.fused = False
         self.numbers = 0
         self.shape: tuple[int, ...] = ()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
+        self.fused |= "scaled_dot_product" in func.__name__
         for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
+            if not isinstance(tensor, Tensor):
+                continue
+            if tensor.untyped_storage().data_ptr() not in self._given:
                 numbers = tensor.untyped_storage().nbytes() // tensor.element_size()
                 if numbers > self.numbers:
                     self.numbers, self.shape = numbers, tuple(tensor.shape)
@@ -78,9 +92,25 @@ def demand_small(
     answer: Callable[..., Any], question: Drawn, most: Callable[[Inputs], int]
 ) -> None:
     """Raise if a right answer makes a tensor of more than ``most`` numbers on its way."""
-    bound = most(question.inputs)
-    with Largest() as seen:
-        call(answer, copies(question.inputs), question.details)
+    bound, given = most(question.inputs), copies(question.inputs)
+    seen = Largest(given.values())
+    body = answer.forward if isinstance(answer, nn.Module) else answer
+
+    @functools.wraps(body)
+    def watched(*arguments: Any) -> Any:
+        """The answer, and nothing of what is checked around it."""
+        with seen:
+            return answer(*arguments)
+
+    call(watched, given, question.details)
+    if seen.fused:
+        raise not_yet(
+            "The values are right, and PyTorch's fused attention found them. Write what goes on "
+            "inside it: that is what this exercise asks for.",
+            misconception="fused attention in place of a loop",
+            details=question.details,
+            inputs=question.inputs,
+        )
     if seen.numbers > bound:
         raise not_yet(
             "The values are right, but on its way your code makes a tensor that is larger than "
@@ -89,6 +119,24 @@ def demand_small(
             details=(
                 ("Your largest tensor", f"{seen.shape}: {seen.numbers} numbers"),
                 ("Allowed", f"{bound} numbers"),
+                *question.details,
+            ),
+            inputs=question.inputs,
+        )
+
+
+def demand_few(answer: Callable[..., Any], question: Drawn, most: Callable[[Inputs], int]) -> None:
+    """Raise if a right answer takes more than ``most`` multiply-adds in products."""
+    bound = most(question.inputs)
+    taken = count_products(lambda: call(answer, copies(question.inputs), question.details))
+    if taken > bound:
+        raise not_yet(
+            "The values are right, and your code takes more products than it needs. Smaller "
+            "pieces of the same order save memory, and no multiply-add: another order does.",
+            misconception="products that another order saves",
+            details=(
+                ("Your multiply-adds", str(taken)),
+                ("Needed", str(bound)),
                 *question.details,
             ),
             inputs=question.inputs,
