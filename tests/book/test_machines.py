@@ -152,7 +152,7 @@ def every_machine():
                 m.CostForm("gate", "2 * C * H * W + C ** 2 // 8", "C ** 2 // 8", "C"),
                 m.CostForm("pairs", "2 * (H * W) ** 2 * C", map="(H * W) ** 2"),
             ],
-            {"slow": (10, 40), "fast": (20000, 3000)}, id="roofline", alt=ALT, start=(16, 7, 1),
+            {"slow": (10, 40), "fast": (20000, 3000)}, id="roofline", alt=ALT, start=(32, 7, 1),
             goals=[m.Goal("Make pairs dearer.", ("ratio", 2), above=1.0)],
         ),
         "filters": m.filter_machine(

@@ -16,7 +16,7 @@ from attncourse.views.show import Picture, show
 from attncourse.views.style import PALETTE
 
 #: What the sliders may be set to.
-CHANNELS = (16, 32, 64, 128, 256, 512, 1024)
+CHANNELS = (32, 64, 128, 256, 512, 1024)
 SIDES = (7, 14, 28, 56, 112)
 BATCHES = (1, 4, 16, 64)
 RATES = (10, 20, 50, 100, 200, 500, 1000, 5000, 20000)
