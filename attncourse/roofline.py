@@ -137,6 +137,14 @@ def seconds_by_operator(operators: Iterable[Operator], speeds: Speeds) -> float:
     )
 
 
+def arithmetic_seconds(operators: Iterable[Operator], speeds: Speeds) -> float:
+    """The products of all operators, each at the rate of its kind, with nothing for bytes."""
+    slower = speeds.of_products or speeds.rate
+    return sum(
+        o.work.products / (speeds.rate if o.name in _CONVOLUTIONS else slower) for o in operators
+    )
+
+
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
 

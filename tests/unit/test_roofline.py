@@ -10,6 +10,7 @@ from attncourse.roofline import (
     Operator,
     Speeds,
     Work,
+    arithmetic_seconds,
     operators_of,
     seconds_by_operator,
     speeds_of,
@@ -33,6 +34,8 @@ def test_operators_have_the_rate_of_their_kind_and_a_call():
     assert seconds_by_operator([Operator("convolution", work)], SPEEDS) == 2000 / 100 + 0.5
     twice = [Operator("mm", work), Operator("convolution", work)]
     assert seconds_by_operator(twice, SPEEDS) == 60 + 1
+    assert arithmetic_seconds(twice, SPEEDS) == 60
+    assert arithmetic_seconds(twice, Speeds(rate=100.0, bandwidth=10.0)) == 40
 
 
 def test_a_product_reads_two_and_writes_one():

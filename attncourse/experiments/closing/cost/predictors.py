@@ -1,17 +1,22 @@
-"""Ways to predict the seconds of a step from what can be counted, with nothing fitted."""
+"""Ways to predict the seconds of a step from what can be counted, and what a fit adds to them.
+
+Every rule is given the same speeds.  What it makes of them depends on what it counts: a rule that
+knows the operators can charge each at the rate of its kernel, and a card's count cannot.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from attncourse.experiments.closing.cost.blocks import Case
-from attncourse.roofline import Speeds, Work, seconds_by_operator
+from attncourse.roofline import Speeds, arithmetic_seconds, seconds_by_operator
 
-Rule = Callable[[Case, Speeds], float]
+Rule = Callable[[Case, Speeds], float | tuple[float, ...]]
 
 #: Round speeds, for what must not depend on the machine.
 ROUND = Speeds(rate=1e11, bandwidth=4e10, call=1e-6, of_products=5e10)
@@ -23,8 +28,8 @@ def by_parameters(case: Case, speeds: Speeds) -> float:
 
 
 def by_multiply_adds(case: Case, speeds: Speeds) -> float:
-    """The formula's multiply-adds at the machine's rate."""
-    return case.multiply_adds / speeds.rate
+    """The formula's multiply-adds at the rate of a large product: no kernels are known."""
+    return case.multiply_adds / (speeds.of_products or speeds.rate)
 
 
 def by_bytes(case: Case, speeds: Speeds) -> float:
@@ -33,8 +38,8 @@ def by_bytes(case: Case, speeds: Speeds) -> float:
 
 
 def by_roofline(case: Case, speeds: Speeds) -> float:
-    """The greater of the two times."""
-    return Work(case.products, case.through).least_seconds(speeds)
+    """The greater of the two times, with the products of the whole step."""
+    return max(arithmetic_seconds(case.operators, speeds), by_bytes(case, speeds))
 
 
 def by_roofline_and_calls(case: Case, speeds: Speeds) -> float:
@@ -52,8 +57,21 @@ def by_operators(case: Case, speeds: Speeds) -> float:
     return seconds_by_operator(case.operators, speeds)
 
 
+def by_sum(case: Case, speeds: Speeds) -> float:
+    """Products, traffic and calls, each at its speed, added up: nothing overlaps."""
+    calls = len(case.operators) * speeds.call
+    return arithmetic_seconds(case.operators, speeds) + by_traffic(case, speeds) + calls
+
+
+def by_adds_and_traffic(case: Case, speeds: Speeds) -> tuple[float, float]:
+    """Two times for a fit with an exponent for each."""
+    return by_multiply_adds(case, speeds), by_traffic(case, speeds)
+
+
 class Predictor(nn.Module):
     """A rule as a network without weights: numbers of cases -> seconds, in float64.
+
+    A rule of several times gives (n, k) in place of (n,).
 
     Args:
         rule: what predicts.
@@ -91,6 +109,37 @@ def after_one_factor(off: np.ndarray, units: np.ndarray) -> np.ndarray:
     return left
 
 
+def after_constants(seconds: np.ndarray, predicted: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """What is left when a factor and an exponent are fitted, for all blocks and sizes.
+
+    Log time is a straight line in log prediction, by least squares over all other blocks.
+
+    Args:
+        seconds: (n,) measured.
+        predicted: (n,), or (n, k) for an exponent each.
+        units: (n,) the block of each case.
+
+    Returns:
+        (n,) octaves.
+    """
+    times = np.log2(np.asarray(seconds))
+    known = np.log2(np.asarray(predicted)).reshape(len(times), -1)
+    known = np.concatenate([np.ones((len(times), 1)), known], axis=1)
+    left = np.empty(len(times))
+    for unit in np.unique(units):
+        mine = units == unit
+        fitted = np.linalg.lstsq(known[~mine], times[~mine], rcond=None)[0]
+        left[mine] = times[mine] - known[mine] @ fitted
+    return left
+
+
+def pairs_of_a_group(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of cases of one size, as two arrays of places."""
+    one, other = np.triu_indices(len(groups), 1)
+    keep = groups[one] == groups[other]
+    return one[keep], other[keep]
+
+
 def order_kept(
     seconds: np.ndarray, predicted: np.ndarray, groups: np.ndarray, weights: np.ndarray
 ) -> float:
@@ -102,9 +151,49 @@ def order_kept(
         groups: (n,) the size of each case; only pairs of one size are compared.
         weights: (n,) how often each case counts, as resampling draws it.
     """
-    one, other = np.triu_indices(len(seconds), 1)
-    keep = groups[one] == groups[other]
-    one, other = one[keep], other[keep]
+    one, other = pairs_of_a_group(groups)
     right = np.sign(predicted[one] - predicted[other]) == np.sign(seconds[one] - seconds[other])
     counts = weights[one] * weights[other]
     return float((right * counts).sum() / counts.sum())
+
+
+@dataclass(frozen=True)
+class Band:
+    """Pairs of cases of one size, one of which has so many times the count of the other.
+
+    Attributes:
+        pairs: how many.
+        right: the share in which the smaller count takes less time.
+        apart: how many times longer the larger count took, all pairs in ascending order.
+    """
+
+    pairs: int
+    right: float
+    apart: np.ndarray
+
+
+def band(
+    seconds: np.ndarray, counts: np.ndarray, groups: np.ndarray, low: float, high: float
+) -> Band:
+    """The pairs whose counts differ by a factor from ``low`` to below ``high``.
+
+    Equal counts say nothing of an order and are left out.
+
+    Args:
+        seconds: (s, n) measured by s processes.
+        counts: (n,).
+        groups: (n,) the size of each case; only pairs of one size are compared.
+        low: least factor.
+        high: first factor that is too large.
+
+    Raises:
+        ValueError: if there is no such pair.
+    """
+    one, other = pairs_of_a_group(groups)
+    more, less = np.where(counts[one] > counts[other], (one, other), (other, one))
+    factor = counts[more] / counts[less]
+    mine = (factor >= low) & (factor < high) & (factor > 1)
+    if not mine.any():
+        raise ValueError(f"no pair of one size has a ratio from {low} to {high}")
+    apart = seconds[:, more[mine]] / seconds[:, less[mine]]
+    return Band(int(mine.sum()), float((apart > 1).mean()), np.sort(apart.mean(axis=0)))
