@@ -95,8 +95,8 @@ ONLINE = FunctionExercise(
     title="A softmax that never sees all of its scores",
     level=3,
     task="Write `in_blocks(q, k, v, size)`: softmax(Q Kᵀ) V for q, (n, d), k, (m, d), and v, "
-    "(m, c), in blocks of at most `size` keys, with no tensor of n × m numbers; the check looks. "
-    "Scores may be in the thousands.",
+    "(m, c), in blocks of at most `size` keys, so that no tensor on the way has m numbers or more; "
+    "the check looks. Scores may be in the thousands.",
     hints=(
         "Keep three things for each query from block to block: the largest score so far, the sum "
         "of exponentials, and the weighted sum of values.",
@@ -105,12 +105,13 @@ ONLINE = FunctionExercise(
         "Multiply both by exp(old maximum - new maximum), then add the block's own sums.",
         "Start with the maximum -inf: its factor is exp(-inf) = 0. Divide once, at the end.",
     ),
-    explanation="This is the loop inside fused attention. It keeps two numbers and c sums for a "
-    "query, and the map of all pairs is never written.",
+    explanation="Fused attention runs this loop inside one kernel. It holds two numbers and c sums "
+    "for a query, and the map of all pairs is never written.",
     reference=_online(),
     alternatives=(_merged,),
-    most=lambda given: len(given["q"]) * len(given["k"]) - 1,
+    most=lambda given: len(given["k"]) - 1,
     cases=(
+        Case("many keys", _tokens(4, 160, 3, 3, 16)),
         Case("blocks of four", _tokens(20, 24, 3, 3, 4)),
         Case("a short last block", _tokens(5, 11, 2, 4, 4)),
         Case("the largest score comes last", _tokens(4, 9, 1, 2, 3, order="rising")),

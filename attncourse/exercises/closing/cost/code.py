@@ -156,7 +156,8 @@ REASSOCIATE = FunctionExercise(
     title="Dot-product attention without its map",
     level=2,
     task="Write `dot_product(q, k, v)`: Q Kᵀ V / n for q and k, (b, n, d), and v, (b, n, c), with "
-    "no tensor of n × n numbers on the way; the check looks.",
+    "no tensor of n × n numbers on the way, in 2 n d c multiply-adds an image; the check "
+    "counts.",
     hints=(
         "There is no softmax between the two products. Which brackets may you then move?",
         "Kᵀ V has d × c numbers, whatever n is.",
@@ -172,6 +173,7 @@ REASSOCIATE = FunctionExercise(
         lambda q, k, v: q @ (k.transpose(1, 2) @ (v / v.shape[1])),
     ),
     most=lambda given: given["q"].shape[1] ** 2 - 1,
+    products=lambda given: 2 * given["q"].numel() * given["v"].shape[2],
     cases=(
         Case("many positions", _tokens(2, 24, 3, 4)),
         Case("one image", _tokens(1, 9, 5, 2)),
@@ -196,6 +198,16 @@ REASSOCIATE = FunctionExercise(
             "a scale of the dot product",
             "√d belongs in front of a softmax. Here the sum is divided by n.",
             _read(divide=lambda y, n, d: y / d**0.5),
+        ),
+        Misconception(
+            "a division by the width of v",
+            "n counts positions, the middle axis. You divide by c, the last axis of v.",
+            lambda q, k, v: q @ (k.mT @ v) / v.shape[2],
+        ),
+        Misconception(
+            "a division by the number of images",
+            "n counts positions, the middle axis. You divide by b, the images.",
+            lambda q, k, v: q @ (k.mT @ v) / q.shape[0],
         ),
         Misconception(
             "a division by n twice",
