@@ -215,7 +215,7 @@ def test_scoring_again_times_nothing(few_cases, tmp_path, monkeypatch):
         score_again(found, again)
 
 
-def test_predictions_are_not_scored_as_networks_are():
+def test_predictions_are_not_scored_as_networks_are(few_cases):
     with pytest.raises(TypeError, match="its experiment's own measure"):
         EXPERIMENTS[0].score(VARIANTS[0].build(), *TASK.test_set())
 

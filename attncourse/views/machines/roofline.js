@@ -18,7 +18,7 @@
   knob("rate", "multiply-adds in a second", rates, " G");
   knob("bandwidth", "bytes in a second", bandwidths, " G");
 
-  const body = step("The roofline: choose a block", "least time = max(products / rate, bytes / bandwidth)");
+  const body = step("The roofline: choose a block", "least time = max(multiply-adds / rate, bytes / bandwidth)");
   const plane = make("canvas", body, { tabindex: 0, role: "application", "aria-label": "Blocks by multiply-adds for a byte, and the most that the machine can do; arrow keys choose a block", style: "aspect-ratio:2;background:none" });
   const table = make("table", make("div", step("Both times of every block, and which binds", ""), { class: "ac-scroll" }), { class: "ac-table" });
   const extra = n => n === 0 || n === 1 ? "ac-extra" : "";  // what a phone leaves out
