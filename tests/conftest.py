@@ -45,8 +45,8 @@ def _home_of_its_own(tmp_path, monkeypatch):
 
 #: Files whose tests share something that is made once for all of them.
 _SHARED = (
-    "test_compile_and_export.py", "test_epub.py", "test_jobs.py", "test_parallel.py",
-    "test_setup_cell.py",
+    "tests/closing/test_cost.py", "test_compile_and_export.py", "test_epub.py", "test_jobs.py",
+    "test_parallel.py", "test_setup_cell.py",
 )  # fmt: skip
 _CHAPTER = re.compile(r"\[(?:[^\]]*?-)?(?:book/)?([a-z_]+/[a-z_]+)")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.closing.cost.blocks import BLOCKS, Case, Shape, Times, cases, measured
@@ -117,7 +117,7 @@ class Prediction(Experiment):
     rates: int = 1
     known: Mapping[int, Times] = field(default_factory=dict)
 
-    def off(self, predictor: Predictor, times: Times) -> np.ndarray:
+    def off(self, predictor: nn.Module, times: Times) -> np.ndarray:
         """By how many octaves a rule misses what was measured; (n,)."""
         numbers, _ = TASK.test_set()
         told = predictor(numbers, self.told(times.speeds)).numpy()
