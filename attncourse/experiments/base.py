@@ -29,12 +29,14 @@ class Variant:
         role: ``plain``, ``mechanism`` or ``ablation``; it fixes the colour.
         build: makes the network; called right after seeding.
         why: what the comparison with it shows.
+        rate: peak learning rate in place of the budget's, where each network has its own.
     """
 
     name: str
     role: str
     build: Callable[[], nn.Module]
     why: str
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -89,6 +91,11 @@ class Experiment:
         """What a run may spend: ``full`` or ``quick``, and at most ``steps`` steps of it."""
         chosen = self.full if full else self.quick
         return chosen if steps is None else replace(chosen, steps=min(steps, chosen.steps))
+
+    def spends(self, variant: str, budget: Budget) -> Budget:
+        """``budget`` with the variant's own learning rate, if it has one."""
+        rate = self.variant(variant).rate
+        return budget if rate is None else replace(budget, learning_rate=rate)
 
     def variant(self, name: str) -> Variant:
         """The variant called ``name``."""
@@ -147,7 +154,7 @@ class Experiment:
         run = fit(
             model,
             task,
-            budget or self.quick,
+            self.spends(variant, budget or self.quick),
             seed=seed,
             loss=self.loss,
             checkpoint=checkpoint,

@@ -141,6 +141,9 @@ def run_cell(
     if test_set is not None and measured.items is not None:
         stored = packed(measured.items.numpy())
         row["items"] = {"test_set": test_set["id"], "count": len(measured.items), **stored}
+    rate = experiment.variant(cell.variant).rate
+    if rate is not None:
+        row["learning_rate"] = rate
     if measured.kept is not None:
         row["kept"] = measured.kept
     return {**_over(old, row), "test_set": test_set}
@@ -169,7 +172,7 @@ def told(cell: Cell, metric: str, row: dict[str, Any] | None) -> str:
 
 
 def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, budget: Budget) -> str:
-    """Short hash of how a run starts: its initial weights and its first loss.
+    """Short hash of how a run starts: its initial weights, its first loss, a rate of its own.
 
     It changes when the network, its initialisation, its forward pass or the data change, and
     stays when a comment does.
@@ -183,6 +186,9 @@ def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, bud
     with torch.no_grad():
         loss = float(experiment.loss(model.train()(x), y))
     hashed.update(f"{loss:.3f}".encode())
+    rate = experiment.variant(variant).rate
+    if rate is not None:
+        hashed.update(f"{rate}".encode())
     return hashed.hexdigest()[:12]
 
 

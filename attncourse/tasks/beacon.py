@@ -16,6 +16,7 @@ each image stands there twice, once with either sign.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,6 @@ from torch import Tensor, nn
 from attncourse.tasks.base import Units, answers_of, drawn_on_the_processor, seeded
 
 CHANNELS, NOISE, CUE, SIGN = 3, 0.3, 2.0, 1.5
-_TEST_SEED = 2_019
 
 
 @drawn_on_the_processor
@@ -45,6 +45,7 @@ class Beacon:
         (torch.Size([32, 3, 12, 12]), torch.Size([32, 1, 12, 12]))
     """
 
+    test_seed: ClassVar[int] = 2_019
     side: int = 12
     test_size: int = 512
 
@@ -71,7 +72,7 @@ class Beacon:
 
     def test_cases(self) -> tuple[Tensor, Tensor, Tensor]:
         """The test set with the beacon of each image, (n, 2): its row and column."""
-        x, place = self._images(self.test_size // 2, seeded(_TEST_SEED))
+        x, place = self._images(self.test_size // 2, seeded(self.test_seed))
         x, place = x.repeat_interleave(2, dim=0), place.repeat_interleave(2)
         plus = torch.arange(self.test_size) % 2 == 0
         where = torch.stack([place // self.side, place % self.side], dim=1)

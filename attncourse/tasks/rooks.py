@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,6 @@ from attncourse.tasks.twin import COLOURS, VARIANCE
 from attncourse.tasks.twin import explained_items as of_one_colour
 
 CHANNELS, CUE, CUE_NOISE, COLOUR_NOISE = 1 + COLOURS, 2.0, 0.3, 0.1
-_TEST_SEED = 2_020
 
 
 @drawn_on_the_processor
@@ -46,6 +46,7 @@ class Rooks:
         (torch.Size([32, 4, 8, 8]), torch.Size([32, 4, 8, 8]))
     """
 
+    test_seed: ClassVar[int] = 2_020
     side: int = 8
     test_size: int = 512
 
@@ -60,7 +61,7 @@ class Rooks:
 
     def test_set(self) -> tuple[Tensor, Tensor]:
         """The fixed test boards and what belongs at their free cells."""
-        return self.draw(self.test_size, seeded(_TEST_SEED))
+        return self.draw(self.test_size, seeded(self.test_seed))
 
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw boards (size, 4, side, side), and answers with a flag at free cells."""

@@ -13,7 +13,6 @@ from attncourse.experiments import published
 from attncourse.experiments.closing.choosing import (
     CANDIDATES,
     EXPERIMENTS,
-    LOOKED_AT,
     QUESTIONS,
     RIVALS,
     blindness,
@@ -28,7 +27,7 @@ PLAIN, WIDER, DEEPER, MEAN, LINES = RIVALS
 
 
 def test_a_candidate_is_the_module_of_its_card():
-    for candidate in (*CANDIDATES, *LOOKED_AT):
+    for candidate in CANDIDATES:
         assert isinstance(candidate.block(WIDTH), find(candidate.label).module), candidate.name
         assert find(candidate.label).drop_in
 
@@ -90,7 +89,7 @@ X = blindness.maps(WIDTH)
 
 
 def words(name):
-    block = next(c.block for c in (*CANDIDATES, *LOOKED_AT) if c.name == name)
+    block = next(c.block for c in CANDIDATES if c.name == name)
     torch.manual_seed(3)
     made = opened(block(WIDTH))
     return {what: blindness.word(made, change, X) for what, change in ROWS.items()}

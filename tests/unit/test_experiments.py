@@ -147,6 +147,28 @@ def test_a_changed_budget_or_network_is_run_again(tmp_path):
     assert len(Results.load(out, "c/x").experiments["tiny"]["runs"]) == 2
 
 
+def test_a_network_may_have_a_learning_rate_of_its_own(tmp_path):
+    """It is used, it is recorded, and with another one the run is made again."""
+    path, out = tmp_path / "own.json", []
+    for rate in (None, 1e-12, 1e-12, 0.1):
+        wide = Variant("wide", "plain", lambda: tiny(16), "", rate)
+        made = experiment(variants=(wide,))
+        results = record("c/m", [made], [0], path, say=out.append)
+        (row,) = results.experiments["tiny"]["runs"]
+        assert row.get("learning_rate") == rate
+    assert ["recorded already" in line for line in out] == [False, False, True, False]
+
+
+def test_a_learning_rate_of_its_own_is_the_one_that_is_used():
+    moved = []
+    for rate in (1e-12, 0.1):
+        made = experiment(variants=(Variant("wide", "plain", lambda: tiny(16), "", rate),))
+        run, _ = made.run("wide", 0)
+        torch.manual_seed(0)
+        moved.append(float((run.model[1].weight - tiny(16)[1].weight).detach().abs().max()))
+    assert moved[0] < 1e-6 < 0.01 < moved[1]
+
+
 def test_the_fingerprint_sees_the_forward_pass_and_not_the_name():
     class Doubled(nn.Sequential):
         def forward(self, x):
@@ -244,6 +266,8 @@ def test_published_results_are_those_of_the_experiments(chapter):
         assert entry["question"] == e.question
         assert entry["budget"]["steps"] in (e.quick.steps, e.full.steps)
         assert results.variants(e.name) == [v.name for v in e.variants]
+        for run in entry["runs"]:
+            assert run.get("learning_rate") == e.variant(run["variant"]).rate
         for v in e.variants:
             assert len(results.values(e.name, v.name)) >= 5
             stored = entry["summary"][v.name]

@@ -2,12 +2,11 @@
 
 from attncourse.experiments.closing.choosing import blindness, reading
 from attncourse.experiments.closing.choosing.experiment import EXPERIMENTS, QUESTIONS
-from attncourse.experiments.closing.choosing.nets import CANDIDATES, LOOKED_AT, RIVALS, opened
+from attncourse.experiments.closing.choosing.nets import CANDIDATES, RIVALS, opened
 
 __all__ = [
     "CANDIDATES",
     "EXPERIMENTS",
-    "LOOKED_AT",
     "QUESTIONS",
     "RIVALS",
     "blindness",

@@ -1,19 +1,50 @@
-"""Seven mechanisms and five rivals in one slot of one network, on several questions."""
+"""Sixteen mechanisms and six rivals in one slot of one network, on several questions.
+
+Every network has a learning rate of its own on every question, found in the same way for all:
+``rates.py``.  The test data are drawn anew, so that no trial has seen them, but for the digits,
+of which there are no more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.experiments.base import Experiment, Variant
 from attncourse.experiments.closing.choosing.nets import CANDIDATES, RIVALS, network
+from attncourse.experiments.closing.choosing.rates import RATES
 from attncourse.experiments.scores import ACCURACY, Score
 from attncourse.tasks import Task, beacon, digits_task, rooks, twin
 from attncourse.tasks.noisy_copies import NoisyCopies
 from attncourse.training import Budget
+
+
+class FreshCopies(NoisyCopies):
+    """Noisy copies with other test examples."""
+
+    test_seed: ClassVar[int] = 46_001
+
+
+class FreshBeacon(beacon.Beacon):
+    """The beacon with other test images."""
+
+    test_seed: ClassVar[int] = 46_002
+
+
+class FreshRooks(rooks.Rooks):
+    """Rooks with other test boards."""
+
+    test_seed: ClassVar[int] = 46_003
+
+
+class FreshTwins(twin.Twins):
+    """Twins with other test images."""
+
+    test_seed: ClassVar[int] = 46_004
 
 
 @dataclass(frozen=True)
@@ -32,7 +63,7 @@ class Question:
         score: as of an experiment.
         metric: as of an experiment.
         steps: optimiser steps.
-        rate: peak learning rate, the same for all networks.
+        matters: the least difference that would matter, stated before the runs.
     """
 
     name: str
@@ -45,8 +76,8 @@ class Question:
     loss: Callable[..., Tensor] = F.cross_entropy
     score: Score = ACCURACY
     metric: str = "test accuracy"
-    steps: int = 300
-    rate: float = 1e-2
+    steps: int = 400
+    matters: float = 0.02
 
     def experiment(self) -> Experiment:
         """All mechanisms and all rivals on this task."""
@@ -54,15 +85,19 @@ class Question:
         def net(block: Callable | None, **sizes: int) -> Callable:
             return network(self.channels, self.outputs, block, pooled=self.pooled, **sizes)
 
+        rates = RATES.get(self.name, {})
         rivals = (
             Variant(
                 r.name, "plain" if r.name == "plain" else "ablation",
-                net(r.block, width=r.width, depth=r.depth), r.why,
+                net(r.block, width=r.width, depth=r.depth), r.why, rates.get(r.name),
             )
             for r in RIVALS
         )  # fmt: skip
-        mechanisms = (Variant(c.name, "mechanism", net(c.block), c.label) for c in CANDIDATES)
-        budget = Budget(self.steps, 32, self.rate, weight_decay=0.01, clip=1.0)
+        mechanisms = (
+            Variant(c.name, "mechanism", net(c.block), c.label, rates.get(c.name))
+            for c in CANDIDATES
+        )
+        budget = Budget(self.steps, 32, weight_decay=0.01, clip=1.0)
         return Experiment(
             name=self.name,
             question=self.asks,
@@ -74,7 +109,7 @@ class Question:
             loss=self.loss,
             score=self.score,
             metric=self.metric,
-            matters=0.02,
+            matters=self.matters,
         )
 
 
@@ -82,17 +117,17 @@ QUESTIONS = (
     Question(
         "copies",
         "Which of eight copies of a digit can be trusted?",
-        NoisyCopies,
+        FreshCopies,
         8,
         10,
         "noisy copies of scikit-learn digits, 8 x 8",
         pooled=True,
-        steps=200,
+        steps=600,
     ),
     Question(
         "beacon",
         "Can every pixel hear of the one pixel that knows?",
-        beacon.Beacon,
+        FreshBeacon,
         beacon.CHANNELS,
         1,
         "one beacon on 12 x 12 pixels, every test image with both signs",
@@ -104,7 +139,7 @@ QUESTIONS = (
     Question(
         "rooks",
         "Does a cell know the rooks of its own row and column?",
-        rooks.Rooks,
+        FreshRooks,
         rooks.CHANNELS,
         twin.COLOURS,
         "eight rooks on 8 x 8 cells",
@@ -115,14 +150,14 @@ QUESTIONS = (
     Question(
         "twins",
         "Does a cell find the one cell that looks like it?",
-        twin.Twins,
+        FreshTwins,
         8,
         twin.COLOURS,
         "3 pairs of twins on 8 x 8 cells",
         loss=twin.colour_loss,
         score=Score(twin.explained_items, bounds=(None, 1.0)),
         metric="share of the colours' variance explained",
-        steps=600,
+        steps=1_800,
     ),
     Question(
         "digits",
@@ -133,6 +168,7 @@ QUESTIONS = (
         "scikit-learn digits, 1,400 for training, 397 for testing",
         pooled=True,
         steps=200,
+        matters=0.005,
     ),
 )
 EXPERIMENTS = tuple(question.experiment() for question in QUESTIONS)

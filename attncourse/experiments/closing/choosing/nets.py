@@ -1,4 +1,5 @@
-"""What may stand in the one slot of the one network: seven mechanisms, and their rivals.
+"""What may stand in the one slot of the one network: sixteen mechanisms, one of them twice, and
+their rivals.
 
 A mechanism stands as its module makes it, with a reduction that suits sixteen channels.  The
 rivals are what a reader would have without any of them: no block, a wider network, a deeper one,
@@ -77,37 +78,32 @@ class Candidate:
     block: Block
 
 
+#: Every drop-in block for images with a character of its own, in the order of the book.
 CANDIDATES = (
     Candidate("SE", "channel/squeeze_excitation", lambda c: SqueezeExcitation(c, 4)),
+    Candidate(
+        "GSoP", "channel/global_second_order_pooling", lambda c: GlobalSecondOrderPooling(c, 8)
+    ),
+    Candidate("SRM", "channel/style_recalibration", StyleRecalibration),
+    Candidate("GCT", "channel/gated_channel_transformation", GatedChannelTransformation),
+    Candidate("ECA", "channel/efficient_channel", lambda c: EfficientChannel(c, 3)),
+    Candidate("GE", "channel/gather_excite", lambda c: GatherExcite(c, 4)),
     Candidate("non-local", "spatial/non_local", lambda c: NonLocal(c, 2)),
     Candidate("criss-cross", "spatial/criss_cross", lambda c: CrissCross(c, 4)),
+    Candidate("GC", "spatial/global_context", lambda c: GlobalContext(c, 4)),
     Candidate("self-attention", "spatial/vision_transformer", lambda c: MultiHeadAttention(c, 4)),
+    Candidate("one head", "spatial/vision_transformer", lambda c: MultiHeadAttention(c, 1)),
+    Candidate("DCN", "spatial/deformable_convolution", DeformableConvolution),
     Candidate(
-        "SK",
-        "branch/selective_kernel",
-        lambda c: SelectiveKernel(c, 4, groups=4, min_hidden=4),
+        "SK", "branch/selective_kernel", lambda c: SelectiveKernel(c, 4, groups=4, min_hidden=4)
     ),
     Candidate(
         "CBAM",
         "channel_spatial/convolutional_block_attention",
         lambda c: ConvolutionalBlockAttention(c, 4),
     ),
-    Candidate("coordinate", "channel_spatial/coordinate_attention", CoordinateAttention),
-)
-
-
-#: More of them, whose blindness alone is looked at.
-LOOKED_AT = (
-    Candidate("GCT", "channel/gated_channel_transformation", GatedChannelTransformation),
-    Candidate("GE", "channel/gather_excite", lambda c: GatherExcite(c, 4)),
-    Candidate("DCN", "spatial/deformable_convolution", DeformableConvolution),
-    Candidate(
-        "GSoP", "channel/global_second_order_pooling", lambda c: GlobalSecondOrderPooling(c, 8)
-    ),
-    Candidate("SRM", "channel/style_recalibration", StyleRecalibration),
-    Candidate("ECA", "channel/efficient_channel", lambda c: EfficientChannel(c, 3)),
-    Candidate("GC", "spatial/global_context", lambda c: GlobalContext(c, 4)),
     Candidate("DANet", "channel_spatial/dual_attention", lambda c: DualAttention(c, 4)),
+    Candidate("coordinate", "channel_spatial/coordinate_attention", CoordinateAttention),
     Candidate("SimAM", "channel_spatial/coordinate_attention:simple_attention", SimpleAttention),
 )
 
@@ -133,8 +129,9 @@ class Rival:
 
 RIVALS = (
     Rival("plain", "no block"),
-    Rival("wider", "28 channels: more parameters than any block brings", width=28),
-    Rival("deeper", "four blocks: sees 19 x 19 pixels", depth=4),
+    Rival("equal", "18 channels: as many parameters as the largest block brings", width=18),
+    Rival("wider", "28 channels: more than twice the parameters", width=28),
+    Rival("deeper", "five blocks: sees 23 x 23 pixels, which is all of every map", depth=5),
     Rival("mean added", "the map's mean beside each pixel", MeanAdded),
     Rival("lines added", "means of map, row and column", lambda c: MeanAdded(c, lines=True)),
 )
