@@ -129,7 +129,7 @@ class Rival:
 
 RIVALS = (
     Rival("plain", "no block"),
-    Rival("equal", "18 channels: as many parameters as the largest block brings", width=18),
+    Rival("equal", "18 channels: as many parameters as any block but DCN brings", width=18),
     Rival("wider", "28 channels: more than twice the parameters", width=28),
     Rival("deeper", "five blocks: sees 23 x 23 pixels, which is all of every map", depth=5),
     Rival("mean added", "the map's mean beside each pixel", MeanAdded),
