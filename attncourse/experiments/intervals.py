@@ -39,7 +39,8 @@ from functools import lru_cache
 import numpy as np
 
 LEVEL = 0.95
-DRAWS = 4_000
+#: Draws for this level, and for a higher one, beyond which only few of 4,000 would lie.
+DRAWS, MANY_DRAWS = 4_000, 400_000
 #: Units of a test set are dealt into at most so many hands; they tell the spread well enough.
 HANDS = 400
 _STREAM = 20_210
@@ -68,9 +69,12 @@ def by_unit(items: np.ndarray, units: np.ndarray) -> np.ndarray:
 
 
 def interval(
-    table: np.ndarray, bounds: tuple[float | None, float | None], one_item: float | None = None
+    table: np.ndarray,
+    bounds: tuple[float | None, float | None],
+    one_item: float | None = None,
+    level: float = LEVEL,
 ) -> tuple[float, float]:
-    """Ends of the 95 % interval of the mean of ``table``, over seeds and units together.
+    """Ends of the interval of the mean of ``table``, over seeds and units together.
 
     Where no number differs from another, as with accuracies of 100 %, resampling says nothing.
     A share of which no case was seen in g units is then below 1 - 0.025^(1/g), about 3.7 / g.
@@ -79,11 +83,12 @@ def interval(
         table: (seeds, units), as :func:`by_unit` gives it.
         bounds: least and largest value of the mean, or ``None``.
         one_item: how much one item can change in a score, if that is bounded.
+        level: what the interval covers; higher than 0.95 where many are looked at.
     """
-    mean, half = float(table.mean()), half_width(table)
+    mean, half = float(table.mean()), half_width(table, level)
     low, high = within(mean, half, bounds)
     if half < _NOTHING and one_item is not None:
-        unseen = one_item * (1 - ((1 - LEVEL) / 2) ** (1 / table.shape[1]))
+        unseen = one_item * (1 - ((1 - level) / 2) ** (1 / table.shape[1]))
         low, high = mean - unseen, mean + unseen
         low = low if bounds[0] is None else max(low, bounds[0])
         high = high if bounds[1] is None else min(high, bounds[1])
@@ -91,28 +96,33 @@ def interval(
 
 
 def of_seeds(
-    values: Sequence[float], bounds: tuple[float | None, float | None]
+    values: Sequence[float], bounds: tuple[float | None, float | None], level: float = LEVEL
 ) -> tuple[float, float]:
-    """Ends of the 95 % interval over seeds alone, by Student's t, within the bounds.
+    """Ends of the interval over seeds alone, by Student's t, within the bounds.
 
     Args:
         values: one score for each of at least two seeds.
         bounds: least and largest value of the mean, or ``None``.
+        level: what the interval covers.
     """
     from scipy.stats import t
 
     count = len(values)
     mean = math.fsum(values) / count
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (count - 1))
-    half = float(t.ppf((1 + LEVEL) / 2, count - 1)) * deviation / math.sqrt(count)
+    half = float(t.ppf((1 + level) / 2, count - 1)) * deviation / math.sqrt(count)
     return within(mean, half, bounds)
 
 
-def half_width(table: np.ndarray) -> float:
-    """The 95 % point of abs(d) in equation (1).
+def half_width(table: np.ndarray, level: float = LEVEL) -> float:
+    """The point of abs(d) in equation (1) below which a share ``level`` of its draws lies.
+
+    For a higher level than 0.95 many draws are made of the seeds; for the units, which are many,
+    Student's t stands in place of theirs, which has the same variance.
 
     Args:
         table: (seeds, units), at least two of each.
+        level: what the interval covers.
     """
     seeds, units = table.shape
     mean = table.mean()
@@ -121,18 +131,23 @@ def half_width(table: np.ndarray) -> float:
     interaction = np.square(rest).sum() / ((seeds - 1) * (units - 1))
     between = seeds * np.square(of_unit).sum() / (units - 1)
     share = math.sqrt(max(0.0, 1 - interaction / between)) if between > 0 else 0.0
-    drawn = _draws(seeds, 0) @ of_seed + share * (_draws(units, 1) @ of_unit)
-    return float(np.quantile(np.abs(drawn), LEVEL))
+    if level > LEVEL:
+        error = share * math.sqrt(np.square(of_unit).sum() / (units * (units - 1)))
+        t = np.random.default_rng((_STREAM, units)).standard_t(units - 1, MANY_DRAWS)
+        drawn = _draws(seeds, 0, MANY_DRAWS) @ of_seed + error * t
+    else:
+        drawn = _draws(seeds, 0) @ of_seed + share * (_draws(units, 1) @ of_unit)
+    return float(np.quantile(np.abs(drawn), level))
 
 
 @lru_cache(maxsize=8)
-def _draws(count: int, stream: int) -> np.ndarray:
+def _draws(count: int, stream: int, draws: int = DRAWS) -> np.ndarray:
     """Weights (draws, count) of equation (1), each row divided by its chi."""
     generator = np.random.default_rng((_STREAM, count, stream))
-    weights = generator.standard_exponential((DRAWS, count))
+    weights = generator.standard_exponential((draws, count))
     weights /= weights.sum(axis=1, keepdims=True)
     unbiased = math.sqrt((count + 1) / (count - 1))
-    chi = np.sqrt(generator.chisquare(count - 1, (DRAWS, 1)) / (count - 1))
+    chi = np.sqrt(generator.chisquare(count - 1, (draws, 1)) / (count - 1))
     return unbiased * (weights - 1 / count) / chi
 
 

@@ -143,10 +143,12 @@ class Difference(Summary):
     Attributes:
         matters: the least difference that would matter, or ``None`` if nobody said.
         learned_before: as ``learned``, of the variant that is compared with.
+        level: what the interval covers, and 1 less the bound of Fisher's test.
     """
 
     matters: float | None = None
     learned_before: int | None = None
+    level: float = intervals.LEVEL
 
     @property
     def verdict(self) -> str:
@@ -158,7 +160,7 @@ class Difference(Summary):
 
         If nobody stated a size that matters, it counts as zero.  If either variant's seeds fall
         into two clusters, the numbers of seeds that learned are compared: ``clear`` if Fisher's
-        exact test puts them below 5 %.
+        exact test puts them below 5 %, or below 1 - ``level``.
         """
         if self.two_clusters:
             return CLEAR if self._counts_differ() else UNCLEAR
@@ -175,7 +177,7 @@ class Difference(Summary):
         assert self.learned is not None
         assert self.learned_before is not None
         rows = [[k, self.seeds - k] for k in (self.learned, self.learned_before)]
-        return bool(fisher_exact(rows).pvalue < 1 - intervals.LEVEL)
+        return bool(fisher_exact(rows).pvalue < 1 - self.level)
 
     @property
     def count(self) -> str:
@@ -203,8 +205,15 @@ def summarise(values: Sequence[float] | Mapping[int, float]) -> Summary:
     return summary if threshold is None else _counted(summary, scores, threshold)
 
 
-def difference(after: Mapping[int, float], before: Mapping[int, float]) -> Difference:
+def difference(
+    after: Mapping[int, float], before: Mapping[int, float], level: float = intervals.LEVEL
+) -> Difference:
     """Mean difference over the seeds that both have, paired seed by seed and item by item.
+
+    Args:
+        after: seed -> score.
+        before: seed -> score of the variant that is compared with.
+        level: what the interval covers: 1 - 0.05 / m where m of them are looked at together.
 
     Raises:
         ValueError: if fewer than two seeds are shared.
@@ -221,19 +230,15 @@ def difference(after: Mapping[int, float], before: Mapping[int, float]) -> Diffe
     }
     scale = one.scale
     table = SeedScores(gains, scale, paired, one.units, one.unit_name)
-    found = Difference(**vars(_interval(table, shared, scale.of_differences)))
-    found = replace(found, matters=scale.matters)
+    found = Difference(**vars(_interval(table, shared, scale.of_differences, level)))
+    found = replace(found, matters=scale.matters, level=level)
     thresholds = [t for t in (threshold_of(one), threshold_of(other)) if t is not None]
     if not thresholds:
         return found
     threshold = sum(thresholds) / len(thresholds)
     counts = [sum(v[seed] >= threshold for seed in shared) for v in (one, other)]
-    found = replace(
-        found,
-        learned=counts[0],
-        learned_before=counts[1],
-        stated=scale.learned is not None,
-    )
+    told = scale.learned is not None
+    found = replace(found, learned=counts[0], learned_before=counts[1], stated=told)
     if any(0 < k < len(shared) for k in counts):
         found = replace(
             found, two_clusters=True, low=min(gains.values()), high=max(gains.values()), units=0
@@ -262,13 +267,15 @@ def threshold_of(scores: SeedScores) -> float | None:
     return (ordered[place] + ordered[place + 1]) / 2
 
 
-def _interval(scores: SeedScores, seeds: Sequence[int], bounds: Bounds) -> Summary:
+def _interval(
+    scores: SeedScores, seeds: Sequence[int], bounds: Bounds, level: float = intervals.LEVEL
+) -> Summary:
     values = [scores[seed] for seed in seeds]
     mean = math.fsum(values) / len(values)
     table = scores.table(seeds)
     if table is None or table.shape[1] < 2:
-        return Summary(mean, *intervals.of_seeds(values, bounds), len(values))
-    low, high = intervals.interval(table, bounds, scores.scale.one_item)
+        return Summary(mean, *intervals.of_seeds(values, bounds, level), len(values))
+    low, high = intervals.interval(table, bounds, scores.scale.one_item, level)
     assert scores.units is not None
     units = len(np.unique(scores.units))
     return Summary(mean, low, high, len(values), units, scores.unit_name)

@@ -139,8 +139,8 @@ def _blind(spec, state):
     wanted |= {("found", name): pair for name, pair in found.items()}
     words = {name: blind.verdict(*pair) for name, pair in found.items()}
     hidden = (words["criss-cross"], words["non-local"]) == (blind.UNCHANGED, blind.CHANGED)
-    count = list(words.values()).count(blind.CHANGED)
-    return wanted | {("count",): count, ("hidden",): hidden}
+    alone = state["pressed"] and list(words.values()).count(blind.UNCHANGED) == 1
+    return wanted | {("alone",): alone, ("hidden",): hidden}
 
 
 def _gather(spec, state):

@@ -314,10 +314,11 @@ def test_decisions_notice_what_the_theory_says(page):
     assert words("shuffle pixels") == {**gates, **seen, "non-local": "follows"}
     assert words("mirror") == {**gates, **lines, "non-local": "follows"}
     assert words("swap two rows") == {**gates, **lines, "non-local": "follows"}
-    renamed = words("exchange A and B")
-    assert (renamed["SE"], renamed["GCT"], renamed["ECA"]) == ("changed", "follows", "changed")
-    assert {renamed[n] for n in ("coordinate", "non-local", "criss-cross")} == {"unchanged"}
-    assert words("halve all")["GCT"] == "unchanged"
+    assert set(words("exchange A and B").values()) == {"changed"}
+    assert state(page, "blind")["alone"] == 0
+    quieter = words("halve all")
+    assert [name for name, word in quieter.items() if word != "changed"] == ["GCT"]
+    assert (quieter["GCT"], state(page, "blind")["alone"]) == ("unchanged", 1)
     before = state(page, "blind")["before"]
     figure.get_by_role("button", name="undo").click()
     assert state(page, "blind")["x"] == before
@@ -327,6 +328,32 @@ def test_decisions_notice_what_the_theory_says(page):
         page.keyboard.press(key)
     assert state(page, "blind")["hidden"] == 1
     assert figure.locator(".ac-goal").text_content().startswith("● reached")
+
+
+def test_decisions_are_compared_only_where_there_is_something_to_compare(page):
+    """No word for a new map or for no change at all, and none that is told by last digits."""
+    figure = page.locator("#blind")
+
+    def press(name):
+        button = figure.get_by_role("button", name=name, exact=True)
+        if button.is_enabled():
+            button.click()
+        return state(page, "blind")
+
+    unchanged = dict.fromkeys(spec(page, "blind")["names"], "unchanged")
+    assert press("even")["words"] == unchanged  # a new map, not a change of the old one
+    assert press("shuffle pixels")["words"] == unchanged  # no value is another
+    assert state(page, "blind")["alone"] == 0
+    for name in ("halve all", "add 0.1"):
+        press("start again")
+        for _ in range(50):
+            found = press(name)
+        assert found["words"] == dict.fromkeys(unchanged, "changed") | (
+            {"GCT": "unchanged"} if name == "halve all" else {}
+        )
+        assert figure.get_by_role("button", name=name, exact=True).is_disabled()
+        press("start again")
+        assert figure.get_by_role("button", name=name, exact=True).is_enabled()
 
 
 def test_noise_moves_gates_in_training_alone(page):

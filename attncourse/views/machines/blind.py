@@ -16,7 +16,7 @@ from attncourse.views.style import MAGNITUDE
 
 #: The deciders, in the order in which the page has them.
 DECIDERS = ("SE", "GCT", "ECA", "coordinate", "non-local", "criss-cross")
-#: Below it a deviation is rounding.
+#: Below this share of the largest number of a decision a deviation is rounding.
 NOTHING = 1e-6
 UNCHANGED, FOLLOWS, CHANGED = "unchanged", "follows", "changed"
 
@@ -31,10 +31,11 @@ class Deciders:
         expand: (c, hidden), SE's second layer.
         expand_bias: (c,).
         neighbours: ECA's three weights, for the channel before, the channel itself, the next one.
-        gamma: GCT's, for every channel alike.
-        factor: of the means of lines, all channels together, in the coordinate gate.
-        shift: added to it.
-        sharpness: of the products in the two that compare pixels.
+        gamma: (c,), GCT's.
+        factor: (c,), what each channel's means of lines count in the coordinate gate.
+        shift: added to their sum.
+        query: (d, c), makes the question of the pixel that asks, in the two that compare pixels.
+        key: (d, c), makes what the question is compared with.
     """
 
     reduce: Sequence[Sequence[float]] = ((2.0, -1.0, 0.5), (-1.0, 2.0, 1.0))
@@ -42,10 +43,11 @@ class Deciders:
     expand: Sequence[Sequence[float]] = ((2.0, -1.0), (-2.0, 1.5), (1.0, 1.0))
     expand_bias: Sequence[float] = (0.0, 0.2, -0.4)
     neighbours: Sequence[float] = (-2.0, 3.0, 1.0)
-    gamma: float = 1.0
-    factor: float = 8.0
+    gamma: Sequence[float] = (1.0, -0.5, 0.7)
+    factor: Sequence[float] = (4.0, 1.0, 3.0)
     shift: float = -2.5
-    sharpness: float = 2.0
+    query: Sequence[Sequence[float]] = ((2.0, 0.5, 0.0), (0.0, 1.0, -1.0))
+    key: Sequence[Sequence[float]] = ((1.5, 0.0, 0.5), (0.5, 2.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,17 @@ def decisions(x: np.ndarray, query: int, weights: Deciders = Deciders()) -> dict
     around = np.pad(z, 1)
     norm = np.sqrt((x**2).sum(axis=(1, 2)))
     share = norm * np.sqrt(c) / max(float(np.sqrt((norm**2).sum())), 1e-12)
-    grey = x.mean(axis=0)
-    rows, columns = grey.mean(axis=1), grey.mean(axis=0)
-    scores = weights.sharpness * np.tensordot(x.reshape(c, -1)[:, query], x, axes=1)
+    light = np.tensordot(weights.factor, x, axes=1)
+    rows, columns = (light.mean(axis=axis) + weights.shift for axis in (1, 0))
+    asked = np.asarray(weights.query) @ x.reshape(c, -1)[:, query]
+    scores = np.tensordot(asked @ np.asarray(weights.key), x, axes=1)
     i, j = divmod(query, w)
     on_cross = (np.arange(h)[:, None] == i) | (np.arange(w) == j)
     return {
         "SE": _sigmoid(np.asarray(weights.expand) @ hidden + weights.expand_bias),
-        "GCT": 1 + np.tanh(weights.gamma * (share - 1)),
+        "GCT": 1 + np.tanh(np.asarray(weights.gamma) * (share - 1)),
         "ECA": _sigmoid(before * around[:-2] + itself * z + after * around[2:]),
-        "coordinate": _sigmoid(weights.factor * rows + weights.shift)[:, None]
-        * _sigmoid(weights.factor * columns + weights.shift),
+        "coordinate": _sigmoid(rows)[:, None] * _sigmoid(columns),
         "non-local": softmax(scores.ravel()).reshape(h, w),
         "criss-cross": softmax(np.where(on_cross, scores, -np.inf).ravel()).reshape(h, w),
     }
@@ -145,6 +147,8 @@ def deviations(
     weights: Deciders = Deciders(),
 ) -> dict[str, tuple[float, float]]:  # fmt: skip
     """How far each decision is from what it was, and from what it was once it is moved along.
+
+    Both are shares of the largest number of the decision, before or now.
 
     Args:
         before: the map before, (c, h, w).
@@ -159,12 +163,13 @@ def deviations(
         was, order = old[name].ravel(), move.channels if old[name].ndim == 1 else move.pixels
         moved = was[list(order)]
         here = new[name].ravel()
-        found[name] = (float(abs(here - was).max()), float(abs(here - moved).max()))
+        top = max(was.max(), here.max())
+        found[name] = (float(abs(here - was).max() / top), float(abs(here - moved).max() / top))
     return found
 
 
 def verdict(unmoved: float, moved: float) -> str:
-    """The word for two deviations: *unchanged*, *follows*, or *changed*."""
+    """The word for two deviations, as shares of the largest number: *unchanged*, *follows*, or *changed*."""
     if unmoved < NOTHING:
         return UNCHANGED
     return FOLLOWS if moved < NOTHING else CHANGED

@@ -6,7 +6,12 @@ A block with the decision g and the output y, and a change T of its input, are o
 - *follows*: the decision changes, and y(T x) = T y(x).  The block does the same to the changed map.
 - *sees*: neither.
 
-All blocks are opened first, with weights at random, in float64 and evaluation.
+All blocks are opened first, with weights at random, in float64 and evaluation, and without the
+small constants beside divisors.
+
+A gate of channels that is blind to moved pixels makes a block that follows.  For other changes this
+need not be: where the decision ends and what is decided about begins is then half of the answer,
+and :func:`mark` tells both.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from torch import Tensor, nn
 from attncourse.attention import Attention
 
 BLIND, FOLLOWS, SEES = "blind", "follows", "sees"
-#: A change below one part in a million is rounding, or a module's own epsilon.
+#: A change below one part in a million is rounding.
 NOTHING = 1e-6
 SIDE = 7
 
@@ -32,12 +37,10 @@ class Change:
     Attributes:
         name: short, as tables have it.
         apply: (b, c, h, w) -> the same shape.
-        moves: whether it puts values elsewhere, so that an output can follow it.
     """
 
     name: str
     apply: Callable[[Tensor], Tensor]
-    moves: bool = True
 
 
 def shuffled(x: Tensor, seed: int = 0) -> Tensor:
@@ -52,8 +55,9 @@ def rows_swapped(x: Tensor) -> Tensor:
 
 
 def renamed(x: Tensor) -> Tensor:
-    """The channels in another order: the first comes last."""
-    return x.roll(-1, dims=1)
+    """The channels in one random order, in which most have other neighbours."""
+    order = torch.randperm(x.shape[1], generator=torch.Generator("cpu").manual_seed(0))
+    return x[:, order]
 
 
 CHANGES = (
@@ -100,6 +104,14 @@ def word(block: nn.Module, change: Change, x: Tensor) -> str:
     if isinstance(block, Attention) and noticed(block, change.apply, x) < NOTHING:
         return BLIND
     return FOLLOWS if defect(block, change.apply, x) < NOTHING else SEES
+
+
+def mark(block: nn.Module, change: Change, x: Tensor) -> str:
+    """As :func:`word`, with a dagger where the decision is blind and the output does not follow."""
+    found = word(block, change, x)
+    if found == BLIND and defect(block, change.apply, x) >= NOTHING:
+        return f"{BLIND} †"
+    return found
 
 
 def reached(block: nn.Module, x: Tensor) -> str:
