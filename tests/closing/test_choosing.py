@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -16,14 +18,23 @@ from attncourse.experiments.closing.choosing import (
     QUESTIONS,
     RIVALS,
     blindness,
+    chance,
     opened,
     reading,
 )
-from attncourse.experiments.closing.choosing.guide import DIGITS, GUIDE, digits, verdicts
+from attncourse.experiments.closing.choosing.guide import (
+    COLUMNS,
+    DIGITS,
+    GUIDE,
+    digits,
+    row,
+    verdicts,
+)
 from attncourse.experiments.closing.choosing.nets import WIDTH, MeanAdded, network
 from attncourse.measure import count_macs
+from attncourse.views.machines import blind
 
-PLAIN, WIDER, DEEPER, MEAN, LINES = RIVALS
+PLAIN, EQUAL, WIDER, DEEPER, MEAN, LINES = RIVALS
 
 
 def test_a_candidate_is_the_module_of_its_card():
@@ -43,17 +54,36 @@ def test_the_only_difference_is_the_slot():
         assert all("attention" in name for name in own - names), candidate.name
 
 
-def test_the_strong_rivals_are_at_least_as_large_as_every_candidate():
-    def size(rival_or_candidate, **sizes):
-        net = network(8, 3, rival_or_candidate.block, pooled=False, **sizes)().eval()
-        weights = sum(p.numel() for p in net.parameters())
-        return weights, count_macs(net, torch.randn(1, 8, 8, 8))
+def size(network_of, **sizes):
+    """Parameters and multiply-adds of a network with a candidate or a rival."""
+    net = network(8, 3, network_of.block, pooled=False, **sizes)().eval()
+    return sum(p.numel() for p in net.parameters()), count_macs(net, torch.randn(1, 8, 8, 8))
 
+
+def test_the_strong_rivals_are_at_least_as_large_as_every_candidate():
     largest = [max(column) for column in zip(*map(size, CANDIDATES), strict=True)]
     for rival in (WIDER, DEEPER):
         weights, products = size(rival, width=rival.width, depth=rival.depth)
         assert weights > largest[0]
         assert products > largest[1]
+
+
+def test_the_equal_rival_is_as_large_as_all_blocks_but_one():
+    equal, _ = size(EQUAL, width=EQUAL.width)
+    larger = {c.name: size(c)[0] for c in CANDIDATES if size(c)[0] > equal}
+    assert larger.pop("DCN") > 1.4 * equal
+    assert all(weights < 1.01 * equal for weights in larger.values())
+
+
+def test_the_deep_rival_hears_all_of_every_map():
+    """Its radius is 11; the largest map has 12 rows.  One block hears three pixels away."""
+    for rival, radius in ((PLAIN, 3), (DEEPER, 11)):
+        torch.manual_seed(0)
+        net = network(3, 1, None, pooled=False, depth=rival.depth)().double().eval()
+        x = torch.randn(1, 3, 1 + 2 * 12, 1 + 2 * 12).double().requires_grad_()
+        net(x)[0, 0, 12, 12].backward()
+        heard = x.grad[0].abs().sum(0).nonzero()
+        assert int((heard - 12).abs().max()) == radius
 
 
 def test_the_experiments_have_every_network_in_every_task():
@@ -115,10 +145,73 @@ def test_lines_follow_what_keeps_lines_together(name):
 
 
 def test_sizes_and_offsets():
-    assert words("GCT")["double everything"] == "blind"
     assert words("GSoP")["add 1 everywhere"] == "blind"
     assert words("SimAM")["rename channels"] == "follows"
     assert words("SE")["double everything"] == "sees"
+    assert {words(name)["double everything"] for name in ("GCT", "SimAM")} == {"blind"}
+
+
+def test_what_is_divided_out_is_divided_out_of_small_maps_as_well():
+    for name in ("GCT", "SimAM"):
+        block = opened(next(c.block for c in CANDIDATES if c.name == name)(WIDTH))
+        assert blindness.noticed(block, lambda x: 2 * x, 0.01 * X) < blindness.NOTHING
+        assert blindness.noticed(block, lambda x: 0.01 * x, X) < blindness.NOTHING
+
+
+def test_a_renaming_gives_most_channels_other_neighbours():
+    order = blindness.renamed(torch.arange(16.0).view(1, 16, 1, 1)).flatten().int().tolist()
+    near = [abs(a - b) == 1 for a, b in itertools.pairwise(order)]
+    assert sorted(order) == list(range(16))
+    assert sum(near) <= 3
+    assert all(a != n for n, a in enumerate(order))
+
+
+def test_a_dagger_tells_a_blind_decision_from_an_output_that_follows():
+    marks = {}
+    for candidate in CANDIDATES:
+        made = opened(candidate.block(WIDTH))
+        marks[candidate.name] = [blindness.mark(made, c, X) for c in blindness.CHANGES]
+    assert not any("†" in mark for row in marks.values() for mark in row[:5])
+    assert {name for name, row in marks.items() if row[5] == "blind †"} == {"GSoP", "GC", "SimAM"}
+
+
+def test_a_shut_gate_sees_nothing_whatever_it_will_see():
+    """Seeing is of weights that use what they get; fresh blocks do not."""
+    fresh = {c.name: c.block(WIDTH).double().eval() for c in CANDIDATES}
+    for name, word in (("GCT", "blind"), ("SRM", "blind"), ("criss-cross", "follows")):
+        found = {blindness.word(fresh[name], change, X) for change in blindness.CHANGES}
+        assert found == {word}
+
+
+def test_the_machine_and_the_table_agree_on_what_both_have():
+    """The presses of the chapter's machine, at its start, in the words of Table 1."""
+    maps, query = chapter_s_map(), 6
+    size, same = 25, tuple(range(3))
+    pixels = np.arange(size)
+    swapped = np.r_[5:10, 0:5, 10:25]
+    mirrored = pixels - pixels % 5 + 4 - pixels % 5
+    shuffled = np.random.default_rng(3).permutation(size)
+    moves = {
+        "shuffle pixels": (shuffled, same, 1.0), "swap two rows": (swapped, same, 1.0),
+        "mirror": (mirrored, same, 1.0), "rename channels": (pixels, (1, 0, 2), 1.0),
+        "double everything": (pixels, same, 2.0),
+    }  # fmt: skip
+    called = {"unchanged": "blind", "follows": "follows", "changed": "sees"}
+    for what, (order, channels, factor) in moves.items():
+        now = factor * maps.reshape(3, -1)[list(channels)][:, order].reshape(maps.shape)
+        queries = query, list(order).index(query)
+        move = blind.Move(list(order), list(channels))
+        found = blind.deviations(maps, now, queries, move)
+        assert abs(now - maps).max() > 0.1
+        for name, pair in found.items():
+            assert called[blind.verdict(*pair)] == words(name)[what], (what, name)
+
+
+def chapter_s_map():
+    """The map that the chapter's machine starts with."""
+    maps = np.full((3, 5, 5), 0.1)
+    maps[0, 1:3, :2], maps[1, 3, :], maps[2, :, 3] = 0.9, 0.8, 0.6
+    return maps
 
 
 def test_the_far_pixel_is_not_heard_in_another_row_and_column():
@@ -179,12 +272,79 @@ def test_the_strongest_rival_is_the_one_with_the_highest_mean():
 
 
 def test_the_guide_names_what_is_recorded():
-    chapters = [advice.chapter for advice in GUIDE]
-    assert len(set(chapters)) == len(chapters)
+    asked = [(advice.chapter, advice.experiment) for advice in GUIDE]
+    assert len(set(asked)) == len(asked)
     for advice, found in verdicts():
         assert {row.name for row in found.rows} == {advice.mechanism, advice.rival}
         assert found[advice.mechanism].role == "mechanism"
         assert found[advice.mechanism].gain.verdict in ("clear", "clearly small", "no clear effect")
+        told = row(advice, found)
+        assert len(told) == len(COLUMNS)
+        for name, score in ((advice.mechanism, told[2]), (advice.rival, told[5])):
+            assert ("learned" in score) == found[name].summary.two_clusters
+        assert any(c.isdigit() for c in told[7]) != found[advice.mechanism].gain.two_clusters
+
+
+def test_no_plain_rival_is_stronger_than_the_one_that_a_row_names():
+    for advice in GUIDE:
+        found = published(advice.chapter).compare(advice.experiment)
+        named = found[advice.rival].summary
+        stronger = [
+            r.name for r in found.rows
+            if r.role == "plain" and not r.summary.two_clusters and r.summary.mean > named.mean
+        ]  # fmt: skip
+        assert named.two_clusters or not stronger, (advice.question, stronger)
+
+
+# ---------------------------------------------------------------- chance
+
+
+def test_more_comparisons_leave_fewer_clear():
+    results = published("closing/choosing")
+    for question in QUESTIONS:
+        one = chance.surviving(results, question.name, "plain", 1)
+        many = chance.surviving(results, question.name, "plain", 170)
+        assert set(many) <= set(one)
+    found = reading.gains(results, "rooks", "plain")
+    assert one is not None
+    clear = {*reading.clear_above(found), *reading.clear_below(found)}
+    assert clear >= set(chance.surviving(results, "rooks", "plain", 1))
+
+
+def test_a_rival_picked_afterwards_makes_mechanisms_look_worse():
+    """One rival: 2.5 % on each side.  The best of six: more below, hardly any above."""
+    below, above = chance.picked_afterwards(1)
+    assert below == pytest.approx(0.025, abs=0.003)
+    assert above == pytest.approx(0.025, abs=0.003)
+    below, above = chance.picked_afterwards(6)
+    assert below > 0.06
+    assert above < 0.005
+
+
+def test_a_ranking_agrees_with_itself_as_far_as_seeds_tell_it():
+    drawn = np.random.default_rng(0)
+    order = np.arange(17.0)[:, None]
+    assert chance.reliability(order + 0.01 * drawn.normal(size=(17, 5))) == pytest.approx(1)
+    noise = [chance.reliability(drawn.normal(size=(17, 5))) for _ in range(40)]
+    assert abs(np.mean(noise)) < 0.1
+
+
+def test_the_least_telling_correlation_leaves_five_in_a_hundred_outside():
+    drawn = np.random.default_rng(1)
+    found = [reading.spearman(*drawn.normal(size=(2, 17))) for _ in range(4_000)]
+    beyond = np.mean(np.abs(found) > chance.least_telling(17))
+    assert beyond == pytest.approx(0.05, abs=0.012)
+
+
+@pytest.mark.parametrize(("radius", "lines"), [(3, False), (9, False), (11, False), (3, True)])
+def test_a_ceiling_is_what_counting_every_pair_gives(radius, lines):
+    places = [(i, j) for i in range(12) for j in range(12)]
+    heard = 0
+    for a in places:
+        for b in places:
+            near = [abs(p - q) <= radius for p, q in zip(a, b, strict=True)]
+            heard += any(near) if lines else all(near)
+    assert chance.ceiling(radius, lines=lines) == pytest.approx((1 + heard / 144**2) / 2)
 
 
 def test_the_small_digits_are_those_of_eight_chapters():

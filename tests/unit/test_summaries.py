@@ -79,6 +79,31 @@ def test_seeds_alone_are_student_s_t_where_items_say_nothing():
     assert half_width(table) == pytest.approx((high - low) / 2, rel=0.1)
 
 
+@pytest.mark.parametrize("level", [0.99, 1 - 0.05 / 170])
+def test_a_higher_level_is_student_s_t_of_seeds_and_of_units(level):
+    """Where either part is all there is, its own quantile; both together lie beyond each."""
+    from scipy.stats import t
+
+    drawn = np.random.default_rng(0)
+    seed, unit = drawn.normal(size=(5, 1)), drawn.normal(size=(1, 300))
+    point = t.ppf((1 + level) / 2, [4, 299])
+    wanted = point * [seed.std(ddof=1) / 5**0.5, unit.std(ddof=1) / 300**0.5]
+    found = [half_width(table + np.zeros((5, 300)), level) for table in (seed, unit)]
+    assert found[1] == pytest.approx(wanted[1], rel=0.05)
+    assert found[0] == pytest.approx(wanted[0], rel=0.2)  # Dirichlet weights for Gaussian ones
+    assert half_width(seed + unit, level) > max(found)
+    assert half_width(seed + unit, level) > half_width(seed + unit)
+
+
+def test_a_difference_at_a_higher_level_is_wider_and_says_so():
+    drawn = np.random.default_rng(1)
+    after, before = (dict(enumerate(m + 0.01 * drawn.normal(size=5))) for m in (0.9, 0.86))
+    one, many = difference(after, before), difference(after, before, 1 - 0.05 / 40)
+    assert (one.level, many.level) == (0.95, 1 - 0.05 / 40)
+    assert many.low < one.low < one.mean == many.mean < one.high < many.high
+    assert (one.verdict, many.verdict) == ("clear", "no clear effect")
+
+
 def test_units_are_resampled_whole():
     table = drawn(5, 400, 0.8)
     people = np.repeat(np.arange(8), 50)

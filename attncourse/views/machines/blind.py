@@ -169,7 +169,7 @@ def deviations(
 
 
 def verdict(unmoved: float, moved: float) -> str:
-    """The word for two deviations, as shares of the largest number: *unchanged*, *follows*, or *changed*."""
+    """The word for two shares: *unchanged*, *follows*, or *changed*."""
     if unmoved < NOTHING:
         return UNCHANGED
     return FOLLOWS if moved < NOTHING else CHANGED

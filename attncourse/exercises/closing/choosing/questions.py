@@ -1,9 +1,10 @@
-"""Exercises and quiz of the comparison; those that ask for code are in ``code.py``."""
+"""Exercises and quiz of the comparison; those that ask for code are beside it."""
 
 from __future__ import annotations
 
 from attncourse.exercises.choice import ChoiceExercise, Option, TableExercise
-from attncourse.exercises.closing.choosing.code import CHAPTER, DEFECT, INTERVAL
+from attncourse.exercises.closing.choosing.code import CHAPTER, DEFECT
+from attncourse.exercises.closing.choosing.interval import INTERVAL
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.questions import Question, Quiz
@@ -13,9 +14,10 @@ COMPARISONS = 40
 
 
 def _alarms() -> tuple[float, ...]:
-    return 0.05 * COMPARISONS, 1 - 0.95**COMPARISONS, 5 / COMPARISONS
+    return 0.05 * COMPARISONS, 1 - 0.95**COMPARISONS, 0.05 / COMPARISONS
 
 
+_COUNT, _CHANCE, _LEVEL = _alarms()
 FALSE_ALARMS = ValueExercise(
     chapter=CHAPTER,
     name="false_alarms",
@@ -23,58 +25,66 @@ FALSE_ALARMS = ValueExercise(
     level=1,
     task="Suppose that none of 40 blocks differs from its rival, and that each interval covers "
     "95 %. How many intervals leave zero out, on average? With which chance does at least one, "
-    "if they are independent? And at which level, in per cent, must each be tested so that the "
-    "chance of any false alarm is at most 5 %, however they depend on each other? Give three "
-    "numbers, each to three digits.",
+    "if they are independent? And at which level must each be tested, in place of 0.05, so that "
+    "the chance of any false alarm is at most 0.05, however they depend on each other? Give three "
+    "numbers, each to three digits; chance and level as shares of one.",
     hints=(
         "Means add up, whether the intervals depend on each other or not.",
         "None of them does with the chance 0.95 to the power of 40.",
-        "The chance of any is at most the sum of all chances: 40 α ≤ 5 %.",
+        "The chance of any is at most the sum of all chances: 40 α ≤ 0.05.",
     ),
-    explanation="Two false alarms, at least one in 87.1 % of such tables, and a level of 0.125 "
-    "per cent.",
+    explanation="Two false alarms, at least one in 87.1 % of such tables, and a level of 0.00125.",
     truth=_alarms,
     low=0.0,
     high=100.0,
-    unit="a count, a chance, a level in per cent",
-    parts=("intervals", "chance of one", "level in per cent"),
-    tolerance=Tolerance(relative=2e-3, absolute=1e-9),
+    unit="a count, a chance, a level",
+    parts=("intervals", "chance of one", "level"),
+    tolerance=Tolerance(relative=4e-3, absolute=1e-9),
     misconceptions=(
         Misconception(
             "one side",
             "An interval leaves zero out on either side: 5 % in all, 2.5 % on each.",
-            (1.0, 0.87149, 0.125),
+            (1.0, _CHANCE, _LEVEL),
         ),
         Misconception(
             "those that cover",
             "38 of them hold zero on average. The others are asked for.",
-            (38.0, 0.87149, 0.125),
+            (38.0, _CHANCE, _LEVEL),
         ),
         Misconception(
             "the chance of none",
             "0.95 to the power of 40 is the chance of no false alarm at all.",
-            (2.0, 0.128512, 0.125),
+            (_COUNT, 1 - _CHANCE, _LEVEL),
         ),
         Misconception(
             "chances that add up",
             "40 times 5 % is 200 %, no chance. Take one minus the chance that none does.",
-            (2.0, 2.0, 0.125),
-            also=((2.0, 1.0, 0.125),),
+            (_COUNT, _COUNT, _LEVEL),
+            also=((_COUNT, 1.0, _LEVEL),),
         ),
         Misconception(
-            "a level as a share",
-            "5 % shared by 40 is 0.00125, as a share; in per cent it is 0.125.",
-            (2.0, 0.87149, 0.00125),
+            "a level in per cent",
+            "0.125 is the level in per cent. As a share of one, like 0.05, it is a hundredth of "
+            "that.",
+            (_COUNT, _CHANCE, 0.125),
         ),
         Misconception(
             "the level left alone",
-            "At 5 % each the chance of any is what you found before. Share the 5 % among the 40.",
-            (2.0, 0.87149, 5.0),
+            "At 0.05 each the chance of any is what you found before. Share the 0.05 among the 40.",
+            (_COUNT, _CHANCE, 0.05),
+            also=((_COUNT, _CHANCE, 5.0),),
         ),
         Misconception(
             "a chance in per cent",
             "The second number is a chance, between 0 and 1.",
-            (2.0, 87.149, 0.125),
+            (_COUNT, 100 * _CHANCE, _LEVEL),
+            also=((_COUNT, 100 * _CHANCE, 0.125),),
+        ),
+        Misconception(
+            "independence taken for granted",
+            "This level solves (1 - α)^40 = 0.95, which holds for independent intervals. However "
+            "they depend on each other, the sum of the chances bounds the chance of any.",
+            (_COUNT, _CHANCE, 1 - 0.95 ** (1 / COMPARISONS)),
         ),
     ),
 )
@@ -220,7 +230,7 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Seven mechanisms lie within a point of each other on one set of test "
+            "Sixteen mechanisms lie within a point of each other on one set of test "
             "pictures. You take the first of the list. What did you choose by?",
             (
                 Option("By the noise of seeds and test items.",
@@ -246,16 +256,19 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A gate for channels won clearly where it stood on eight copies of a picture, and "
-            "nothing in the middle of a network that sees the same copies. Why can that be?",
+            "A gate on the spread of channels won clearly where it stood on eight copies of a "
+            "picture, and little or nothing in the middle of a network that sees the same copies. "
+            "A gate on their means won in neither place. What fits both?",
             (
-                Option("The gate was built wrongly.",
-                       "It is the same module in both places."),
-                Option("Behind a convolution a channel is no copy any more.",
-                       "The first layer has mixed all copies, spoilt and good, into every "
-                       "channel.", right=True),
-                Option("The network had too few parameters.",
-                       "A wider one does not bring the copies back."),
+                Option("The copies differ in spread. A mean does not tell it anywhere, and behind "
+                       "a convolution a channel is no copy any more.",
+                       "What the gate hears has to decide the answer, and it has to be there where "
+                       "the gate stands.", right=True),
+                Option("Gates on means are the weaker kind.",
+                       "Where the mean decides, as in the chapter on SE, they are enough."),
+                Option("The slot in the middle is too deep for gates of channels.",
+                       "Then neither would have a task there; and the gate on means failed in "
+                       "front as well."),
             ),
         ),
     ),

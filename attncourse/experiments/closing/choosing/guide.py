@@ -1,7 +1,8 @@
 """The guide: a question, the mechanism that hears it, and the strongest rival that was recorded.
 
 Nothing here is a number.  Each row names two variants of a recorded experiment of another chapter;
-:func:`verdicts` reads their scores.
+:func:`verdicts` reads their scores.  A rival is what learns without the mechanism's decision, with
+as many parameters as its chapter gave it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ GUIDE = (
     Advice("which channels go together", "GSoP", "channel/global_second_order_pooling",
            "which_pair", "GSoP", "mixed SE", "a 1x1 layer, then SE"),
     Advice("which region of a channel", "GE", "channel/gather_excite",
-           "local_corruption", "θ, e = 4", "3x3 gate, all channels", "a 3x3 layer as the gate"),
+           "local_corruption", "θ, e = 4", "CNN", "1x1 layers, all copies at once"),
     Advice("whether a rare thing is anywhere", "EncNet", "channel/context_encoding",
            "look_alikes", "EncNet", "normed maximum", "the maximum of the map"),
     Advice("one place that all must hear of", "GC", "spatial/global_context",
@@ -56,11 +57,17 @@ GUIDE = (
     Advice("which other pixel belongs to me", "non-local", "spatial/non_local",
            "longer", "non-local", "wide global context", "one wide summary for all"),
     Advice("which patch repeats another", "ViT", "spatial/vision_transformer",
-           "missing_glyph", "ViT", "CNN", "a CNN of equal size"),
+           "missing_glyph", "ViT", "mean mixing", "the mean of all patches"),
+    Advice("whether two patches are alike", "ViT", "spatial/vision_transformer",
+           "same_or_different", "ViT", "CNN, two-layer head", "a CNN with a head of two layers"),
     Advice("a neighbour that the pixel names", "deformable", "spatial/deformable_convolution",
            "follow_the_arrow", "deformable", "predicted weights", "predicted weights"),
     Advice("how the whole thing is placed", "STN", "spatial/spatial_transformer",
            "warped_digits", "STN", "CNN, global max, 5x5", "a CNN with a global maximum"),
+    Advice("how it is placed, among clutter", "STN", "spatial/spatial_transformer",
+           "clutter", "STN", "CNN, global max, 5x5", "a CNN with a global maximum"),
+    Advice("how far it is turned", "STN", "spatial/spatial_transformer",
+           "rotation_only", "STN", "CNN", "a CNN"),
     Advice("how large the thing is", "SK", "branch/selective_kernel",
            "scale", "SK", "even mixture", "both kernels, added"),
     Advice("which kernel suits the image", "dynamic", "branch/conditional_convolution",
@@ -80,6 +87,38 @@ def verdicts() -> Iterator[tuple[Advice, Comparison]]:
             advice.experiment, against=advice.rival, variants=names
         )
         yield advice, found
+
+
+#: Head of the table whose rows :func:`row` makes.
+COLUMNS = (
+    "what decides the answer", "mechanism", "score", "weights", "try first", "score", "weights",
+    "difference", "seeds",
+)  # fmt: skip
+
+
+def row(advice: Advice, found: Comparison) -> list[str]:
+    """A row of the guide as a table has it; where seeds fall into two clusters, no mean stands.
+
+    Args:
+        advice: the row.
+        found: as :func:`verdicts` gives it.
+    """
+    runs = published(advice.chapter).experiments[advice.experiment]["runs"]
+    weights = {run["variant"]: run["parameters"] for run in runs}
+
+    def of(name: str) -> list[str]:
+        scores = found[name].summary
+        learned = f"{scores.learned} of {scores.seeds} learned"
+        return [learned if scores.two_clusters else f"{scores.mean:.3f}", f"{weights[name]:,}"]
+
+    gain = found[advice.mechanism].gain
+    assert gain is not None
+    size = "" if gain.two_clusters else f"{gain.mean:+.3f}, "
+    told = [
+        advice.question, advice.attention, *of(advice.mechanism), advice.cheap,
+        *of(advice.rival), size + gain.verdict, str(gain.seeds),
+    ]  # fmt: skip
+    return [text.replace("-", "−") if text[:1] in "+-" else text for text in told]
 
 
 def digits() -> Iterator[tuple[str, Comparison]]:
