@@ -40,7 +40,7 @@ import numpy as np
 
 LEVEL = 0.95
 #: Draws for this level, and for a higher one, beyond which only few of 4,000 would lie.
-DRAWS, MANY_DRAWS = 4_000, 200_000
+DRAWS, MANY_DRAWS = 4_000, 400_000
 #: Units of a test set are dealt into at most so many hands; they tell the spread well enough.
 HANDS = 400
 _STREAM = 20_210

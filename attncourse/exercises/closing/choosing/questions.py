@@ -260,8 +260,8 @@ QUIZ = Quiz(
             "picture, and little or nothing in the middle of a network that sees the same copies. "
             "A gate on their means won in neither place. What fits both?",
             (
-                Option("The copies differ in spread. A mean does not tell it anywhere, and behind "
-                       "a convolution a channel is no copy any more.",
+                Option("Which copy is spoilt shows in its spread and in no mean, and behind a "
+                       "convolution a channel is no copy any more.",
                        "What the gate hears has to decide the answer, and it has to be there where "
                        "the gate stands.", right=True),
                 Option("Gates on means are the weaker kind.",
