@@ -280,9 +280,11 @@ def test_the_guide_names_what_is_recorded():
         assert found[advice.mechanism].gain.verdict in ("clear", "clearly small", "no clear effect")
         told = row(advice, found)
         assert len(told) == len(COLUMNS)
-        for name, score in ((advice.mechanism, told[2]), (advice.rival, told[5])):
+        for name, score in ((advice.mechanism, told[2]), (advice.rival, told[4])):
             assert ("learned" in score) == found[name].summary.two_clusters
-        assert any(c.isdigit() for c in told[7]) != found[advice.mechanism].gain.two_clusters
+        gain = found[advice.mechanism].gain
+        assert told[5][0].isalpha() == gain.two_clusters
+        assert (f"({gain.seeds} seeds)" in told[5]) == (gain.seeds != 5)
 
 
 def test_no_plain_rival_is_stronger_than_the_one_that_a_row_names():

@@ -90,10 +90,9 @@ def verdicts() -> Iterator[tuple[Advice, Comparison]]:
 
 
 #: Head of the table whose rows :func:`row` makes.
-COLUMNS = (
-    "what decides the answer", "mechanism", "score", "weights", "try first", "score", "weights",
-    "difference", "seeds",
-)  # fmt: skip
+COLUMNS = ("what decides the answer", "mechanism", "score", "try first", "score", "difference")
+#: As many seeds as most chapters have.
+_SEEDS = 5
 
 
 def row(advice: Advice, found: Comparison) -> list[str]:
@@ -106,19 +105,19 @@ def row(advice: Advice, found: Comparison) -> list[str]:
     runs = published(advice.chapter).experiments[advice.experiment]["runs"]
     weights = {run["variant"]: run["parameters"] for run in runs}
 
-    def of(name: str) -> list[str]:
+    def of(name: str) -> str:
         scores = found[name].summary
         learned = f"{scores.learned} of {scores.seeds} learned"
-        return [learned if scores.two_clusters else f"{scores.mean:.3f}", f"{weights[name]:,}"]
+        score = learned if scores.two_clusters else f"{scores.mean:.3f}"
+        return f"{score} ({weights[name]:,})"
 
     gain = found[advice.mechanism].gain
     assert gain is not None
-    size = "" if gain.two_clusters else f"{gain.mean:+.3f}, "
-    told = [
-        advice.question, advice.attention, *of(advice.mechanism), advice.cheap,
-        *of(advice.rival), size + gain.verdict, str(gain.seeds),
-    ]  # fmt: skip
-    return [text.replace("-", "−") if text[:1] in "+-" else text for text in told]
+    size = "" if gain.two_clusters else f"{gain.mean:+.3f}, ".replace("-", "−")
+    seeds = "" if gain.seeds == _SEEDS else f" ({gain.seeds} seeds)"
+    mechanism, rival = of(advice.mechanism), of(advice.rival)
+    difference = f"{size}{gain.verdict}{seeds}"
+    return [advice.question, advice.attention, mechanism, advice.cheap, rival, difference]
 
 
 def digits() -> Iterator[tuple[str, Comparison]]:
