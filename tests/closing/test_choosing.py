@@ -284,6 +284,7 @@ def test_the_guide_names_what_is_recorded():
             assert ("learned" in score) == found[name].summary.two_clusters
         gain = found[advice.mechanism].gain
         assert told[5][0].isalpha() == gain.two_clusters
+        assert not told[5].startswith("−0.000")
         assert (f"({gain.seeds} seeds)" in told[5]) == (gain.seeds != 5)
 
 

@@ -113,7 +113,7 @@ def row(advice: Advice, found: Comparison) -> list[str]:
 
     gain = found[advice.mechanism].gain
     assert gain is not None
-    size = "" if gain.two_clusters else f"{gain.mean:+.3f}, ".replace("-", "−")
+    size = "" if gain.two_clusters else f"{round(gain.mean, 3) + 0.0:+.3f}, ".replace("-", "−")
     seeds = "" if gain.seeds == _SEEDS else f" ({gain.seeds} seeds)"
     mechanism, rival = of(advice.mechanism), of(advice.rival)
     difference = f"{size}{gain.verdict}{seeds}"
