@@ -133,11 +133,16 @@ def half_width(table: np.ndarray, level: float = LEVEL) -> float:
     share = math.sqrt(max(0.0, 1 - interaction / between)) if between > 0 else 0.0
     if level > LEVEL:
         error = share * math.sqrt(np.square(of_unit).sum() / (units * (units - 1)))
-        t = np.random.default_rng((_STREAM, units)).standard_t(units - 1, MANY_DRAWS)
-        drawn = _draws(seeds, 0, MANY_DRAWS) @ of_seed + error * t
+        drawn = _draws(seeds, 0, MANY_DRAWS) @ of_seed + error * _student(units - 1)
     else:
         drawn = _draws(seeds, 0) @ of_seed + share * (_draws(units, 1) @ of_unit)
     return float(np.quantile(np.abs(drawn), level))
+
+
+@lru_cache(maxsize=8)
+def _student(freedom: int) -> np.ndarray:
+    """Draws of Student's t."""
+    return np.random.default_rng((_STREAM, freedom)).standard_t(freedom, MANY_DRAWS)
 
 
 @lru_cache(maxsize=8)

@@ -262,7 +262,9 @@ def test_the_strongest_rival_is_the_one_with_the_highest_mean():
     results = published("closing/choosing")
     for question in QUESTIONS:
         best = reading.strongest(results, question.name)
-        means = {r.name: results.compare(question.name)[r.name].summary.mean for r in RIVALS}
+        names = [r.name for r in RIVALS]
+        found = results.compare(question.name, variants=names)
+        means = {name: found[name].summary.mean for name in names}
         assert means[best] == max(means.values())
         found = reading.gains(results, question.name, best)
         assert list(found) == [c.name for c in CANDIDATES]
@@ -321,7 +323,6 @@ def test_what_the_chapter_says_of_its_figure_is_recorded():
     assert all(gain.mean < 0 for gain in (*best["copies"].values(), *best["digits"].values()))
     assert reading.clear_above(plain["copies"]) == ["GE"]
     assert not chance.surviving(results, "copies", "plain", many)
-    assert len(framed["copies"]) == 3
     assert not reading.clear_above(plain["digits"])
     assert not reading.clear_below(plain["digits"])
     assert (len(reading.clear_below(best["digits"])), framed["digits"]) == (5, [])
@@ -341,11 +342,11 @@ def test_what_the_chapter_says_of_its_figure_is_recorded():
 
 def test_more_comparisons_leave_fewer_clear():
     results = published("closing/choosing")
-    for question in QUESTIONS:
-        one = chance.surviving(results, question.name, "plain", 1)
-        many = chance.surviving(results, question.name, "plain", 170)
-        assert set(many) <= set(one)
-        found = reading.gains(results, question.name, "plain")
+    for task in ("copies", "rooks"):
+        one = chance.surviving(results, task, "plain", 1)
+        many = chance.surviving(results, task, "plain", 170)
+        assert set(many) < set(one)
+        found = reading.gains(results, task, "plain")
         assert set(one) == {*reading.clear_above(found), *reading.clear_below(found)}
 
 

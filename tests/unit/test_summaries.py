@@ -91,7 +91,7 @@ def test_a_higher_level_is_student_s_t_of_seeds_and_of_units(level):
     found = [half_width(table + np.zeros((5, 300)), level) for table in (seed, unit)]
     assert found[1] == pytest.approx(wanted[1], rel=0.05)
     assert found[0] == pytest.approx(wanted[0], rel=0.2)  # Dirichlet weights for Gaussian ones
-    assert half_width(seed + unit, level) > max(found)
+    assert half_width(seed + unit, level) > 0.97 * max(found)  # few draws lie so far out
     assert half_width(seed + unit, level) > half_width(seed + unit)
 
 
