@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from attncourse.catalog import find
+from attncourse.catalog import CARDS, find
 from attncourse.channel import SqueezeExcitation
 from attncourse.experiments import published
 from attncourse.experiments.closing.choosing import (
@@ -41,6 +41,12 @@ def test_a_candidate_is_the_module_of_its_card():
     for candidate in CANDIDATES:
         assert isinstance(candidate.block(WIDTH), find(candidate.label).module), candidate.name
         assert find(candidate.label).drop_in
+
+
+def test_as_many_blocks_are_left_out_as_the_chapter_says():
+    left = {card.label for card in CARDS if card.drop_in} - {c.label for c in CANDIDATES}
+    assert len({c.label for c in CANDIDATES}) == 16
+    assert len(left) == 15
 
 
 def test_the_only_difference_is_the_slot():
