@@ -13,11 +13,17 @@ from attncourse.views.fragment import Fragment, _asset, encode
 from attncourse.views.show import Picture
 from attncourse.views.style import MAGNITUDE
 
+
+def sigmoid(v: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-v)."""
+    return 1 / (1 + np.exp(-v))
+
+
 #: What a layer of a machine may end with; the page has the same.
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda v: v,
     "relu": lambda v: np.maximum(v, 0),
-    "sigmoid": lambda v: 1 / (1 + np.exp(-v)),
+    "sigmoid": sigmoid,
     "tanh": np.tanh,
     "1 + tanh": lambda v: 1 + np.tanh(v),
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from attncourse.views.explorer import _finite
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_presets, machine, softmax
+from attncourse.views.machines.bench import Goal, as_presets, machine, sigmoid, softmax
 from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE
 
@@ -133,10 +133,10 @@ def decisions(x: np.ndarray, query: int, weights: Deciders = Deciders()) -> dict
     i, j = divmod(query, w)
     on_cross = (np.arange(h)[:, None] == i) | (np.arange(w) == j)
     return {
-        "SE": _sigmoid(np.asarray(weights.expand) @ hidden + weights.expand_bias),
+        "SE": sigmoid(np.asarray(weights.expand) @ hidden + weights.expand_bias),
         "GCT": 1 + np.tanh(np.asarray(weights.gamma) * (share - 1)),
-        "ECA": _sigmoid(before * around[:-2] + itself * z + after * around[2:]),
-        "coordinate": _sigmoid(rows)[:, None] * _sigmoid(columns),
+        "ECA": sigmoid(before * around[:-2] + itself * z + after * around[2:]),
+        "coordinate": sigmoid(rows)[:, None] * sigmoid(columns),
         "non-local": softmax(scores.ravel()).reshape(h, w),
         "criss-cross": softmax(np.where(on_cross, scores, -np.inf).ravel()).reshape(h, w),
     }
@@ -173,10 +173,6 @@ def verdict(unmoved: float, moved: float) -> str:
     if unmoved < NOTHING:
         return UNCHANGED
     return FOLLOWS if moved < NOTHING else CHANGED
-
-
-def _sigmoid(v: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-v))
 
 
 def _poster(x: np.ndarray, found: Mapping[str, np.ndarray], alt: str) -> Picture:

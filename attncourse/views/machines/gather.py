@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_presets, grey_image, machine
+from attncourse.views.machines.bench import Goal, as_presets, grey_image, machine, sigmoid
 from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE
 
@@ -94,7 +94,7 @@ def gather_numbers(x: np.ndarray, extent: int, judge: Judge) -> dict[str, np.nda
             for p in range(rows)
         ]
     )
-    gates = 1 / (1 + np.exp(-(judge.factor * z + judge.shift)))
+    gates = sigmoid(judge.factor * z + judge.shift)
     up = gates[np.arange(h)[:, None] * rows // h, np.arange(w) * columns // w]
     return {"z": z, "gates": gates, "y": up * x}
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from attncourse.views.fragment import Fragment, encode
-from attncourse.views.machines.bench import Goal, as_presets, grey_image, machine
+from attncourse.views.machines.bench import Goal, as_presets, grey_image, machine, sigmoid
 from attncourse.views.machines.gather import Judge
 from attncourse.views.show import Picture, show
 from attncourse.views.style import MAGNITUDE
@@ -62,7 +62,7 @@ def lines_numbers(x: np.ndarray, judge: Judge, used: int = 0) -> dict[str, np.nd
     """What the page computes: means and gates of the lines, the gate of every cell, the result."""
     x = np.asarray(x, dtype=float)
     rows, columns = x.mean(axis=1), x.mean(axis=0)
-    p, q = (1 / (1 + np.exp(-(judge.factor * z + judge.shift))) for z in (rows, columns))
+    p, q = (sigmoid(judge.factor * z + judge.shift) for z in (rows, columns))
     gate = (p if used != 2 else np.ones_like(p))[:, None] * (q if used != 1 else np.ones_like(q))
     return {"rows": rows, "columns": columns, "p": p, "q": q, "gate": gate, "y": gate * x}
 
