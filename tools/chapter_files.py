@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
+from course import named
 from repository import normalise_address
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,11 +57,7 @@ def as_named(names: Iterable[str]) -> list[str]:
     Raises:
         SystemExit: with a sentence, if the book has no such chapter.
     """
-    paths = [name.removeprefix("book/").removesuffix(".ipynb") for name in names]
-    for path in paths:
-        if not (BOOK / f"{path}.ipynb").exists():
-            sys.exit(f"there is no chapter {path!r}: name one such as channel/squeeze_excitation")
-    return paths
+    return [named(name) for name in names]
 
 
 def load(name: str) -> Notebook:

@@ -284,9 +284,18 @@ def cmd_clean(options: argparse.Namespace) -> int:
     return 0
 
 
-def _chapter(name: str) -> str:
+def path_of(name: str) -> str:
     """A chapter as somebody names it -> its path: ``book/channel/gater.ipynb`` is meant, too."""
-    path = name.removeprefix("book/").removesuffix(".ipynb")
+    return name.removeprefix("book/").removesuffix(".ipynb")
+
+
+def named(name: str) -> str:
+    """The same, of a chapter that must be there.
+
+    Raises:
+        SystemExit: with a sentence, if the book has no such chapter.
+    """
+    path = path_of(name)
     if not (ROOT / "book" / f"{path}.ipynb").exists():
         sys.exit(f"there is no chapter {path!r}: name one such as channel/squeeze_excitation")
     return path
@@ -326,7 +335,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest  # what tools/gpu.py understands
     if getattr(options, "chapter", None):
-        options.chapter = _chapter(options.chapter)
+        options.chapter = named(options.chapter)
     return options.function(options)
 
 

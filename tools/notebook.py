@@ -32,6 +32,7 @@ from nbformat import NotebookNode
 sys.path.insert(0, str(Path(__file__).parent))
 import chapter_rules
 from chapter_rules import BOOK, ROOT, as_named, chapters, notebook_path, source_hash
+from course import path_of
 from teaching_rules import COLLAPSED, DEEPER
 
 TEXT = ROOT / "build" / "text"
@@ -367,7 +368,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.command == "time") != (options.out is not None):
         parser.error("'time' needs --out FILE, and nothing else takes it")
-    names = [n.removeprefix("book/").removesuffix(".ipynb") for n in options.chapter]
+    names = [path_of(name) for name in options.chapter]
     if options.command != "write":  # which also makes a chapter that was not there
         names = as_named(names)
     if not names and options.command in ("text", "execute", "time"):
