@@ -61,7 +61,7 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _products(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any) -> int:
+def operator_products(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any) -> int:
     """Multiply-adds of a matrix product or a convolution, on the way there or back."""
     if operator is _aten.convolution_backward:
         return _back_through_convolution(args)
@@ -103,7 +103,7 @@ def _multiply_adds(operator: Any, args: tuple[Any, ...], kwargs: dict, out: Any)
     if operator in _PRODUCTS and all(isinstance(a, Tensor) for a in args[:2]):
         return out.numel()
     gates = 3 * out[0].numel() if operator is _aten.mkldnn_rnn_layer else 0
-    return _products(operator, args, kwargs, out) + gates
+    return operator_products(operator, args, kwargs, out) + gates
 
 
 def count_macs(function: Callable[..., object], *inputs: Tensor) -> int:
@@ -156,7 +156,7 @@ def count_products(function: Callable[[], object]) -> int:
     Fused attention is made to run its plain form while being counted, so that what it computes
     twice to save memory is not counted twice.
     """
-    with sdpa_kernel(SDPBackend.MATH), _Counter(_products) as counter:
+    with sdpa_kernel(SDPBackend.MATH), _Counter(operator_products) as counter:
         function()
     return counter.total
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from attncourse.measure import _products, compare
+from attncourse.measure import compare, operator_products
 
 _aten = torch.ops.aten
 _FUSED = _aten._scaled_dot_product_flash_attention_for_cpu
@@ -119,7 +119,7 @@ class _Watch(TorchDispatchMode):
         if packet in _EMPTY or (_is_view(args, out) and not func._schema.is_mutable):
             return out
         moved = sum(_distinct_bytes(t) for t in tree_iter((args, kwargs, out)) if _is_tensor(t))
-        products = _fused(packet, args) or _products(packet, args, kwargs, out)
+        products = _fused(packet, args) or operator_products(packet, args, kwargs, out)
         self.seen.append(Operator(packet.__name__, Work(products, moved, 1), seconds))
         return out
 
