@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from attncourse.attention import Attention
 
@@ -95,7 +96,7 @@ def defect(
 def noticed(block: Attention, change: Callable[[Tensor], Tensor], x: Tensor) -> float:
     """How far g(change(x)) is from g(x), in units of its spread; the largest of several parts."""
     with torch.no_grad():
-        before, after = _parts(block.g(x)), _parts(block.g(change(x)))
+        before, after = tree_leaves(block.g(x)), tree_leaves(block.g(change(x)))
     return max(apart(b, a) for a, b in zip(before, after, strict=True))
 
 
@@ -128,10 +129,3 @@ def maps(channels: int, seed: int = 1) -> Tensor:
     generator = torch.Generator("cpu").manual_seed(seed)
     x = torch.randn(2, channels, SIDE, SIDE, generator=generator, dtype=torch.float64)
     return x + 0.5
-
-
-def _parts(weights: object) -> tuple[Tensor, ...]:
-    if isinstance(weights, Tensor):
-        return (weights,)
-    assert isinstance(weights, tuple)
-    return tuple(part for w in weights for part in _parts(w))

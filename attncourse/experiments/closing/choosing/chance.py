@@ -16,31 +16,14 @@ from itertools import combinations
 import numpy as np
 
 from attncourse.experiments import intervals
-from attncourse.experiments.closing.choosing.nets import CANDIDATES
-from attncourse.experiments.closing.choosing.reading import spearman
+from attncourse.experiments.closing.choosing.reading import gains, spearman
 from attncourse.experiments.results import Results
-from attncourse.experiments.summaries import CLEAR, Difference, difference
-
-
-def strict(
-    results: Results, task: str, against: str, comparisons: int
-) -> dict[str, Difference]:  # fmt: skip
-    """Mechanism -> its difference, with an interval that misses with a chance of 0.05 / m.
-
-    Args:
-        results: the recorded runs.
-        task: name of the experiment.
-        against: the rival.
-        comparisons: m, how many are looked at together.
-    """
-    level = 1 - (1 - intervals.LEVEL) / comparisons
-    before = results.values(task, against)
-    return {c.name: difference(results.values(task, c.name), before, level) for c in CANDIDATES}
+from attncourse.experiments.summaries import CLEAR
 
 
 def surviving(results: Results, task: str, against: str, comparisons: int) -> list[str]:
     """The mechanisms that stay clear, on either side, when ``comparisons`` are counted."""
-    found = strict(results, task, against, comparisons)
+    found = gains(results, task, against, comparisons)
     return [name for name, gain in found.items() if gain.verdict == CLEAR]
 
 
@@ -62,9 +45,9 @@ def picked_afterwards(
 
     drawn = np.random.default_rng(seed).normal(size=(draws, rivals + 1, seeds))
     best = drawn[:, :rivals].mean(axis=2).argmax(axis=1)
-    gains = drawn[:, rivals] - drawn[np.arange(draws), best]
-    half = t.ppf((1 + intervals.LEVEL) / 2, seeds - 1) * gains.std(axis=1, ddof=1)
-    mean, half = gains.mean(axis=1), half / math.sqrt(seeds)
+    less = drawn[:, rivals] - drawn[np.arange(draws), best]
+    half = t.ppf((1 + intervals.LEVEL) / 2, seeds - 1) * less.std(axis=1, ddof=1)
+    mean, half = less.mean(axis=1), half / math.sqrt(seeds)
     return float(np.mean(mean + half < 0)), float(np.mean(mean - half > 0))
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attncourse.experiments import intervals
 from attncourse.experiments.closing.choosing.nets import CANDIDATES, RIVALS
 from attncourse.experiments.results import Results
-from attncourse.experiments.summaries import CLEAR, Difference
+from attncourse.experiments.summaries import CLEAR, Difference, difference
 
 _DRAWS = 2_000
 
@@ -24,11 +25,19 @@ def strongest(results: Results, task: str) -> str:
     return max(means, key=means.__getitem__)
 
 
-def gains(results: Results, task: str, against: str) -> dict[str, Difference]:
-    """Mechanism -> its difference from one rival on a task."""
-    names = [against, *(c.name for c in CANDIDATES)]
-    found = results.compare(task, against=against, variants=names)
-    return {row.name: row.gain for row in found.rows if row.gain is not None}
+def gains(results: Results, task: str, against: str, comparisons: int = 1) -> dict[str, Difference]:
+    """Mechanism -> its difference from one rival on a task.
+
+    Args:
+        results: the recorded runs.
+        task: name of the experiment.
+        against: the rival.
+        comparisons: m, how many are looked at together; an interval misses with a chance of
+            0.05 / m.
+    """
+    level = 1 - (1 - intervals.LEVEL) / comparisons if comparisons > 1 else intervals.LEVEL
+    before = results.values(task, against)
+    return {c.name: difference(results.values(task, c.name), before, level) for c in CANDIDATES}
 
 
 def clear_above(found: dict[str, Difference]) -> list[str]:

@@ -161,7 +161,7 @@ class Prediction(Experiment):
                 "seconds": [float(f"{s:.4g}") for s in times.seconds],
             }
         run = Run(model, [float(np.abs(off).mean())], time.perf_counter() - started, "cpu")
-        return run, Measured(Measured.of(within_two(off)).value, within_two(off), kept)
+        return run, replace(Measured.of(within_two(off)), kept=kept)
 
 
 #: Whose runs keep what was measured.
