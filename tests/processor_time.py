@@ -86,8 +86,10 @@ class Clock:
         self.slowness: list[float] = []
         self.measured = time.monotonic()
         self.before = 0.0
-        #: What it took until the first test, in all processes.
+        #: What it took until the first test, in all processes, beside the search in files.
         self.started = 0.0
+        #: What importing each file with tests and finding them took, in all processes.
+        self.collected: dict[str, float] = defaultdict(float)
         # Under xdist the workers do the work, all at once, and the main process adds up.
         self.works = hasattr(config, "workerinput") or not config.getoption("numprocesses", 0)
 
@@ -96,11 +98,22 @@ class Clock:
         self.measure()
         self.before = used() - before  # that of the yardstick; the rest is the start's
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector):
+        """A file's tests are found at its own cost, not at that of the course."""
+        if not isinstance(collector, pytest.File):
+            return (yield)
+        before = time.process_time()
+        try:
+            return (yield)
+        finally:
+            self.collected[collector.nodeid] += time.process_time() - before
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self):
-        """Imports and the search for tests belong to no test, not to the first one either."""
+        """What all files import belongs to no test, not to the first one either."""
         now = used()
-        self.started = now - self.before
+        self.started = now - self.before - sum(self.collected.values())
         self.before = now
 
     def measure(self) -> None:
@@ -145,10 +158,13 @@ class Clock:
     def pytest_sessionfinish(self, session):
         self.measure()
         if hasattr(self.config, "workerinput"):
-            self.config.workeroutput |= {"slowness": self.slowness, "started": self.started}
+            own = {"slowness": self.slowness, "started": self.started}
+            self.config.workeroutput |= own | {"collected": dict(self.collected)}
             return
         spread(self.found, self.shares)
         self.found["tests::start"] = self.started
+        for file, seconds in self.collected.items():
+            self.found[f"{file}::collection"] += seconds
         target = Path(self.config.getoption("--processor-time"))
         target.parent.mkdir(parents=True, exist_ok=True)
         stored = {"tests": self.found, "slowness": self.slowness}
@@ -159,6 +175,8 @@ class Clock:
         output = getattr(node, "workeroutput", {})
         self.slowness += output.get("slowness", [])
         self.started += output.get("started", 0.0)
+        for file, seconds in output.get("collected", {}).items():
+            self.collected[file] += seconds
 
 
 def pytest_addoption(parser):

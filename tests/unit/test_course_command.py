@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import course
 import notebook
@@ -213,6 +214,34 @@ def test_what_is_set_up_once_belongs_to_no_test(monkeypatch):
     )
     clock.pytest_runtest_logreport(report)
     assert clock.found == {"a.py::x": 3.0, "a.py::dear": 6.0}
+
+
+def test_finding_the_tests_of_a_file_belongs_to_the_file(tmp_path, monkeypatch):
+    """In each worker, which sends it to the process that adds up; a folder has no row."""
+    now = [5.0]
+    monkeypatch.setattr(processor_time, "used", lambda: now[0])
+    monkeypatch.setattr(processor_time.time, "process_time", lambda: now[0])
+    monkeypatch.setattr(processor_time, "yardstick", lambda: 0.65)
+    worker = processor_time.Clock(SimpleNamespace(workerinput={}, workeroutput={}))
+    worker.before = now[0]
+    file = "tests/channel/test_gct.py"
+    module = create_autospec(pytest.Module, instance=True, nodeid=file)
+    for collector, seconds in ((module, 2.0), (SimpleNamespace(nodeid="tests"), 1.0)):
+        found = worker.pytest_make_collect_report(collector)
+        next(found)
+        now[0] += seconds
+        with pytest.raises(StopIteration):
+            next(found)
+    worker.pytest_collection_finish()
+    worker.pytest_sessionfinish(None)
+    stored = tmp_path / "times.json"
+    one = processor_time.Clock(SimpleNamespace(getoption=lambda name, *_: str(stored)))
+    for _ in range(2):
+        one.pytest_testnodedown(SimpleNamespace(workeroutput=worker.config.workeroutput), None)
+    one.pytest_sessionfinish(None)
+    times = time_table.Times.read([stored])
+    assert times.tests == {"tests::start": 2.0, f"{file}::collection": 4.0}
+    assert time_table.by_chapter(times, ["channel/gct"])["channel/gct"] == {"own": 4.0}
 
 
 def test_the_machine_s_speed_is_taken_all_through_a_run(monkeypatch):
