@@ -141,7 +141,7 @@ class Card:
     Attributes:
         stem: the mechanism's name in snake case; for the first of a chapter, the file name that
             chapter, module, exercises, experiment and test share.
-        title: the mechanism's name; for the first of a chapter, as the chapter is headed.
+        title: the mechanism's own name; a chapter that treats several may be headed otherwise.
         category: one of :data:`CATEGORIES`.
         module: the class.
         key: citation key in ``book/references.bib``.

@@ -189,7 +189,7 @@ class ConditionalConvolution(KernelMixture):
 
 CARD = Card(
     stem="conditional_convolution",
-    title="CondConv and dynamic convolution",
+    title="CondConv",
     category="branch",
     module=ConditionalConvolution,
     key="yang2019condconv",

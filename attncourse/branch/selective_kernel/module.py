@@ -268,7 +268,7 @@ def _check_branches(channels: int, dilations: Sequence[int], groups: int, stride
 
 CARD = Card(
     stem="selective_kernel",
-    title="Highway and SKNet",
+    title="Selective kernel",
     category="branch",
     module=SelectiveKernel,
     key="li2019selective",

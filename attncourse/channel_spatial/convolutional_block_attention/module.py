@@ -322,7 +322,7 @@ def multiply_adds(
 
 CARD = Card(
     stem="convolutional_block_attention",
-    title="CBAM, BAM, scSE",
+    title="CBAM",
     category="channel_spatial",
     module=ConvolutionalBlockAttention,
     key="woo2018cbam",

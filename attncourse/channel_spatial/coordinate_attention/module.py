@@ -185,7 +185,7 @@ def multiply_adds(
 
 CARD = Card(
     stem="coordinate_attention",
-    title="Coordinate, triplet, SimAM",
+    title="Coordinate attention",
     category="channel_spatial",
     module=CoordinateAttention,
     key="hou2021coordinate",

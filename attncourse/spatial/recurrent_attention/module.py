@@ -228,7 +228,7 @@ class RecurrentAttention(Attention):
 
 CARD = Card(
     stem="recurrent_attention",
-    title="RAM and DRAM: glimpses",
+    title="RAM",
     category="spatial",
     module=RecurrentAttention,
     key="mnih2014ram",
