@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tests.book.conftest import PATIENCE
@@ -46,7 +47,6 @@ def beginning(notebook):
 def lab(tmp_path_factory):
     """Address of a JupyterLab of its own, with its own settings and keys."""
     pytest.importorskip("jupyterlab")
-    import nbformat  # not above: it takes seconds, which everyone who looks for tests would pay
 
     home = tmp_path_factory.mktemp("lab")
     work = home / "work"
