@@ -52,6 +52,13 @@ def written(book: Path) -> list[str]:
     return sorted(p.relative_to(book).with_suffix("").as_posix() for p in found)
 
 
+def pages(html: Path, seconds: float) -> dict[str, float]:
+    """What building each page took, as rows of tests: a page pays for what it is long."""
+    sizes = {p.relative_to(html).as_posix(): p.stat().st_size for p in html.rglob("*.html")}
+    total = sum(sizes.values())
+    return {f"tests/book/build::{name}": seconds * n / total for name, n in sizes.items()}
+
+
 def room_of(node: str) -> str:
     """The room that a test belongs to."""
     folder = node.split("/")[1] if node.startswith("tests/") else ""

@@ -265,6 +265,16 @@ def test_the_machine_s_speed_is_taken_all_through_a_run(monkeypatch):
     assert clock.slowness == [2.0, 2.0]
 
 
+def test_a_page_pays_for_its_share_of_the_build(tmp_path):
+    """In proportion to its length; pages of no chapter belong to what is done once."""
+    for name, size in (("book/channel/gct.html", 300), ("book/intro.html", 100)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    times = time_table.Times(time_table.pages(tmp_path, 8.0), 1.0)
+    table = time_table.by_chapter(times, ["channel/gct"])
+    assert table == {"channel/gct": {"pages": 6.0}, "once": {"pages": 2.0}}
+
+
 def test_what_is_over_its_budget_is_named():
     node = "tests/spatial/test_non_local.py::test_x"
     for seconds, slowness, over in ((26.0, 1.0, True), (24.0, 1.0, False), (26.0, 1.1, False)):
