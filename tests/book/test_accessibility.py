@@ -125,7 +125,8 @@ POOR_CONTRAST = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const { textContent, parentElement: e } = walker.currentNode;
-    if (textContent.trim() && !e.closest("svg, script, style, noscript, [disabled]")) texts.add(e);
+    if (textContent.trim() && !e.closest("svg:not(.ac-cost), script, style, noscript, [disabled]"))
+      texts.add(e);
   }
   let seen = 0;
   const poor = [];
@@ -133,7 +134,7 @@ POOR_CONTRAST = """() => {
     if (!e.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
     const style = getComputedStyle(e);
     if (style.clipPath !== "none" || style.clip !== "auto") continue;
-    let [r, g, b, a] = parse(style.color);
+    let [r, g, b, a] = parse(e.closest("svg") ? style.fill : style.color);
     a *= shown(e);
     const behind = ground(e);
     const [high, low] = [light(over([r, g, b, a], behind)), light(behind)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import sys
 from html.parser import HTMLParser
@@ -472,6 +473,26 @@ def test_a_row_tells_slopes_gain_and_fresh_memory() -> None:
     assert "textbook takes 2.00 times as long as ours, not 40.00" in text
     assert "a step at 20 px is 1.50 times as fast" in text
     assert "<a " not in html
+
+
+def test_both_axes_have_values() -> None:
+    """Powers of ten, or where there are too few the round numbers between; never a crowd."""
+    assert costs.ticks(-0.5, 2.2) == [1, 10, 100]
+    assert costs.ticks(0.9, 1.8) == [10, 20, 50]
+    assert costs.ticks(-3, 3) == [0.001, 1, 1000]
+    for span in (0.31, 0.5, 1, 2, 4, 7):
+        for low in (-2.3, -0.4, 0.0, 1.7):
+            found = costs.ticks(low, low + span)
+            assert 1 <= len(found) <= 3
+            assert all(low <= math.log10(value) <= low + span for value in found)
+    text = Outline(costs.chart(cost_row(), "seconds")).text
+    assert {"time, ms", "10", "100", "1,000", "20", "40", "pixels"} <= set(text)
+    assert "memory, MB" in Outline(costs.chart(cost_row(), "bytes")).text
+
+
+def test_a_folded_case_says_how_far_its_forms_are_apart() -> None:
+    text = " ".join(Outline(costs.fold_html(cost_row(), "x.html")).text)
+    assert "40 px: textbook 40.00 times the time, 40.00 times the memory" in text
 
 
 def test_a_chapter_shows_its_own_rows_at_the_end_of_its_costs() -> None:

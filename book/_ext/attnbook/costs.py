@@ -1,4 +1,4 @@
-"""``{benchmarks}``: what was measured, drawn over what the derivation predicts.
+"""``{benchmarks}``: what was measured of a wing, drawn over what the derivation predicts.
 
 The same rows stand at the end of a chapter's section on cost, and ``{distances}`` lists how far
 every module is from the least that the machine could take.
@@ -18,8 +18,9 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from attnbook.plan import BOOK
+from attnbook.plan import read as read_plan
 
-_WIDE, _HIGH, _EDGE, _NAMES = 340, 190, 34, 58
+_WIDE, _HIGH, _LEFT, _EDGE, _NAMES = 350, 190, 46, 34, 58
 _CLASSES = {"ours": "ac-mech", "textbook": "ac-plain"}
 
 
@@ -37,6 +38,19 @@ def megabytes(count: float) -> str:
     return f"{count / 2**20:.3g}" if count < 2**30 else f"{count / 2**20:,.0f}"
 
 
+def ticks(low: float, high: float) -> list[float]:
+    """Two or three round numbers between ``10**low`` and ``10**high``, far apart."""
+    round_ones = [
+        (lead, lead * 10.0**power)
+        for power in range(math.floor(low), math.ceil(high) + 1)
+        for lead in (1, 2, 5)
+        if low <= math.log10(lead) + power <= high
+    ]
+    tens = [value for lead, value in round_ones if lead == 1]
+    found = tens if len(tens) > 1 else [value for _, value in round_ones]
+    return found if len(found) < 4 else [found[0], found[len(found) // 2], found[-1]]
+
+
 def chart(row: dict[str, Any], what: str) -> str:
     """Measured points on two logarithmic axes; the dashed line has the predicted slope."""
     points = {
@@ -51,8 +65,9 @@ def chart(row: dict[str, Any], what: str) -> str:
     def at(x: float, y: float) -> tuple[float, float]:
         across = (x - left) / ((right - left) or 1)
         up = (y - low) / ((high - low) or 1)
-        return _EDGE + 8 + across * (_WIDE - 2 * _EDGE - _NAMES), _HIGH - _EDGE - up * (
-            _HIGH - 2 * _EDGE
+        return (
+            _LEFT + 8 + across * (_WIDE - _LEFT - _EDGE - _NAMES),
+            _HIGH - _EDGE - up * (_HIGH - 2 * _EDGE),
         )
 
     drawn = ""
@@ -74,12 +89,20 @@ def chart(row: dict[str, Any], what: str) -> str:
         kind = _CLASSES.get(form, "ac-abl")
         drawn += f'<text class="{kind}" x="{x + 9:.1f}" y="{lowest:.1f}">{escape(form)}</text>'
     unit = "time" if what == "seconds" else "memory"
+    scale, short = (1e3, "ms") if what == "seconds" else (2.0**-20, "MB")
+    sides = ""
+    for value in ticks(low + math.log10(scale), high + math.log10(scale)):
+        y = at(left, math.log10(value / scale))[1]
+        sides += (
+            f'<path class="ac-axis" d="M{_LEFT - 4} {y:.1f}H{_LEFT}"/>'
+            f'<text x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{value:,.6g}</text>'
+        )
     first, last = row["sizes"][0]["forms"], row["sizes"][-1]["forms"]
     said = "; ".join(
         f"{form} from {_unit(first[form][what], what)} to {_unit(last[form][what], what)}"
         for form in first
     )
-    ticks = "".join(
+    below = "".join(
         f'<text x="{at(math.log10(s["grows"]), low)[0]:.1f}" y="{_HIGH - 16}" '
         f'text-anchor="middle">{s["grows"]:,.0f}</text>'
         for s in row["sizes"]
@@ -88,8 +111,8 @@ def chart(row: dict[str, Any], what: str) -> str:
         f'<svg class="ac-cost" viewBox="0 0 {_WIDE} {_HIGH}" role="img" '
         f'aria-label="{unit.capitalize()} against {escape(row["along"])}, both logarithmic: '
         f'{escape(said)}.">'
-        f'<path class="ac-axis" d="M{_EDGE} {_EDGE - 14}V{_HIGH - _EDGE + 4}H{_WIDE - 8}"/>'
-        f'<text x="{_EDGE}" y="12">{unit}</text>{ticks}'
+        f'<path class="ac-axis" d="M{_LEFT} {_EDGE - 14}V{_HIGH - _EDGE + 4}H{_WIDE - 8}"/>'
+        f'<text x="{_LEFT}" y="12">{unit}, {short}</text>{sides}{below}'
         f'<text x="{_WIDE - 8}" y="{_HIGH - 16}" text-anchor="end">{escape(row["along"])}</text>'
         f"{drawn}</svg>"
     )
@@ -196,6 +219,22 @@ def row_html(row: dict[str, Any], href: str = "") -> str:
     )
 
 
+def fold_html(row: dict[str, Any], href: str) -> str:
+    """One case as a line that says how far the forms are apart; charts and numbers fold out."""
+    largest = row["sizes"][-1]
+    ours = largest["forms"]["ours"]
+    apart = "; ".join(
+        f"{escape(form)} {cost['seconds'] / ours['seconds']:.2f} times the time, "
+        f"{cost['bytes'] / ours['bytes']:.2f} times the memory"
+        for form, cost in largest["forms"].items()
+        if form != "ours"
+    )
+    return (
+        f'<details class="ac-cost-fold"><summary><span><strong>{escape(row["name"])}</strong>, '
+        f"{escape(largest['label'])}: {apart}</span></summary>{row_html(row, href)}</details>"
+    )
+
+
 def taken_text(table: dict[str, Any]) -> str:
     """On what, and with what, a table was measured, or a row that names a machine of its own."""
     machine = table["machine"]
@@ -255,11 +294,19 @@ class _OfTable(SphinxDirective):
 
 
 class Benchmarks(_OfTable):
-    """All rows."""
+    """All rows, in a section for each wing."""
 
     def shown(self, table: dict[str, Any]) -> list[nodes.Node]:
-        html = "".join(row_html(row, self.address(row)) for row in table["rows"])
-        return [nodes.paragraph(text=taken_text(table)), nodes.raw("", html, format="html")]
+        found: list[nodes.Node] = [nodes.paragraph(text=taken_text(table))]
+        for wing in read_plan(Path(self.env.srcdir) / self.config.attnbook_plan):
+            rows = [row for row in table["rows"] if row["chapter"].startswith(f"{wing.name}/")]
+            if rows:
+                html = "".join(fold_html(row, self.address(row)) for row in rows)
+                name = nodes.make_id(f"costs-{wing.name}")
+                section = nodes.section("", nodes.title(text=wing.title), ids=[name], names=[name])
+                section += nodes.raw("", html, format="html")
+                found.append(section)
+        return found
 
 
 class Distances(_OfTable):
