@@ -6,11 +6,13 @@ import inspect
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from attncourse.catalog import CARDS
+from attncourse.plan import CHAPTERS
 
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "book"
@@ -33,10 +35,22 @@ def experiments():
 def test_the_glossary_is_sorted_and_whole():
     lines = (BOOK / "glossary.md").read_text(encoding="utf-8").splitlines()
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines if line[:2] == "| "]
-    terms = [row[0].lower() for row in rows[1:]]
+    found = [re.fullmatch(r"\[(.+)\]\((.+)\)|(.+)", row[0]) for row in rows[1:]]
+    terms = [(one[1] or one[3]).lower() for one in found]
     assert terms == sorted(terms)
     assert len(terms) == len(set(terms))
     assert all(len(row) == 3 and all(row) for row in rows)
+    led = [one[2] for one in found if one[2]]
+    assert all((BOOK / place).exists() for place in led)
+    assert len(led) > 0.9 * len(terms), "a term leads to the chapter that treats it"
+
+
+def test_chapters_have_the_names_that_readers_look_for():
+    """All of them, and no name means two chapters."""
+    names = tomllib.loads((BOOK / "_data" / "names.toml").read_text(encoding="utf-8"))
+    assert list(names) == [chapter.path for chapter in CHAPTERS]
+    every = [name.lower() for row in names.values() for name in row]
+    assert len(every) == len(set(every))
 
 
 def test_seeds_are_the_first_ones():

@@ -64,6 +64,8 @@ def _connect(app: Sphinx) -> None:
         return
     app.connect("html-page-context", chapter.on_page)
     app.connect("html-page-context", search.on_page)
+    search.on_inited(app)
+    app.connect("doctree-resolved", search.on_doctree)
     app.connect("html-page-context", mend.on_page)
     app.connect("html-page-context", social.on_page)
     app.connect("html-page-context", comparison.on_page)
