@@ -16,12 +16,13 @@ class TwoStreams(nn.Module):
     Each digit goes through its own 3x3 convolution to 12 maps.  The 32 channels stand in four
     groups of six content maps and the two cue fields: digit A's maps in groups 1 and 2, digit
     B's in groups 3 and 4.  The gate sees all 32; then the cue channels are dropped, and one
-    linear layer reads the rest.
+    linear layer reads the rest, or two if ``hidden`` asks for them.
 
     Args:
         gate: factory ``channels -> block``; ``nn.Identity`` cuts the cue off.
         side: height and width of the images.
         classes: number of outputs.
+        hidden: units of a hidden layer in the readout, with a ReLU; 0 for one linear layer.
 
     Shape:
         - x: (b, 4, side, side): digit A, digit B, cue 1, cue 2
@@ -30,13 +31,22 @@ class TwoStreams(nn.Module):
 
     channels = _GROUPS * (_PER_GROUP + _CUES)
 
-    def __init__(self, gate: Callable[[int], nn.Module], side: int = 8, classes: int = 10) -> None:
+    def __init__(
+        self,
+        gate: Callable[[int], nn.Module],
+        side: int = 8,
+        classes: int = 10,
+        hidden: int = 0,
+    ) -> None:
         super().__init__()
         maps = _GROUPS * _PER_GROUP // 2
         self.stream_a = nn.Sequential(nn.Conv2d(1, maps, 3, padding=1), nn.ReLU())
         self.stream_b = nn.Sequential(nn.Conv2d(1, maps, 3, padding=1), nn.ReLU())
         self.gate = gate(self.channels)
-        self.readout = nn.Linear(2 * maps * side * side, classes)
+        width = 2 * maps * side * side
+        self.readout: nn.Module = nn.Linear(hidden or width, classes)
+        if hidden:
+            self.readout = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), self.readout)
 
     def features(self, x: Tensor) -> Tensor:
         """The 32 channels before the gate, (b, 32, side, side)."""

@@ -3,6 +3,8 @@
 ``which_stream`` is the mean row of the statistic ladder: cue and content have to interact.  Beside
 SE stand the rivals that could do without a gate: sums of the same information with and without a
 ReLU after them, and ordinary CNNs that see all inputs from their first layer on.
+``two_layers`` reads such sums with two layers in place of one, for four times the steps and each
+at a learning rate of its own.
 ``digits`` and ``fashion_mnist`` are plain classification, where nothing was arranged
 in the mechanism's favour; ``cifar10`` is the same with photographs, and wants a GPU.
 """
@@ -30,8 +32,8 @@ def _no_gate() -> TwoStreams:
     return TwoStreams(lambda channels: nn.Identity())
 
 
-def _shifted(*, rectify: bool) -> TwoStreams:
-    return TwoStreams(lambda channels: Shifted(_gate(channels), rectify=rectify))
+def _shifted(*, rectify: bool, hidden: int = 0) -> TwoStreams:
+    return TwoStreams(lambda channels: Shifted(_gate(channels), rectify=rectify), hidden=hidden)
 
 
 def _cnn(maps: int = 24, side: int = 8, classes: int = 10) -> nn.Sequential:
@@ -100,6 +102,44 @@ WHICH_STREAM = Experiment(
     full=Budget(steps=400),
     data="statistic ladder on scikit-learn digits",
     matters=0.01,
+)
+
+
+_LONGER = Budget(steps=1_600)
+
+TWO_LAYERS = Experiment(
+    name="two_layers",
+    question="Is a sum of cue and content enough if two layers read it?",
+    task=lambda: StatisticLadder("mean"),
+    variants=(
+        Variant("shift", "plain", lambda: _shifted(rectify=False), "x + t, and a linear readout"),
+        Variant(
+            "shift, two layers",
+            "ablation",
+            lambda: _shifted(rectify=False, hidden=10),
+            "the same sum, read by two layers; ten hidden units keep the network's size",
+            rate=5e-3,
+        ),
+        Variant(
+            "shift, two wide layers",
+            "ablation",
+            lambda: _shifted(rectify=False, hidden=64),
+            "64 hidden units, six times the parameters",
+            rate=5e-3,
+        ),
+        Variant(
+            "SE, added, two wide layers",
+            "ablation",
+            lambda: TwoStreams(lambda channels: Added(_gate(channels)), hidden=64),
+            "x + s: the same with the sigmoid's limits",
+            rate=5e-3,
+        ),
+        Variant("SE", "mechanism", lambda: TwoStreams(_gate), "the mechanism"),
+    ),
+    quick=_LONGER,
+    full=_LONGER,
+    data=WHICH_STREAM.data,
+    matters=WHICH_STREAM.matters,
 )
 
 #: The wider plain network has about as many parameters as the one with SE.
@@ -174,5 +214,5 @@ CIFAR10 = photographs(
     Variant("SE", "mechanism", lambda: photograph_net(_gate), "the mechanism"),
 )
 
-EXPERIMENTS = (WHICH_STREAM, DIGITS, FASHION_MNIST)
+EXPERIMENTS = (WHICH_STREAM, DIGITS, FASHION_MNIST, TWO_LAYERS)
 LARGE = (CIFAR10,)

@@ -112,6 +112,12 @@ _SHUFFLED = Variant(
 )
 
 _SELECTIVE = Variant("SK", "mechanism", selective, "the mechanism")
+_PAPER_SIZES = Variant(
+    "SK, 16 groups, d = 32",
+    "ablation",
+    partial(selective, groups=16, min_hidden=32),
+    "the paper's least hidden width, and as many groups as 16 channels allow",
+)
 _ONE = Variant(
     "one 3x3 kernel",
     "plain",
@@ -193,6 +199,7 @@ WHAT_MOVES = Experiment(
             partial(selective, readout="mean"),
             "the paper's average pooling before the last layer, where ours takes the maximum",
         ),
+        _PAPER_SIZES,
         _SELECTIVE,
     ),
     quick=_SCALE_BUDGET,

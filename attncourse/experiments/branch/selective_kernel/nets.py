@@ -161,9 +161,13 @@ def selective(
     kind: type[SelectiveKernel] = SelectiveKernel,
     dilations: Sequence[int] = (1, 2),
     readout: str = "largest",
+    groups: int = 4,
+    min_hidden: int = 16,
 ) -> ScaleNet:
     """A :class:`ScaleNet` with blocks of this kind, small enough for two processor cores."""
-    return ScaleNet(lambda c: kind(c, dilations=dilations, groups=4, min_hidden=16), readout)
+    return ScaleNet(
+        lambda c: kind(c, dilations=dilations, groups=groups, min_hidden=min_hidden), readout
+    )
 
 
 def _convolution(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
