@@ -52,19 +52,26 @@ class Shifted(nn.Module):
     Args:
         attention: has ``reduce`` and ``expand``, the two layers.
         rectify: follow the sum by a ReLU.
+        sees: (c,) of ones and zeros, the channels whose means the layers get; by default all.
 
     Shape:
         - x: (b, channels, h, w)
         - y: (b, channels, h, w)
     """
 
-    def __init__(self, attention: SqueezeExcitation, *, rectify: bool) -> None:
+    sees: Tensor
+
+    def __init__(
+        self, attention: SqueezeExcitation, *, rectify: bool, sees: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.attention, self.rectify = attention, rectify
+        seen = torch.ones(attention.channels) if sees is None else sees
+        self.register_buffer("sees", seen, persistent=False)
 
     def shift(self, x: Tensor) -> Tensor:
         """t(x), (b, channels): the logits of SE's gates."""
-        hidden = torch.relu(self.attention.reduce(squeeze(x)))
+        hidden = torch.relu(self.attention.reduce(self.sees * squeeze(x)))
         return self.attention.expand(hidden)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,6 +124,12 @@ class Mixed(Attention):
         return self.attention.f(weights, x)
 
 
+def cue_channels(channels: int) -> Tensor:
+    """Ones for the cue's channels of the two-stream network, zeros for the digits', (channels,)."""
+    place = torch.arange(channels) % 8  # four groups of six content maps and two cue fields
+    return (place >= 6).float()
+
+
 class CueOnly(Attention):
     """Gates that are decided on the cue channels alone; the digits are zero there.
 
@@ -130,8 +143,7 @@ class CueOnly(Attention):
     def __init__(self, channels: int, attention: Attention) -> None:
         super().__init__()
         self.attention = attention
-        place = torch.arange(channels) % 8  # four groups of six content maps and two cue fields
-        self.register_buffer("cue", (place >= 6).float()[:, None, None], persistent=False)
+        self.register_buffer("cue", cue_channels(channels)[:, None, None], persistent=False)
 
     def g(self, x: Tensor) -> Tensor:
         """Gates (b, c) of the cue."""

@@ -69,6 +69,20 @@ def _gate(spec, state):
     return wanted | {("gates",): found[-1], ("y",): found[-1] * x.mean(axis=(1, 2))}
 
 
+def gate_words(names, gates):
+    """What the readout says of the gates: those that show the same digits are named together."""
+    digits = [f"{gate:.2f}".replace("-0.00", "0.00").replace("-", "\u2212") for gate in gates]
+
+    def those(extreme):
+        shown = digits[list(gates).index(extreme)]
+        return ", ".join(name for name, digit in zip(names, digits, strict=True) if digit == shown)
+
+    listed = ", ".join(f"{name} {digit}" for name, digit in zip(names, digits, strict=True))
+    if len(set(digits)) == 1:
+        return f"Gates: {listed}. All are alike."
+    return f"Gates: {listed}. Widest open: {those(max(gates))}; most closed: {those(min(gates))}."
+
+
 def _attention(spec, state):
     heads = [attention.Head(**head) for head in spec["heads"]]
     found = attention.attention_numbers(

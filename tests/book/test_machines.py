@@ -11,7 +11,7 @@ import torch
 from attncourse.channel import SqueezeExcitation
 from attncourse.views import machines as m
 from attncourse.views.machines.gate import filtered
-from tests.book.machines import assert_python_s
+from tests.book.machines import assert_python_s, gate_words
 
 RNG = np.random.default_rng(5)
 ALT = "Small arrays of random numbers and what a mechanism makes of them, step by step."
@@ -264,6 +264,33 @@ def test_a_painted_gate_is_the_module_s(page):
     shown = state(page, "gate")
     x = torch.tensor(shown["x"], dtype=torch.float64).view(1, 4, 5, 6)
     np.testing.assert_allclose(shown["gates"], block.g(x).detach().flatten(), atol=1e-6)
+
+
+def test_gates_that_agree_to_the_digits_shown_are_named_together(page):
+    figure, names = page.locator("#gate"), list("abcd")
+
+    def words():
+        return figure.locator(".ac-read").text_content()
+
+    figure.get_by_role("button", name="start again").click()
+    for control in figure.locator(".ac-choice input").all():
+        control.evaluate("c => c.click()")
+        assert words().endswith(gate_words(names, state(page, "gate")["gates"]))
+    figure.locator(".ac-choice input").nth(5).evaluate("c => c.click()")  # the maximum itself
+    canvases = figure.locator("canvas[tabindex]")
+
+    def paint(channels, key):
+        for n in channels:
+            canvases.nth(n).focus()
+            for each in ("Home", *[key] * 10):
+                page.keyboard.press(each)
+        return words()
+
+    said = paint((0, 2), "+")
+    assert said.endswith(gate_words(names, state(page, "gate")["gates"]))
+    assert "Widest open: a, b, c; most closed: d." in said, "the largest cell of b shows as 1.00"
+    assert paint((1, 3), "+").endswith("d 1.00. All are alike.")
+    figure.get_by_role("button", name="start again").click()
 
 
 def test_goals_are_marked_when_they_are_reached(page):

@@ -3,8 +3,7 @@
 ``which_stream`` is the mean row of the statistic ladder: cue and content have to interact.  Beside
 SE stand the rivals that could do without a gate: sums of the same information with and without a
 ReLU after them, and ordinary CNNs that see all inputs from their first layer on.
-``two_layers`` reads such sums with two layers in place of one, for four times the steps and each
-at a learning rate of its own.
+``two_layers`` gives such sums four times the steps, and a readout of two layers.
 ``digits`` and ``fashion_mnist`` are plain classification, where nothing was arranged
 in the mechanism's favour; ``cifar10`` is the same with photographs, and wants a GPU.
 """
@@ -18,7 +17,7 @@ from torch import nn
 from attncourse.backbones import SmallResNet, TwoStreams
 from attncourse.channel import SqueezeExcitation
 from attncourse.experiments.base import Experiment, Variant
-from attncourse.experiments.controls import Added, Shifted, StaticGate
+from attncourse.experiments.controls import Added, Shifted, StaticGate, cue_channels
 from attncourse.experiments.photographs import WIDTHS, photograph_net, photographs
 from attncourse.tasks import StatisticLadder, Task, digits_task, fashion_mnist_task
 from attncourse.training import Budget
@@ -34,6 +33,12 @@ def _no_gate() -> TwoStreams:
 
 def _shifted(*, rectify: bool, hidden: int = 0) -> TwoStreams:
     return TwoStreams(lambda channels: Shifted(_gate(channels), rectify=rectify), hidden=hidden)
+
+
+def _shifted_by_the_cue(hidden: int = 0) -> TwoStreams:
+    return TwoStreams(
+        lambda c: Shifted(_gate(c), rectify=False, sees=cue_channels(c)), hidden=hidden
+    )
 
 
 def _cnn(maps: int = 24, side: int = 8, classes: int = 10) -> nn.Sequential:
@@ -109,10 +114,28 @@ _LONGER = Budget(steps=1_600)
 
 TWO_LAYERS = Experiment(
     name="two_layers",
-    question="Is a sum of cue and content enough if two layers read it?",
+    question="Is a sum of cue and content enough, if training is longer or two layers read it?",
     task=lambda: StatisticLadder("mean"),
     variants=(
-        Variant("shift", "plain", lambda: _shifted(rectify=False), "x + t, and a linear readout"),
+        Variant(
+            "shift by the cue alone",
+            "plain",
+            _shifted_by_the_cue,
+            "x + t, where t is made from the means of the cue's channels; a linear readout",
+        ),
+        Variant(
+            "shift",
+            "ablation",
+            lambda: _shifted(rectify=False),
+            "the same where t is made from the digits' means, too",
+        ),
+        Variant(
+            "shift by the cue alone, two wide layers",
+            "ablation",
+            lambda: _shifted_by_the_cue(64),
+            "a sum to which cue and digits come apart, read by two layers",
+            rate=5e-3,
+        ),
         Variant(
             "shift, two layers",
             "ablation",

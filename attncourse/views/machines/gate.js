@@ -86,9 +86,11 @@
     rows.forEach((show, n) => show(values[n]));
     named.forEach(name => name());
     [...painted, ...gated].forEach(cell => cell.draw());
-    const open = gates.indexOf(Math.max(...gates)), shut = gates.indexOf(Math.min(...gates));
+    // Gates that agree to the digits shown are named together.
+    const digits = gates.map(v => number(v)), those = v => names.filter((_, k) => digits[k] === number(v)).join(", ");
+    const ends = new Set(digits).size === 1 ? "All are alike." : `Widest open: ${those(Math.max(...gates))}; most closed: ${those(Math.min(...gates))}.`;
     say({ variant, at, picture, x: Array.from(x), values, gates, y: maps.map((map, k) => gates[k] * mean(map)) },
-      `${names[at[0]]}, row ${Math.floor(at[1] / w) + 1}, column ${at[1] % w + 1}: ${number(maps[at[0]][at[1]])}. Gates: ${gates.map((v, k) => `${names[k]} ${number(v)}`).join(", ")}. Widest open: ${names[open]}; most closed: ${names[shut]}.`);
+      `${names[at[0]]}, row ${Math.floor(at[1] / w) + 1}, column ${at[1] % w + 1}: ${number(maps[at[0]][at[1]])}. Gates: ${digits.map((v, k) => `${names[k]} ${v}`).join(", ")}. ${ends}`);
   }
   build();
   draw();
