@@ -111,6 +111,9 @@ WHICH_STREAM = Experiment(
 
 
 _LONGER = Budget(steps=1_600)
+#: Of 0.001, 0.003, 0.005 and 0.01 the rate with the least loss on one seed outside the recorded
+#: ones; with 64 hidden units it is the budget's own.
+_RATE_OF_TEN = 5e-3
 
 TWO_LAYERS = Experiment(
     name="two_layers",
@@ -118,7 +121,7 @@ TWO_LAYERS = Experiment(
     task=lambda: StatisticLadder("mean"),
     variants=(
         Variant(
-            "shift by the cue alone",
+            "shift, cue alone",
             "plain",
             _shifted_by_the_cue,
             "x + t, where t is made from the means of the cue's channels; a linear readout",
@@ -130,32 +133,35 @@ TWO_LAYERS = Experiment(
             "the same where t is made from the digits' means, too",
         ),
         Variant(
-            "shift by the cue alone, two wide layers",
+            "SE, added",
+            "ablation",
+            lambda: TwoStreams(lambda channels: Added(_gate(channels))),
+            "x + s: the same with the sigmoid's limits",
+        ),
+        Variant(
+            "shift, cue alone, two wide layers",
             "ablation",
             lambda: _shifted_by_the_cue(64),
             "a sum to which cue and digits come apart, read by two layers",
-            rate=5e-3,
         ),
         Variant(
             "shift, two layers",
             "ablation",
             lambda: _shifted(rectify=False, hidden=10),
             "the same sum, read by two layers; ten hidden units keep the network's size",
-            rate=5e-3,
+            rate=_RATE_OF_TEN,
         ),
         Variant(
             "shift, two wide layers",
             "ablation",
             lambda: _shifted(rectify=False, hidden=64),
             "64 hidden units, six times the parameters",
-            rate=5e-3,
         ),
         Variant(
             "SE, added, two wide layers",
             "ablation",
             lambda: TwoStreams(lambda channels: Added(_gate(channels)), hidden=64),
-            "x + s: the same with the sigmoid's limits",
-            rate=5e-3,
+            "x + s, read by two layers",
         ),
         Variant("SE", "mechanism", lambda: TwoStreams(_gate), "the mechanism"),
     ),
