@@ -231,6 +231,17 @@ def equations_are_numbered(name: str, notebook: Notebook) -> list[str]:
     return []
 
 
+def figures_and_tables_are_numbered(name: str, notebook: Notebook) -> list[str]:
+    """Captions count 1, 2, 3, ..., figures and tables apart."""
+    found = []
+    for kind in ("Figure", "Table"):
+        captions = re.findall(rf"^\*\*{kind} (\d+)\.\*\*", prose(notebook), re.MULTILINE)
+        numbers = [int(number) for number in captions]
+        if numbers != list(range(1, len(numbers) + 1)):
+            found.append(f"captions of {kind.lower()}s are numbered {numbers}, not 1, 2, 3, ...")
+    return found
+
+
 def source_lines_are_sentences(name: str, notebook: Notebook) -> list[str]:
     """One sentence a line, so that a change shows what it changed."""
     found = []
@@ -312,6 +323,7 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
     exercises_exist,
     maths_renders_everywhere,
     equations_are_numbered,
+    figures_and_tables_are_numbered,
     source_lines_are_sentences,
     stays_light,
     starts_with_the_setup,

@@ -190,6 +190,14 @@ def a_gap_in_the_numbers(nb):
     cell(nb, "maths")["source"] = "$$\nz = 1 \\tag{2}\n$$"
 
 
+def a_figure_is_left_out(nb):
+    cell(nb, "s1")["source"] += "\n\n**Figure 1.** One.\n\n**Figure 3.** Another."
+
+
+def a_table_begins_late(nb):
+    cell(nb, "s1")["source"] += "\n\n**Figure 1.** One.\n\n**Table 2.** Numbers."
+
+
 def two_sentences_in_a_line(nb):
     cell(nb, "s1")["source"] += "\nThis is one. This is two."
 
@@ -320,6 +328,7 @@ SLIPS = {
         a_tag_beside_a_line_break, display_maths_in_a_line, an_eqref, a_directive,
     ],
     rules.equations_are_numbered: [a_gap_in_the_numbers],
+    rules.figures_and_tables_are_numbered: [a_figure_is_left_out, a_table_begins_late],
     rules.source_lines_are_sentences: [two_sentences_in_a_line],
     rules.starts_with_the_setup: [
         the_setup_is_not_first, the_setup_talks, the_setup_shows, the_setup_is_another,

@@ -13,7 +13,7 @@ Equations, numbered as in the chapter ``spatial/spatial_transformer``:
 symbol      shape        meaning
 ==========  ===========  =====================================================================
 x           b c h w      image or features
-theta       b m          parameters of the warp; m = 6 for an affine one
+theta       b M          parameters of the warp; M = 6 for an affine one
 (xt, yt)    h w 2        target points: the output's pixels, normalised to [-1, 1]
 (xs, ys)    b h w 2      source points, where the input is read: the attention g(x)
 k           -            bilinear kernel; (4) is in units of pixels, see ``to_pixels``
@@ -142,7 +142,7 @@ class SpatialTransformer(Attention):
         """Raise a ``ValueError`` unless ``x`` is (b, channels, h, w)."""
         validate_features(x, self.channels)
 
-    def theta(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b m"]:
+    def theta(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b M"]:
         """Equation (1): the parameters of every image's warp, in float32 or better."""
         features = self.localisation(x)
         if features.ndim != 2 or features.shape[1] != self.features:
@@ -231,7 +231,7 @@ CARD = Card(
     applies="y = Σ x(n, m) k(xˢ − m) k(yˢ − n)",
     weights="b h w 2",
     parameters=parameter_count,
-    parameters_formula="those of f_loc; here 25Cd + 18d² + 3d + (6d + 1)q + (q + 1)m",
+    parameters_formula="those of f_loc; here 25Cd + 18d² + 3d + (6d + 1)q + (q + 1)M",
     macs=multiply_adds,
     macs_formula="f_loc + 4HW + 4CHW",
     memory="the grid: 2HW numbers",

@@ -30,7 +30,7 @@ def pixel(coordinate: Tensor, size: int, align_corners: bool = False) -> Tensor:
 
 def spatial_transformer_reference(
     x: Float[Tensor, "b c h w"],
-    theta: Float[Tensor, "b m"],
+    theta: Float[Tensor, "b M"],
     warp: Warp,
     out_size: tuple[int, int] | None = None,
     align_corners: bool = False,
@@ -57,7 +57,7 @@ def spatial_transformer_reference(
 
 def moment_theta_reference(
     x: Float[Tensor, "b c h w"], weights: Mapping[str, Tensor]
-) -> Float[Tensor, "b m"]:
+) -> Float[Tensor, "b M"]:
     """Equation (1) with the default localisation network: its output, pixel by pixel.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 Points = Float[Tensor, "h w 2"]
 Grid = Float[Tensor, "b h w 2"]
-Theta = Float[Tensor, "b m"]
+Theta = Float[Tensor, "b M"]
 
 
 class Warp(ABC):
@@ -27,7 +27,7 @@ class Warp(ABC):
 
     @property
     def size(self) -> int:
-        """Number of parameters, m."""
+        """Number of parameters, M."""
         return len(self.identity)
 
     @abstractmethod
@@ -36,7 +36,7 @@ class Warp(ABC):
 
     @abstractmethod
     def point(self, theta: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The source point of one target point, straight from the equation; ``theta`` is (m,)."""
+        """The source point of one target point, straight from the equation; ``theta`` is (M,)."""
 
     @abstractmethod
     def multiply_adds(self, points: int) -> int:

@@ -225,7 +225,7 @@ QUIZ = Quiz(
                        "The normalisation of each branch has a scale for each channel, which does "
                        "just that before the addition."),
                 Option("Nothing: the share can be folded into the branch's normalisation.",
-                       "a δ(γu + β) = δ(aγu + aβ) for a > 0. What a selection adds, it adds by "
+                       "a δ(γv + β) = δ(aγv + aβ) for a > 0. What a selection adds, it adds by "
                        "looking.", right=True),
                 Option("Shut a branch off.",
                        "A scale and a shift of zero shut it off as well."),

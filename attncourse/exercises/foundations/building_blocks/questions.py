@@ -17,7 +17,7 @@ from attncourse.exercises.questions import Question, Quiz
 from attncourse.exercises.value import ValueExercise
 
 _SLOPE = 0.5
-#: E[φ(z)²] and Var[φ(z)] of a leaky ReLU for z ~ N(0, 1).
+#: E[ψ(z)²] and Var[ψ(z)] of a leaky ReLU for z ~ N(0, 1).
 _SECOND = (1 + _SLOPE**2) / 2
 _VARIANCE = _SECOND - (1 - _SLOPE) ** 2 / (2 * math.pi)
 
@@ -27,16 +27,16 @@ LEAKY_SCALE = ValueExercise(
     title="He's scale for a leaky ReLU",
     level=2,
     task="Give the number that takes the place of 2 in Var(W) = 2/(k²c) when the ReLU becomes "
-    "leaky: φ(z) = z for z > 0 and φ(z) = z/2 otherwise.",
+    "leaky: ψ(z) = z for z > 0 and ψ(z) = z/2 otherwise.",
     hints=(
         "Where does the 2 come from? Go back to the variance of a layer: which moment of the "
         "activation is in it?",
-        "The second moment: k²c · Var(W) · E[φ(z)²] must equal Var(z). Split the expectation at "
+        "The second moment: k²c · Var(W) · E[ψ(z)²] must equal Var(z). Split the expectation at "
         "zero.",
         "Each half of a Gaussian has the second moment 1/2. The negative half is multiplied by 1/2 "
         "before it is squared.",
     ),
-    explanation="E[φ(z)²] = (1 + 1/4)/2 = 5/8, so Var(W) = 8/(5k²c). With the slope 1 the network "
+    explanation="E[ψ(z)²] = (1 + 1/4)/2 = 5/8, so Var(W) = 8/(5k²c). With the slope 1 the network "
     "is linear and the number is 1; with the slope 0 it is 2.",
     truth=lambda: 1 / _SECOND,
     low=0.0,
@@ -50,7 +50,7 @@ LEAKY_SCALE = ValueExercise(
         ),
         Misconception(
             "the second moment itself",
-            "E[φ(z)²] is right. The variance of the weights has to undo it: k²c Var(W) E[φ²] = 1.",
+            "E[ψ(z)²] is right. The variance of the weights has to undo it: k²c Var(W) E[ψ²] = 1.",
             _SECOND,
         ),
         Misconception(
@@ -60,7 +60,7 @@ LEAKY_SCALE = ValueExercise(
         ),
         Misconception(
             "a forgotten half",
-            "Each sign has only half of the probability: E[φ²] = (1 + slope²)/2.",
+            "Each sign has only half of the probability: E[ψ²] = (1 + slope²)/2.",
             1 / (1 + _SLOPE**2),
         ),
         Misconception(
@@ -70,8 +70,8 @@ LEAKY_SCALE = ValueExercise(
         ),
         Misconception(
             "a variance in place of the second moment",
-            "The weights have the mean zero, so the mean of φ does not drop out: what counts is "
-            "E[φ²], not Var[φ].",
+            "The weights have the mean zero, so the mean of ψ does not drop out: what counts is "
+            "E[ψ²], not Var[ψ].",
             1 / _VARIANCE,
         ),
         Misconception(
