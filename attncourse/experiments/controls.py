@@ -59,19 +59,19 @@ class Shifted(nn.Module):
         - y: (b, channels, h, w)
     """
 
-    sees: Tensor
+    sees: Tensor | None
 
     def __init__(
         self, attention: SqueezeExcitation, *, rectify: bool, sees: Tensor | None = None
     ) -> None:
         super().__init__()
         self.attention, self.rectify = attention, rectify
-        seen = torch.ones(attention.channels) if sees is None else sees
-        self.register_buffer("sees", seen, persistent=False)
+        self.register_buffer("sees", sees, persistent=False)
 
     def shift(self, x: Tensor) -> Tensor:
         """t(x), (b, channels): the logits of SE's gates."""
-        hidden = torch.relu(self.attention.reduce(self.sees * squeeze(x)))
+        means = squeeze(x) if self.sees is None else self.sees * squeeze(x)
+        hidden = torch.relu(self.attention.reduce(means))
         return self.attention.expand(hidden)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -446,8 +446,52 @@ def test_no_gate_cuts_the_cue_off_and_the_cnn_sees_it():
         assert torch.allclose(network(x), network(other)) != differs, name
 
 
+def test_a_shift_by_the_cue_alone_keeps_cue_and_digits_apart():
+    """Its scores are a part from the digits and a part from the cue; no other network's are."""
+    variants = experiments_of("channel/squeeze_excitation")[3].variants
+    torch.manual_seed(0)
+    nets = {v.name: v.build().double() for v in variants}
+    digits, cues = 8 * torch.rand(2, 2, 8, 8).double(), 3 * torch.randn(8, 2, 8, 8).double()
+    digits[1] /= 20
+
+    def joint(net):
+        """How far the effect of exchanging the cue depends on the digits, for eight cues."""
+        pairs = [torch.cat([pair.expand(8, 2, 8, 8), cues], dim=1) for pair in digits]
+        scores = torch.stack([net(pair) for pair in pairs])
+        effect = scores - scores[:, :1]
+        return (effect[0] - effect[1]).abs().max().item()
+
+    assert {name for name, net in nets.items() if joint(net) < 1e-12} == {"shift, cue alone"}
+    wanted = weights_of("SE")
+    sizes = {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()}
+    wide = {name: 83_648 for name in nets if name.endswith("wide layers")}
+    assert {name: size - wanted for name, size in sizes.items() if size != wanted} == {
+        "shift, two layers": 110, **wide
+    }  # fmt: skip
+
+
+def test_recorded_sums_say_what_the_chapter_says():
+    """What a linear readout and one of two layers make of sums after 1,600 steps."""
+    found = published("channel/squeeze_excitation").compare("two_layers", "SE")
+
+    def between(name, low, high):
+        scores = published("channel/squeeze_excitation").values("two_layers", name).values()
+        return low <= min(scores) and max(scores) <= high
+
+    assert between("shift, cue alone", 0.53, 0.56)
+    assert between("shift", 0.59, 0.875)
+    assert between("SE, added", 0.54, 0.81)
+    assert found["shift"].gain.verdict == "clear"
+    assert found["shift, cue alone, two wide layers"].gain.verdict == "clearly small"
+    for name in ("shift, cue alone, two wide layers", "shift, two wide layers"):
+        assert between(name, 0.96, 0.98)
+    assert between("shift, two layers", 0.61, 0.91)
+    for name in ("shift, two layers", "SE, added, two wide layers"):
+        assert found[name].gain.verdict == "no clear effect"
+
+
 def test_recorded_runs_say_what_the_chapter_says():
-    """Four networks without an interaction, rivals that equal SE, one that loses two points."""
+    """Four networks at the level without the cue, two that equal SE, one two points below."""
     found = published("channel/squeeze_excitation").compare("which_stream", "SE")
     for name in ("no gate", "static gate", "SE, added", "shift"):
         assert found[name].summary.mean < 0.55

@@ -225,8 +225,9 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A linear layer reads x + τ, where τ are SE's logits, and the network stays at the "
-            "level without the cue. Which single change lets it use the cue?",
+            "A linear layer reads x + τ, where SE's two layers make τ from the cue's mean alone. "
+            "The network stays at the level without the cue. Which single change lets it use the "
+            "cue?",
             (
                 Option("A sigmoid on τ, so that the sum is x + s.",
                        "The scores are still a part from the digits and a part from the cue. Such "
@@ -238,8 +239,9 @@ QUIZ = Quiz(
                        "The cue is in τ already. What is missing is a place where it can act on "
                        "the content."),
                 Option("None: only a product of cue and content can choose.",
-                       "That holds for a linear readout of separate streams. A sum followed by a "
-                       "ReLU is an interaction, too, and so is a CNN that sees both."),
+                       "A sum followed by a ReLU is an interaction, too, and so is a readout of "
+                       "two layers: with time and width it reads this sum as well as SE reads its "
+                       "product."),
             ),
         ),
         Question(
@@ -249,8 +251,8 @@ QUIZ = Quiz(
                 Option("The static gate: it has parameters as well.",
                        "It has 520 fewer, so it leaves the question open."),
                 Option("The one that adds SE's output in place of multiplying by it.",
-                       "It has every parameter of SE and the same information, and stays at the "
-                       "level without the cue.", right=True),
+                       "It has every parameter of SE and the same information, and with the same "
+                       "training it stays at the level without the cue.", right=True),
                 Option("The one with an empty gate.",
                        "It differs from SE in everything at once: parameters, information and "
                        "product."),
