@@ -202,7 +202,8 @@ def test_weight_moves_with_size_in_every_seed_and_with_equal_reach_in_some():
     equal = runs.values("attention_rise", "SK, equal reach")
     assert len(rises) == len(equal) == 10
     assert min(rises.values()) > 0
-    assert sum(rise > 0 for rise in equal.values()) == 7
+    assert sum(rise > 0.05 for rise in equal.values()) == 4
+    assert sum(rise < -0.05 for rise in equal.values()) == 2
     assert sum(rise > min(rises.values()) for rise in equal.values()) == 3
     found = runs.compare("attention_rise", against="SK, equal reach")["SK"].gain
     assert found is not None
@@ -221,11 +222,29 @@ def test_copies_move_the_weight_as_far_as_size_and_size_at_equal_ink_does_not():
     assert summarise(answers_of["elsewhere"]).high < 0.05
 
 
+def test_finer_groups_and_a_wider_hidden_layer_follow_the_ink_too():
+    finer = "SK, 16 groups, d = 32"
+    answers_of = by_change(published("branch/selective_kernel").values("what_moves", finer))
+    larger, copies = answers_of["larger"], answers_of["six copies"]
+    assert min(larger.values()) > 0.1 < min(copies.values())
+    assert difference(copies, larger).verdict == "no clear effect"
+    assert max(answers_of["larger and fainter"].values()) < 0
+    ratio = sum(answers_of["more contrast"].values()) / sum(larger.values())
+    assert 0.5 < ratio < 0.65
+    net = selective(groups=16, min_hidden=32)
+    assert net.first.convs[0].groups == net.second.convs[0].groups == 16
+    assert net.first.reduce.out_features == net.second.reduce.out_features == 32
+
+
 def test_plain_layers_that_start_as_the_identity_train():
     runs = published("branch/selective_kernel")
     identity = runs.values("depth", "identity start")
     assert len(identity) == 10
     assert min(identity.values()) > max(runs.values("depth", "plain").values()) + 0.2
+    half = runs.compare("depth")["highway, bias 0"].gain
+    assert half is not None
+    assert half.verdict == "no clear effect"
+    assert (round(half.low, 2), round(half.high, 2)) == (-0.14, 0.08)
     close = runs.compare("depth", against="highway, bias -4")
     for control in ("identity start", "constant gate"):
         gain = close[control].gain
