@@ -195,8 +195,9 @@ def fingerprint(experiment: Experiment, variant: str, task: Task, seed: int, bud
 def versions() -> dict[str, str]:
     """What a result depends on beside the device: versions, and the processor's instructions.
 
-    Two processors with different instructions add in a different order.  The last digits then
-    differ from the first step on, and after a training so may an answer in a hundred.
+    Two processors may add in a different order, with the same widest instructions too.  The last
+    digits then differ from the first step on, and after a training so may an answer in a hundred;
+    of a network that some seeds do not learn, other seeds may be the ones that fail.
     """
     import numpy
 

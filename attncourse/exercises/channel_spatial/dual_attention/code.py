@@ -135,7 +135,7 @@ POSITION = FunctionExercise(
     name="gather_positions",
     title="Gather the positions",
     level=2,
-    task="Write `gather_positions(q, k, v)`: from queries and keys, (b, d, n), and values, "
+    task="Write `attend(q, k, v)`: from queries and keys, (b, d, n), and values, "
     "(b, c, n), to what the position branch adds before the scale, (b, c, n).",
     hints=(
         "First the map. Entry (i, j) of S compares query i with key j: which of the two must be "

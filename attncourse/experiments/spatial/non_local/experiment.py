@@ -125,6 +125,7 @@ LONGER = _twins(
     "Does a network with one map for all stay at 1/3 when it is wider and trained for longer?",
     3,
     NO_BLOCK,
+    replace(WINDOW, why="an ordinary network that hears every cell"),
     CONTEXT,
     Variant(
         "wide global context",

@@ -1,22 +1,33 @@
 """Experiments on dual attention: a scene that asks for its whole, and real road scenes.
 
 ``reference_discs`` cannot be answered without looking far, but one answer is enough for all
-positions; in ``find_your_twin`` every position has a question of its own.  ``camvid`` is ordinary
-segmentation, where nothing was arranged in the mechanism's favour; ``camvid_large`` is the same
-with larger images and a wider network, and wants a GPU.
+positions; ``discs_longer`` gives convolutions alone the steps to get there.  In ``find_your_twin``
+every position has a question of its own.  Both hold the paper's r = 8 as well, and the discs a
+convolution in front of each branch.  ``camvid`` is ordinary segmentation, where nothing was
+arranged in the mechanism's favour; ``camvid_large`` is the same with larger images and a wider
+network, and wants a GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attncourse.backbones.segmenter import Block, SmallSegmenter
-from attncourse.channel_spatial import DualChannelAttention, DualPositionAttention
 from attncourse.datasets import camvid
 from attncourse.experiments.base import Experiment, Variant
+from attncourse.experiments.channel_spatial.dual_attention.nets import (
+    FiveConvolutions,
+    GlobalContext,
+    WideConvolution,
+    behind_convolution,
+    channel,
+    narrow_position,
+    position,
+)
 from attncourse.experiments.scores import Score
 from attncourse.experiments.spatial.non_local.nets import PixelNet
 from attncourse.tasks.reference_discs import REFERENCE, ReferenceDiscs
@@ -30,56 +41,6 @@ MEAN_IOU = Score(mean_iou_items, bounds=(0.0, 1.0))
 _STRETCH = 10
 
 
-class GlobalContext(nn.Module):
-    """GCNet's block: one map for all queries, and so one summary that every position adds.
-
-    The last layer starts at zero, so that a fresh block is the identity like the others here.
-
-    Shape:
-        - x: (b, channels, h, w)
-        - y: (b, channels, h, w)
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.mask = nn.Conv2d(channels, 1, 1)
-        self.change = nn.Sequential(
-            nn.Linear(channels, channels),
-            nn.LayerNorm(channels),
-            nn.ReLU(),
-            nn.Linear(channels, channels),
-        )
-        for parameter in self.change[-1].parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``x + change(mean of x weighted by one softmax)``."""
-        weights = self.mask(x).flatten(2).softmax(dim=-1)
-        context = (x.flatten(2) @ weights.mT)[..., 0]
-        return x + self.change(context)[:, :, None, None]
-
-
-class WideConvolution(nn.Sequential):
-    """A convolution that sees 7 x 7 positions, and has the weights for it."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, channels, 7, padding=3, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-        )
-
-
-def position(channels: int) -> DualPositionAttention:
-    """Queries and keys of a third of the width; maps here are small, so they are held whole."""
-    return DualPositionAttention(channels, 3, form="whole")
-
-
-def channel(sign: int = 1, power: float = 0.0) -> Block:
-    """The channel branch with either sign."""
-    return lambda channels: DualChannelAttention(channels, sign=sign, power=power)
-
-
 def _discs(*blocks: Block) -> SmallSegmenter:
     return SmallSegmenter(blocks)
 
@@ -90,27 +51,44 @@ def discs_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, weights, ignore_index=REFERENCE)
 
 
+NO_ATTENTION = Variant(
+    "no attention", "plain", lambda: _discs(nn.Identity), "each disc is seen by itself"
+)
+CONVOLUTIONS = Variant(
+    "five convolutions",
+    "plain",
+    lambda: _discs(FiveConvolutions),
+    "the whole scene, by convolutions alone",
+)
+ONE_CONTEXT = Variant(
+    "global context",
+    "ablation",
+    lambda: _discs(GlobalContext),
+    "the whole scene, but the same answer for every position",
+)
+POSITION = Variant("position", "mechanism", lambda: _discs(position), "the position branch alone")
+CONVOLVED = Variant(
+    "both, convolved",
+    "ablation",
+    lambda: _discs(behind_convolution(position), behind_convolution(channel())),
+    "a convolution in front of each branch, too",
+)
+
 REFERENCE_DISCS = Experiment(
     name="reference_discs",
     question="Which discs of a scene have the colour of the marked one?",
     task=ReferenceDiscs,
     variants=(
-        Variant(
-            "no attention", "plain", lambda: _discs(nn.Identity), "each disc is seen by itself"
-        ),
+        NO_ATTENTION,
         Variant(
             "7x7 convolution",
             "ablation",
             lambda: _discs(WideConvolution),
             "a larger window and more parameters",
         ),
-        Variant(
-            "global context",
-            "ablation",
-            lambda: _discs(GlobalContext),
-            "the whole scene, but the same answer for every position",
-        ),
-        Variant("position", "mechanism", lambda: _discs(position), "the position branch alone"),
+        CONVOLUTIONS,
+        ONE_CONTEXT,
+        POSITION,
         Variant("channel, +G", "mechanism", lambda: _discs(channel()), "the paper's equation"),
         Variant(
             "channel, -G", "ablation", lambda: _discs(channel(-1)), "the sign of the released code"
@@ -122,10 +100,38 @@ REFERENCE_DISCS = Experiment(
             "a map so flat that it hardly depends on the image",
         ),
         Variant("both branches", "mechanism", lambda: _discs(position, channel()), "DANet"),
+        Variant(
+            "position, r = 8",
+            "ablation",
+            lambda: _discs(narrow_position),
+            "queries and keys of three numbers",
+        ),
+        Variant(
+            "both, r = 8",
+            "ablation",
+            lambda: _discs(narrow_position, channel()),
+            "DANet with the paper's r",
+        ),
+        CONVOLVED,
     ),
     quick=Budget(steps=400, batch_size=16, weight_decay=0.01, clip=1.0),
     full=Budget(steps=400, batch_size=16, weight_decay=0.01, clip=1.0),
     data="five discs on black, one of them marked",
+    matters=0.01,
+    loss=discs_loss,
+    score=MEAN_IOU,
+    metric="mean IoU",
+)
+
+
+DISCS_LONGER = Experiment(
+    name="discs_longer",
+    question="Who solves the disc scenes with four times the steps?",
+    task=ReferenceDiscs,
+    variants=(NO_ATTENTION, CONVOLUTIONS, POSITION, CONVOLVED),
+    quick=replace(REFERENCE_DISCS.quick, steps=1_600, learning_rate=3e-3),
+    full=replace(REFERENCE_DISCS.full, steps=1_600, learning_rate=3e-3),
+    data=REFERENCE_DISCS.data,
     matters=0.01,
     loss=discs_loss,
     score=MEAN_IOU,
@@ -157,6 +163,20 @@ FIND_YOUR_TWIN = Experiment(
             "mechanism",
             _twin_net(lambda channels: nn.Sequential(position(channels), channel()(channels))),
             "one branch after the other",
+        ),
+        Variant(
+            "position, r = 8",
+            "ablation",
+            _twin_net(narrow_position),
+            "queries and keys of four numbers",
+        ),
+        Variant(
+            "both, r = 8",
+            "ablation",
+            _twin_net(
+                lambda channels: nn.Sequential(narrow_position(channels), channel()(channels))
+            ),
+            "one after the other with the paper's r",
         ),
     ),
     quick=Budget(steps=400, batch_size=64, learning_rate=1e-2, weight_decay=0.01, clip=1.0),
@@ -227,5 +247,5 @@ CAMVID_LARGE = Experiment(
     metric="mean IoU",
 )
 
-EXPERIMENTS = (REFERENCE_DISCS, FIND_YOUR_TWIN, CAMVID)
+EXPERIMENTS = (REFERENCE_DISCS, DISCS_LONGER, FIND_YOUR_TWIN, CAMVID)
 LARGE = (CAMVID_LARGE,)
