@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from attncourse.backbones.segmenter import SmallSegmenter
@@ -60,3 +61,40 @@ def test_a_convolved_branch_has_its_convolution_in_front():
     layers = list(behind_convolution(position)(6))
     assert layers[0].kernel_size == (3, 3)
     assert type(layers[-1]) is type(position(6))
+
+
+# ---------------------------------------------------------------- what the text says of the runs
+
+
+def test_what_sees_the_whole_scene_through_a_map_solves_it_in_most_seeds():
+    coin = 5 / 9
+    assert values("reference_discs", "no attention") == pytest.approx([coin] * 5, abs=0.02)
+    assert values("reference_discs", "channel, +G/n") == pytest.approx([coin] * 5, abs=0.02)
+    assert max(values("reference_discs", "7x7 convolution")) < 0.68
+    assert max(values("reference_discs", "five convolutions")) < 0.62
+    assert min(values("reference_discs", "global context")) > 0.92
+    for name in ("position", "channel, -G", "both branches"):
+        strayed = [v for v in values("reference_discs", name) if v < 0.92]
+        assert len(strayed) == 1
+        assert 0.8 < strayed[0] < 0.86
+    assert sorted(values("reference_discs", "channel, +G"))[:2] == pytest.approx(
+        [0.569, 0.875], abs=0.001
+    )
+
+
+def test_the_paper_s_r_and_its_convolution_leave_some_seeds_behind():
+    assert sum(v < 0.6 for v in values("reference_discs", "position, r = 8")) == 1
+    assert min(values("reference_discs", "both, r = 8")) > 0.92
+    assert sum(v < 0.6 for v in values("reference_discs", "both, convolved")) == 2
+    for name in ("position, r = 8", "both, r = 8"):
+        assert min(values("find_your_twin", name)) > 0.7
+
+
+def test_every_map_but_one_seed_of_it_passes_one_answer_for_all_on_twins():
+    beyond = [
+        value
+        for name in ("position", "channel, +G", "channel, -G", "both branches")
+        for value in values("find_your_twin", name)
+    ]
+    assert sum(v < 0.4 for v in beyond) == 1
+    assert values("find_your_twin", "global context") == pytest.approx([1 / 3] * 5, abs=0.01)

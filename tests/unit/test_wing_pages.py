@@ -74,6 +74,8 @@ def test_what_a_question_at_every_position_takes():
     found = solved(chapter, "find_your_twin", "position", 0.85)
     assert f"the position branch more than 85 % in {found} seeds of five" in text
     assert verdicts(chapter, "reference_discs", "global context")["position"] == "no clear effect"
+    assert "five convolutions that see the whole scene solve that task as well" in text
+    assert solved(chapter, "discs_longer", "five convolutions", 0.85) == "all five"
 
 
 def test_what_sca_cnn_does_not_need():
