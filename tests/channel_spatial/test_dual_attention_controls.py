@@ -98,3 +98,12 @@ def test_every_map_but_one_seed_of_it_passes_one_answer_for_all_on_twins():
     ]
     assert sum(v < 0.4 for v in beyond) == 1
     assert values("find_your_twin", "global context") == pytest.approx([1 / 3] * 5, abs=0.01)
+
+
+def test_convolutions_solve_it_with_four_times_the_steps_and_a_map_is_still_ahead():
+    slow = values("discs_longer", "five convolutions")
+    assert 0.9 < min(slow) < max(slow) < 0.94
+    assert min(values("discs_longer", "position")) > max(slow)
+    assert min(values("discs_longer", "both, convolved")) > max(slow)
+    assert min(values("discs_longer", "no attention")) > 0.58
+    assert max(values("discs_longer", "no attention")) < 0.62

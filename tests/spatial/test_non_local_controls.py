@@ -11,6 +11,7 @@ from attncourse.experiments.spatial.non_local.nets import (
     LeakyConcatenation,
     PixelNet,
     SharedContext,
+    Window,
 )
 from attncourse.spatial import NonLocal
 
@@ -71,6 +72,12 @@ def test_a_wide_pixel_net_is_wide_everywhere():
     assert wide(torch.randn(2, 8, 4, 4)).shape == (2, 3, 4, 4)
 
 
+def test_on_four_by_four_cells_the_window_holds_every_cell():
+    x = torch.randn(1, 8, 4, 4, requires_grad=True)
+    PixelNet(Window)(x)[0, :, 0, 0].square().sum().backward()
+    assert (x.grad.abs().sum(dim=1) > 0).all()
+
+
 # ---------------------------------------------------------------- what the text says of the runs
 
 
@@ -78,6 +85,7 @@ def test_one_map_for_all_gets_past_one_third_with_width_and_steps():
     """At 300 steps the narrow one stands at 1/3; the wide one is beyond it in every seed."""
     assert values("find_your_twin", "global context") == pytest.approx([1 / 3] * 5, abs=0.02)
     assert values("longer", "global context") == pytest.approx([1 / 3] * 5, abs=0.04)
+    assert values("longer", "7x7 convolution") == pytest.approx([1 / 3] * 5, abs=0.04)
     assert min(values("longer", "wide global context")) > 0.5
     assert max(values("longer", "wide global context")) < 2 / 3
     assert min(values("longer", "non-local")) > max(values("longer", "wide global context"))

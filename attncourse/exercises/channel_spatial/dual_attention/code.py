@@ -60,7 +60,8 @@ CHANNEL_MAP = FunctionExercise(
     name="channel_map",
     title="Write the channel map",
     level=1,
-    task="Write `channel_weights(x)`: from features, (b, c, h, w), to the paper's map T, (b, c, c).",
+    task="Write `channel_weights(x)`: from features, (b, c, h, w), to the paper's map T, "
+    "(b, c, c).",
     hints=(
         "A channel is a vector of n = h·w numbers. Which product of a matrix with itself holds "
         "all inner products of such vectors?",

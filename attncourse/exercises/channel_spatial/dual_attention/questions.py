@@ -155,7 +155,8 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "In most seeds the channel branch solves the disc scenes with either sign. What follows?",
+            "In most seeds the channel branch solves the disc scenes with either sign. What "
+            "follows?",
             (
                 Option("The sign is a matter of notation.",
                        "The maps are different, and without training their effect is opposite."),
