@@ -63,6 +63,7 @@ def _(exercise: ValueExercise) -> Record:
         "relative": exercise.tolerance.relative,
         "absolute": exercise.tolerance.absolute,
         "digits": exercise.digits,
+        "percent": exercise.per_sign,
         "low": low if math.isfinite(low) else None,
         "high": high if math.isfinite(high) else None,
         "range": f"the answer is {exercise.unit}, from {shown(low)} to {shown(high)}.",

@@ -16,16 +16,35 @@ _QUOTES = "\"'`“”‘’«»„ \t\n"
 _FILLERS = re.compile(r"\b(about|approximately|roughly|circa|ca\.|exactly)|[≈~]", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:[,' \u2009\u00a0_]\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.IGNORECASE)
-_SPLIT = re.compile(r"\s*(?:[;,]|\band\b|(?<=[\d)\s])[x×](?=[\d(\s]))\s*|\s+", re.IGNORECASE)
+_NUMBER = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)(%?)", re.IGNORECASE)
+#: How several numbers are kept apart, the clearest sign first: commas also stand inside numbers.
+_SPLITS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r";",
+        r";|,\s+|\band\b",
+        r"\s*(?:[;,]|\band\b|(?<=[\d)\s])[x×](?=[\d(\s]))\s*|\s+",
+    )
+)
+_LETTER = r"[^\W\d_]"
+#: A word, such as a unit; hyphens hold one together: ``multiply-adds``.
+_A_WORD = rf"(?:{_LETTER}-(?={_LETTER})|{_LETTER})+"
+_AROUND = re.compile(rf"^(?:{_A_WORD}:?\s+)+|(?:\s+{_A_WORD})+$")
+_TIMES = re.compile(r"^[x×]\s*(?=[0-9.])|(?<=[0-9])\s*[x×]$", re.IGNORECASE)
+_WORDS_ALONE = re.compile(rf"(?:{_LETTER}-(?={_LETTER})|{_LETTER}|[\s,;:.])*")
+_GROUPS = re.compile(r"(?:[(\[{][^()\[\]{}]*[)\]}][\s,;]*)+")
+_PERCENT = re.compile(r"(?<=[0-9)])\s*(?:%|per\s?cent\b)", re.IGNORECASE)
+_FACTOR = re.compile(r"(?<=[0-9)])\s*(?=(?:pi|sqrt)\b)")
 _COUNTED = (
     "zero", "one", "two", "three", "four", "five", "six",
     "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _A_PART = re.compile(rf"\b(?:an?|one)\s+({'|'.join(_PARTS)})\b", re.IGNORECASE)
-_WORD = re.compile(rf"\b(?:{'|'.join(_COUNTED)})\b", re.IGNORECASE)
+_COUNT = re.compile(rf"\b(?:{'|'.join(_COUNTED)})\b", re.IGNORECASE)
 _FULL_STOP = re.compile(r"(?<=\w)[.!]+$")
+#: Words beside a label that do not change which one is meant.
+_ASIDES = re.compile(r"^(?:(?:only|just|both|the)\s+)+|\s+(?:only|alone)$", re.IGNORECASE)
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ"}
 _ALL = {"all", "all of them", "everything", "every one", "each"}
 _NOTHING = {"", "-", "--", "()", "[]", "{}", "none", "nothing", "no", "neither", "empty", "∅"}
@@ -54,57 +73,75 @@ def unbracketed(text: str) -> str:
     return text
 
 
-def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
+def numbers_in(text: str, count: int, percent: float = 100) -> tuple[float, ...] | None:
     """The ``count`` numbers that ``text`` holds: ``"36, 13"``, ``"5/8"``, ``"1,021,121"``.
 
+    Args:
+        text: what was typed.
+        count: how many numbers are asked for.
+        percent: what a percent sign divides its number by: 1 where the answer is in percent.
+
     Returns:
-        ``None`` where it cannot be read.  A percent sign divides by 100.  What is no number as it
-        stands is read once more with ``"two"``, ``"minus two"``, ``"a tenth"`` and ``"3:1"`` as
-        numbers.
+        ``None`` where it cannot be read.  What is no number as it stands is read once more with
+        ``"two"``, ``"minus two"``, ``"a tenth"`` and ``"3:1"`` as numbers.
     """
-    text = _FILLERS.sub(" ", unbracketed(text).rpartition("=")[2])
+    text = unbracketed(text)
+    text = re.sub(r"\w+\s*=", " ", text) if text.count("=") > 1 else text.rpartition("=")[2]
+    text = _FILLERS.sub(" ", text)
     text = text.replace("−", "-").replace("·", "*").replace("^", "**").replace("π", "pi")
     text = re.sub(r"\bminus\s+", "-", text, flags=re.IGNORECASE)
     text = re.sub(r"√\s*([\d.]+)", r"sqrt(\1)", text).replace("√(", "sqrt(")
     text = bare(text)
-    return _numbers(text, count) or _numbers(_in_digits(text), count)
+    for form in (text, _in_digits(text)):
+        if found := _numbers(_PERCENT.sub("%", form), count, percent):
+            return found
+    return None
 
 
 def _in_digits(text: str) -> str:
-    """``text`` with numbers in words, ratios and spaces before a percent sign as a program has."""
+    """``text`` with numbers in words and ratios as a program has them."""
     text = _A_PART.sub(lambda part: f"1/{_PARTS[part[1].lower()]}", text)
-    text = _WORD.sub(lambda word: str(_COUNTED.index(word[0].lower())), text)
-    text = re.sub(r"([0-9])( ?):\2(?=[0-9])", r"\1/", text)
-    return re.sub(r"([0-9])\s+%", r"\1%", text)
+    text = _COUNT.sub(lambda word: str(_COUNTED.index(word[0].lower())), text)
+    return re.sub(r"([0-9])( ?):\2(?=[0-9])", r"\1/", text)
 
 
-def _numbers(text: str, count: int) -> tuple[float, ...] | None:
+def _numbers(text: str, count: int, percent: float) -> tuple[float, ...] | None:
     if count == 1:
-        # Words around the number, such as its unit, do not count.
-        for form in (text, re.sub(r"^[^\W\d_]+\s+|\s+[^\W\d_]+$", "", text)):
-            number = _number(form)
-            if number is not None:
-                return (number,)
-    parts = [part for part in _SPLIT.split(text) if part]
-    if len(parts) == count:
-        read = [_number(part) for part in parts]
-        if all(number is not None for number in read):
-            return tuple(number for number in read if number is not None)
+        number = _one(text, percent)
+        if number is not None:
+            return (number,)
+    if _GROUPS.fullmatch(text):
+        # Pairs in brackets of their own: "(1, 2), (3, 4)".
+        text = bare(re.sub(r"[()\[\]{}]", " ", text))
+    for separator in _SPLITS:
+        parts = [part for part in separator.split(text) if part.strip()]
+        if len(parts) == count > 1:
+            read = [_one(part, percent) for part in parts]
+            if all(number is not None for number in read):
+                return tuple(number for number in read if number is not None)
     # Words around the numbers: "36 weights and 13 biases".
     found = _NUMBER.findall(text)
-    rest = _NUMBER.sub(" ", text)
-    if len(found) == count and re.fullmatch(r"(?:[^\W\d_]|[\s,;:.%])*", rest):
-        share = 100 if "%" in rest else 1
-        values = tuple(float(number) / share for number in found)
+    if len(found) == count and _WORDS_ALONE.fullmatch(_NUMBER.sub(" ", text)):
+        values = tuple(float(number) / (percent if sign else 1) for number, sign in found)
         return values if all(map(math.isfinite, values)) else None
     return None
 
 
-def _number(text: str) -> float | None:
+def _one(text: str, percent: float) -> float | None:
+    """One number; words around it, such as its unit, and a sign for *times* do not count."""
+    text = bare(text)
+    for form in (text, _AROUND.sub("", text), _TIMES.sub("", text)):
+        number = _number(_FACTOR.sub("*", form), percent)
+        if number is not None:
+            return number
+    return None
+
+
+def _number(text: str, percent: float) -> float | None:
     text = bare(text)
     if text.endswith("%"):
-        number = _number(text[:-1])
-        return None if number is None else number / 100
+        number = _number(text[:-1], percent)
+        return None if number is None else number / percent
     if _THOUSANDS.fullmatch(text):
         text = re.sub(r"[,' \u2009\u00a0_]", "", text)
     elif _DECIMAL_COMMA.fullmatch(text):
@@ -169,13 +206,14 @@ def labels_in(
 
     ``"mean, max"``, ``"mean and max"``, ``("mean", "max")``, ``{"mean": True, "max": False}``,
     ``"none"``, ``"all"`` and, of two labels, ``"both"`` are read as they are meant, also with a
-    full stop; ``spellings`` has further words for labels.
+    full stop or a word such as *only*; ``spellings`` has further words for labels.
     """
     labels = list(labels)
     spelled = {_plain(words): label for words, label in (spellings or {}).items()}
 
     def named(text: str) -> str | None:
-        return known(text, labels) or spelled.get(_plain(text))
+        forms = (text, _ASIDES.sub("", bare(_FULL_STOP.sub("", text))))
+        return next((n for t in forms if (n := known(t, labels) or spelled.get(_plain(t)))), None)
 
     if isinstance(value, Mapping):
         if not all(isinstance(chosen, bool) for chosen in value.values()):

@@ -32,6 +32,7 @@ class ValueExercise(Exercise):
         unit: what the answer is counted in, and what ``low`` and ``high`` follow from.
         tolerance: how far the answer may be from the truth.
         digits: decimals that the task asks for; an answer rounded to them is right.
+        percent: whether the answer is in percent, so that a percent sign changes nothing.
         parts: where several numbers are asked for, what each of them is.
     """
 
@@ -42,6 +43,7 @@ class ValueExercise(Exercise):
     unit: str = "a number"
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(relative=1e-3, absolute=0.0))
     digits: int | None = None
+    percent: bool = False
     parts: tuple[str, ...] = ()
 
     remedy: ClassVar[str] = "Put your answer in place of `...` and run the cell again."
@@ -158,7 +160,7 @@ class ValueExercise(Exercise):
         if isinstance(answer, str):
             if not bare(answer):
                 raise NotAttempted
-            read = numbers_in(answer, count)
+            read = self._numbers_in(answer, count)
             if read is None:
                 what = "One number is" if count == 1 else f"{count} numbers are"
                 raise not_yet(f"{what} expected, and {answer!r} cannot be read as that.")
@@ -178,18 +180,25 @@ class ValueExercise(Exercise):
             raise NotAttempted
         if isinstance(parts[0], str) and open_places == [*range(2, count + 1)]:
             # All of them written into the first field.
-            together = numbers_in(parts[0], count)
+            together = self._numbers_in(parts[0], count)
             if together is not None:
                 return together
         if open_places:
             raise not_yet(f"Still open: {_named(open_places)}.")
         return tuple(self._read_one(part, place) for place, part in enumerate(parts, start=1))
 
-    @staticmethod
-    def _read_one(part: Any, place: int) -> float:
+    def _numbers_in(self, text: str, count: int) -> tuple[float, ...] | None:
+        return numbers_in(text, count, self.per_sign)
+
+    @property
+    def per_sign(self) -> int:
+        """What a percent sign divides its number by."""
+        return 1 if self.percent else 100
+
+    def _read_one(self, part: Any, place: int) -> float:
         if not isinstance(part, str):
             return demand_number(part)
-        number = numbers_in(part, 1)
+        number = self._numbers_in(part, 1)
         if number is None:
             raise not_yet(f"{part!r} cannot be read as number {place}.")
         return number[0]

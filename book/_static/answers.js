@@ -27,12 +27,18 @@
 
   // ---- numbers in text, as attncourse/exercises/reading.py reads them
   const EDGE = "[\"'`“”‘’«»„ \\t\\n]+", LETTER = "[\\p{L}\\p{Nl}\\p{No}]", WORD = "[\\p{L}\\p{N}_]";
+  const NAMES = new RegExp(`${WORD}+\\s*=`, "gu");
   const EDGES = new RegExp(`^${EDGE}|${EDGE}$`, "g");
   const FILLERS = new RegExp(`(^|(?!${WORD}).)(?:about|approximately|roughly|circa|ca\\.|exactly)|[≈~]`, "giu");
   const AND = new RegExp(`(^|(?!${WORD}).)and(?!${WORD})`, "giu");
-  const AROUND = new RegExp(`^${LETTER}+\\s+|\\s+${LETTER}+$`, "gu");
-  const WORDS_ALONE = new RegExp(`^(?:${LETTER}|[\\s,;:.%])*$`, "u");
-  const NUMBERS = /[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?/gi;
+  const LETTERS = `${LETTER}-(?=${LETTER})|${LETTER}`;  // a hyphen holds a word together
+  const AROUND = new RegExp(`^(?:(?:${LETTERS})+:?\\s+)+|(?:\\s+(?:${LETTERS})+)+$`, "gu");
+  const TIMES = /^[x×]\s*(?=[0-9.])|([0-9])\s*[x×]$/gi;
+  const WORDS_ALONE = new RegExp(`^(?:${LETTERS}|[\\s,;:.])*$`, "u");
+  const GROUPS = /^(?:[(\[{][^()\[\]{}]*[)\]}][\s,;]*)+$/;
+  const PERCENT = new RegExp(`([0-9)])\\s*(?:%|per\\s?cent(?!${WORD}))`, "giu");
+  const FACTOR = new RegExp(`([0-9)])\\s*(?=(?:pi|sqrt)(?!${WORD}))`, "gu");
+  const NUMBERS = /([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)(%?)/gi;
   const bare = (text) => text.replace(EDGES, "");
   const unbracketed = (text) => {
     text = bare(text);
@@ -95,11 +101,11 @@
     if (left.length) throw new SyntaxError(text);
     return value;
   };
-  const numberIn = (text) => {
+  const numberIn = (text, percent) => {
     text = bare(text);
     if (text.endsWith("%")) {
-      const whole = numberIn(text.slice(0, -1));
-      return whole === null ? null : whole / 100;
+      const whole = numberIn(text.slice(0, -1), percent);
+      return whole === null ? null : whole / percent;
     }
     if (/^[-+]?[1-9][0-9]{0,2}(?:[,' \u2009\u00a0_][0-9]{3})+(?:\.[0-9]+)?$/.test(text))
       text = text.replace(/[,' \u2009\u00a0_]/g, "");
@@ -112,34 +118,48 @@
   const PARTS = { half: 2, third: 3, quarter: 4, fifth: 5, sixth: 6, eighth: 8, tenth: 10 };
   const A_PART = new RegExp(`\\b(?:an?|one)\\s+(${Object.keys(PARTS).join("|")})\\b`, "gi");
   const A_WORD = new RegExp(`\\b(?:${COUNTED.join("|")})\\b`, "gi");
-  // Numbers in words, ratios and spaces before a percent sign, as a program has them.
+  // Numbers in words and ratios, as a program has them.
   const inDigits = (text) => text
     .replace(A_PART, (_, part) => `1/${PARTS[part.toLowerCase()]}`)
     .replace(A_WORD, (word) => String(COUNTED.indexOf(word.toLowerCase())))
-    .replace(/([0-9])( ?):\2(?=[0-9])/g, "$1/").replace(/([0-9])\s+%/g, "$1%");
-  const numbersIn = (text, count) => {
+    .replace(/([0-9])( ?):\2(?=[0-9])/g, "$1/");
+  const numbersIn = (text, count, percent) => {
     text = unbracketed(text);
-    text = text.slice(text.lastIndexOf("=") + 1).replace(FILLERS, "$1 ");
+    text = text.split("=").length > 2 ? text.replace(NAMES, " ") : text.slice(text.lastIndexOf("=") + 1);
+    text = text.replace(FILLERS, "$1 ");
     text = text.replaceAll("−", "-").replaceAll("·", "*").replaceAll("^", "**").replaceAll("π", "pi")
       .replace(/\bminus\s+/gi, "-");
     text = bare(text.replace(/√\s*([0-9.]+)/g, "sqrt($1)").replaceAll("√(", "sqrt("));
-    return numbersAsTheyStand(text, count) ?? numbersAsTheyStand(inDigits(text), count);
+    const read = (form) => numbersAsTheyStand(form.replace(PERCENT, "$1%"), count, percent);
+    return read(text) ?? read(inDigits(text));
   };
-  const numbersAsTheyStand = (text, count) => {
-    if (count === 1)
-      for (const form of [text, text.replace(AROUND, "")]) {
-        const number = numberIn(form);
-        if (number !== null) return [number];
-      }
-    const parts = text.replace(AND, "$1;").replace(/([0-9)\s])[x×](?=[0-9(\s])/gi, "$1;")
-      .split(/\s*[;,]\s*|\s+/).filter(Boolean);
-    if (parts.length === count) {
-      const read = parts.map(numberIn);
+  // One number; words around it, such as its unit, and a sign for "times" do not count.
+  const oneIn = (text, percent) => {
+    text = bare(text);
+    for (const form of [text, text.replace(AROUND, ""), text.replace(TIMES, "$1")]) {
+      const number = numberIn(form.replace(FACTOR, "$1*"), percent);
+      if (number !== null) return number;
+    }
+    return null;
+  };
+  const numbersAsTheyStand = (text, count, percent) => {
+    if (count === 1) {
+      const number = oneIn(text, percent);
+      if (number !== null) return [number];
+    }
+    if (GROUPS.test(text)) text = bare(text.replace(/[()[\]{}]/g, " "));
+    const marked = text.replace(AND, "$1;");
+    const crossed = marked.replace(/([0-9)\s])[x×](?=[0-9(\s])/gi, "$1;");
+    // The clearest sign first: commas also stand inside numbers.
+    for (const parts of [text.split(";"), marked.split(/;|,\s+/), crossed.split(/\s*[;,]\s*|\s+/)]) {
+      const given = parts.filter((part) => part.trim());
+      if (count === 1 || given.length !== count) continue;
+      const read = given.map((part) => oneIn(part, percent));
       if (!read.includes(null)) return read;
     }
-    const found = text.match(NUMBERS) ?? [], rest = text.replace(NUMBERS, " ");
-    if (found.length !== count || !WORDS_ALONE.test(rest)) return null;
-    const values = found.map((number) => Number(number) / (rest.includes("%") ? 100 : 1));
+    const found = [...text.matchAll(NUMBERS)];
+    if (found.length !== count || !WORDS_ALONE.test(text.replace(NUMBERS, " "))) return null;
+    const values = found.map(([, number, sign]) => Number(number) / (sign ? percent : 1));
     return values.every(Number.isFinite) ? values : null;
   };
 
@@ -189,17 +209,17 @@
   };
   const places = (numbers) => numbers.length === 1 ? `number ${numbers[0]}`
     : `numbers ${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
-  const read = (texts, count) => {
+  const read = (texts, count, percent) => {
     const open = texts.flatMap((text, index) => bare(text) ? [] : [index + 1]);
     if (open.length === count) return null;
     if (count === 1 || (!open.includes(1) && open.length === count - 1)) {
-      const together = numbersIn(texts[0], count);
+      const together = numbersIn(texts[0], count, percent);
       if (together) return together;
       if (count === 1) throw notYet(`One number is expected, and ${quoted(texts[0])} cannot be read as that.`);
     }
     if (open.length) throw notYet(`Still open: ${places(open)}.`);
     return texts.map((text, index) => {
-      const number = numbersIn(text, 1);
+      const number = numbersIn(text, 1, percent);
       if (!number) throw notYet(`${quoted(text)} cannot be read as number ${index + 1}.`);
       return number[0];
     });
@@ -207,7 +227,7 @@
   const judge = {
     value(data, form) {
       const texts = [...form.querySelectorAll("input")].map((input) => input.value);
-      const { truth } = data, count = truth.length, same = near(data), given = read(texts, count);
+      const { truth } = data, count = truth.length, same = near(data), given = read(texts, count, data.percent);
       if (!given) return untouched(data);
       if (same(given, truth)) return correct(data.correct);
       const rows = [["Read as", given.map(shown).join(", ")]];

@@ -25,6 +25,10 @@ TEXTS = (
     "1e-7", "0.00001234567", "123456.789012345", "1e15", "1e16", "-0", "0", "1 2", "[1, 2)",
     "'5'", "“5”", "`5`", "5\\", "é 5", "5 é", "1,5,", "+5", "+ 5", "5 +5", "(1+2)*3", "2(3)",
     "60 percent", "100 % sure", "about about 5", "__import__('os')", "__proto__", "sqrt", "sqrt()",
+    "2, 87.1 %, 0.125 %", "16.3 percent", "87.1 per cent", "304,128; 78,336; 841", "1 % and 2",
+    "577, 1,997,574, 145,920", "(-2, -2), (0, 2)", "[(1, 2); (3, 4)]", "(1) (2", "2√2, 8, 1", "×18",
+    "18 ×", "x 18", "1,021,120 learned numbers", "7 multiply-adds", "7 -x", "a: 7; b: 1,997", "2 π",
+    "a = 1, b₂ = 2", "0,5, 0,25", "0,5; 0,25", "2, and 3", "16.3 %.", "% 5", "3 sqrt(4)", "2pix",
     "5" + " " * 60 + "?", "-.5", "1:2", "a" * 100, "007*2", "1/10**400", "0**-1*0 + 2",
 )  # fmt: skip
 
@@ -84,7 +88,9 @@ def _(exercise: ValueExercise) -> Iterator[tuple[Any, Any]]:
         fields = [plain(value) for value in both]
         yield tuple(fields), fields
     rest = [""] * (len(truth) - 1)
-    for text in (", ".join(right), f"({'; '.join(right)})", *TEXTS, *right[:1]):
+    apart = [f"{value:,}" for value in truth]
+    together = ("; ".join(apart), ", ".join(apart), " and ".join(f"{text} units" for text in apart))
+    for text in (", ".join(right), f"({'; '.join(right)})", *together, *TEXTS, *right[:1]):
         yield (text, *rest), [text, *rest]
         yield (text, *right[1:]), [text, *right[1:]]
         yield (*right[:-1], text), [*right[:-1], text]

@@ -66,6 +66,11 @@ def value_exercise(**changes):
         ("about 0,625", "That is right."),
         ("share = 5 / 2**3", "That is right."),
         ("five : eight", "That is right."),
+        ("62.5 percent", "That is right."),
+        ("62.5 per cent of them", "That is right."),
+        ("0.625 of all weights", "That is right."),
+        ("×0.625", "That is right."),
+        ("√25/√64", "That is right."),
         ("ten", "10 cannot be meant"),
         ("many", "One number is expected, and 'many' cannot be read as that."),
         ("__import__('os')", "cannot be read as that"),
@@ -126,7 +131,9 @@ def test_several_numbers_are_asked_for_by_count_and_place():
     "answer",
     [
         "2, 3", "(2, 3)", " [2;3] ", "2 3", "2 and 3", "2 x 3", "'2', '3'", "2 rows, 3 columns",
-        ("2", "3"), {"a": 2, "b": "3"}, "4/2, sqrt(9)", "2.0, 3", "a = 2, 3", np.array([[2, 3]]),
+        ("2", "3"), {"a": 2, "b": "3"}, "4/2, sqrt(9)", "(2), (3)", "rows: 2; columns: 3",
+        "rows = 2, columns = 3", "2,0; 3,0", "2,0, 3,0", "200 %, 3", "1√4 and 3", "x2, ×3",
+        "2 multiply-adds, 3", "2.0, 3", "a = 2, 3", np.array([[2, 3]]),
     ],
 )  # fmt: skip
 def test_several_numbers_are_read_as_they_are_meant(answer):
@@ -135,13 +142,39 @@ def test_several_numbers_are_read_as_they_are_meant(answer):
 
 
 @pytest.mark.parametrize(
-    "answer", ["1,021,120", "1021120", "1 021 120", "1_021_120", "1.02112e6", "1,021,120 weights"]
+    "answer",
+    [
+        "1,021,120",
+        "1021120",
+        "1 021 120",
+        "1_021_120",
+        "1.02112e6",
+        "1,021,120 weights",
+        "1,021,120 learned numbers",
+    ],
 )
 def test_large_counts_are_read_with_their_separators(answer):
     count = value_exercise(truth=lambda: 1021120.0, high=1e9, misconceptions=(),
                            tolerance=Tolerance(0.0, 0.5))  # fmt: skip
     assert count.check(answer).status is Status.CORRECT
     assert count.check(1021121).message == "1021121 is close, and too large by less than 0.1 %."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["1,021,120; 577; 0.5", "1,021,120, 577, 0.5", "1,021,120 weights, 577 tokens and 50 %",
+     "1 021 120; 577; 0,5"],
+)  # fmt: skip
+def test_several_large_counts_are_read_with_their_separators(answer):
+    three = value_exercise(truth=lambda: (1021120.0, 577.0, 0.5), high=1e9, misconceptions=())
+    assert three.check(answer).status is Status.CORRECT
+
+
+@pytest.mark.parametrize("answer", [16.3, "16.3", "16.3 %", "about 16.3%", "16.3 percent more"])
+def test_an_answer_in_percent_may_have_its_sign(answer):
+    percent = value_exercise(truth=lambda: 800 / 49, high=1e3, digits=1, percent=True)
+    assert percent.check(answer).status is Status.CORRECT
+    assert percent.check("0.163 %").status is Status.NOT_YET
 
 
 def test_an_answer_rounded_to_the_digits_asked_for_is_right():
@@ -233,6 +266,9 @@ def table_exercise():
         ({"mean": "both", "dct": "none", "std": "max"}, "Every row is right."),
         ({"mean": "All", "dct": "none", "std": "max"}, "Every row is right."),
         ({"mean": "both.", "dct": "none.", "std": "max!"}, "Every row is right."),
+        ({"mean": "both mean and max", "dct": "none", "std": "only max"}, "Every row is right."),
+        ({"mean": "the mean, the max", "dct": "none", "std": "max alone."}, "Every row is right."),
+        ({"mean": "both", "dct": "none", "std": "not max"}, "'not' is not a label"),
         ({"mean": "both", "dct": "...", "std": "max"}, "'...' is not a label"),
         ({"mean": "both", "dct": "both", "std": "max"}, "2 of 3 rows are right. This looks"),
         ({"mean": (), "dct": "mean, max", "std": "mean"}, "Every cell is turned round"),

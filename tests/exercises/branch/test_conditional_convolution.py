@@ -78,11 +78,15 @@ TRIED = {
         },
     ),
     "overhead": Tried(
-        right={"rounded": 16.3, "text": "16.3", "exact": 800 / 49},
+        right={
+            "rounded": 16.3, "text": "16.3", "exact": 800 / 49, "sign": "16.3 %", "close": "16.3%",
+            "about": "about 16.3 %", "word": "16.3 percent", "more": "16.3 % more",
+        },
         wrong={
             "eight convolutions": (700, "only one convolution"),
             "side": (114.3, "there are h w of them"),
             "ratio": (0.163, "in percent"),
+            "ratio with a sign": ("0.163 %", "in percent"),
             "rounded": (16.0, "rounded too far"),
         },
     ),

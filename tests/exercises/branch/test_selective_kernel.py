@@ -190,7 +190,10 @@ TRIED = {
         },
     ),
     "selection_count": Tried(
-        right={"separators": "1,021,120", "words": "1 021 120 numbers", "exact": 1021120},
+        right={
+            "separators": "1,021,120", "two words": "1,021,120 learned numbers",
+            "words": "1 021 120 numbers", "exact": 1021120,
+        },
         wrong={
             "one more": (1021121, "1021121 is close, and too large by less than 0.1 %."),
             "rounded": (1.02e6, "1020000 is rounded too far"),

@@ -129,7 +129,7 @@ TRIED = {
         },
     ),
     "what_binds": Tried(
-        right={"plain": TABLE},
+        right={"plain": TABLE, "bound": {row: f"{label} bound" for row, label in TABLE.items()}},
         wrong={
             "incomplete": (dict(list(TABLE.items())[:3]), "Still open"),
             "turned round": (

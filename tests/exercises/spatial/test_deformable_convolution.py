@@ -109,7 +109,7 @@ TRIED = {
     ),
     "dilate": Tried(
         right={"text": "-2, -2, 0, 2", "brackets": "(-2, -2, 0, 2)", "tuple": (-2, -2, 0, 2),
-               "pairs": ((-2, -2), (0, 2))},
+               "two brackets": "(-2, -2), (0, 2)", "pairs": ((-2, -2), (0, 2))},
         wrong={
             "places": ("-3, -3, 0, 3", "places in place of offsets"),
             "inwards": ((2, 2, 0, -2), "offsets towards the middle"),

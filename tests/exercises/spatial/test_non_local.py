@@ -50,7 +50,7 @@ TRIED = {
         },
     ),
     "other_order": Tried(
-        right={"text": "18", "fraction": "2304 / 128"},
+        right={"text": "18", "times": "×18", "times behind": "18 x", "fraction": "2304 / 128"},
         wrong={
             "per cent": (1800, "1800 is too large"),
             "near": (18.1, "18.1 is close, and too large by less than 1 %."),

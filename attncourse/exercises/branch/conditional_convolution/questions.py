@@ -38,6 +38,7 @@ OVERHEAD = ValueExercise(
     low=0.0,
     high=2000.0,
     unit="a number of percent",
+    percent=True,
     tolerance=Tolerance(relative=0.0, absolute=0.05),
     misconceptions=(
         Misconception(

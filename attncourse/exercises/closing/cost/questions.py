@@ -161,6 +161,10 @@ WHAT_BINDS = TableExercise(
     explanation="One line decides: tC/8 against 2.5. The least number of channels of a 1 × 1 "
     "convolution that this machine does not starve is 20.",
     labels=("arithmetic", "memory"),
+    spellings={
+        **dict.fromkeys(("arithmetic bound", "compute", "compute bound", "products"), "arithmetic"),
+        **dict.fromkeys(("memory bound", "bandwidth", "bandwidth bound", "bytes"), "memory"),
+    },
     truth={row: frozenset({work.bound(MACHINE)}) for row, work in ASKED.items()},
     misconceptions=tuple(
         Misconception(
