@@ -18,7 +18,13 @@ from attncourse.exercises.learner import call
 from attncourse.exercises.partial import right_in_part
 from attncourse.exercises.remedies import REPEATED, Inputs, Sample, copies, doubled
 from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
-from attncourse.exercises.watch import demand_few, demand_no_autograd, demand_small
+from attncourse.exercises.watch import (
+    demand_few,
+    demand_no_autograd,
+    demand_no_loop,
+    demand_own,
+    demand_small,
+)
 
 __all__ = ["Case", "FunctionExercise", "Property"]
 
@@ -62,8 +68,11 @@ class FunctionExercise(Exercise):
             reference passes one, and with ``()`` none.
         alternatives: other right answers, for the tests.
         by_hand: whether a gradient shall be derived, so that autograd may not be asked.
+        ready_made: parts of the names of operators that do the whole exercise.
+        no_loop: axes of the first input along which no loop may run.
         most: inputs of the first case -> how many numbers the largest tensor on the way may have.
         products: inputs of the first case -> how many multiply-adds its products may take.
+        saved_by: how products are saved, in a sentence.
         tolerance: how far apart the numbers may be.
     """
 
@@ -74,8 +83,13 @@ class FunctionExercise(Exercise):
     gradients: tuple[str, ...] | None = None
     alternatives: tuple[Function, ...] = ()
     by_hand: bool = False
+    ready_made: tuple[str, ...] = ()
+    no_loop: tuple[int, ...] = ()
     most: Callable[[Inputs], int] | None = None
     products: Callable[[Inputs], int] | None = None
+    saved_by: str = (
+        "Smaller pieces of the same order save memory, and no multiply-add: another order does."
+    )
     tolerance: Tolerance = field(default_factory=Tolerance)
 
     remedy: ClassVar[str] = (
@@ -93,10 +107,14 @@ class FunctionExercise(Exercise):
             raise self._explained(answer, trials, failed, seed)
         if self.by_hand:
             demand_no_autograd(answer, asked[0])
+        if self.ready_made:
+            demand_own(answer, asked[0], self.ready_made)
+        if self.no_loop:
+            demand_no_loop(answer, asked[0], self.no_loop)
         if self.most is not None:
             demand_small(answer, asked[0], self.most)
         if self.products is not None:
-            demand_few(answer, asked[0], self.products)
+            demand_few(answer, asked[0], self.products, self.saved_by)
         slopes = [self._check_gradient(answer, t, n, seed) for n, t in enumerate(trials)]
         what = "values and gradients" if any(slopes) else "values"
         return self.correct(f"The {what} agree on all {len(trials)} inputs.")

@@ -1,16 +1,17 @@
 """Watch a learner's code while it runs: how large its tensors are, how many products it takes,
-and whether it asks autograd.
+what it calls of torch, whether it loops, and whether it asks autograd.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -52,6 +53,30 @@ class Largest(TorchDispatchMode):
         return made
 
 
+class Called(TorchDispatchMode):
+    """Keeps the names of the operators that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+class Calls(TorchFunctionMode):
+    """Counts the calls of torch's functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
 @contextmanager
 def autograd_noted() -> Iterator[list[str]]:
     """The names of autograd's functions that are called inside."""
@@ -86,6 +111,53 @@ def demand_no_autograd(answer: Callable[..., Any], question: Drawn) -> None:
             details=(("Your code calls", f"torch.autograd.{asked[0]}"), *question.details),
             inputs=question.inputs,
         )
+
+
+def demand_own(answer: Callable[..., Any], question: Drawn, ready_made: Sequence[str]) -> None:
+    """Raise if a right answer calls an operator whose name holds one of ``ready_made``."""
+    with Called() as called:
+        call(answer, copies(question.inputs), question.details)
+    found = [name for name in called.names if any(part in name for part in ready_made)]
+    if found:
+        raise not_yet(
+            "The values are right, and an operator of PyTorch that does the whole step found "
+            "them. Write what goes on inside it: that is what this exercise asks for.",
+            misconception="an operator in place of your own code",
+            details=(("Your code calls", found[0].partition(".")[0].strip("_")), *question.details),
+            inputs=question.inputs,
+        )
+
+
+def demand_no_loop(answer: Callable[..., Any], question: Drawn, axes: Sequence[int]) -> None:
+    """Raise if a right answer makes more calls where one of ``axes`` is longer.
+
+    Args:
+        answer: the learner's code.
+        question: an input; its first tensor has these axes.
+        axes: along which no loop may run.
+    """
+    first = next(v for v in question.inputs.values() if isinstance(v, Tensor))
+
+    def longer(value: Any, axis: int) -> Any:
+        along = isinstance(value, Tensor) and value.shape[axis : axis + 1]
+        return torch.cat([value] * 2, dim=axis) if along == first.shape[axis : axis + 1] else value
+
+    def calls(inputs: Inputs) -> int:
+        with Calls() as made:
+            call(answer, copies(inputs), question.details)
+        return made.count
+
+    usual = calls(question.inputs)
+    for axis in axes:
+        inputs = {name: longer(value, axis) for name, value in question.inputs.items()}
+        if calls(inputs) > usual:
+            raise not_yet(
+                f"The values are right, but your code loops: it makes more calls where axis {axis} "
+                f"of its input is longer. Let one call work on the whole axis.",
+                misconception="a loop",
+                details=question.details,
+                inputs=question.inputs,
+            )
 
 
 def demand_small(
@@ -125,15 +197,16 @@ def demand_small(
         )
 
 
-def demand_few(answer: Callable[..., Any], question: Drawn, most: Callable[[Inputs], int]) -> None:
+def demand_few(
+    answer: Callable[..., Any], question: Drawn, most: Callable[[Inputs], int], saved_by: str
+) -> None:
     """Raise if a right answer takes more than ``most`` multiply-adds in products."""
     bound = most(question.inputs)
     taken = count_products(lambda: call(answer, copies(question.inputs), question.details))
     if taken > bound:
         raise not_yet(
-            "The values are right, and your code takes more products than it needs. Smaller "
-            "pieces of the same order save memory, and no multiply-add: another order does.",
-            misconception="products that another order saves",
+            f"The values are right, and your code takes more products than it needs. {saved_by}",
+            misconception="products that are not needed",
             details=(
                 ("Your multiply-adds", str(taken)),
                 ("Needed", str(bound)),

@@ -45,6 +45,17 @@ def skip(maps, kernels, live, on):
     return F.conv2d(maps.unsqueeze(0), kernels[on][:, live], padding=1).squeeze(0)
 
 
+def skip_nothing(maps, kernels, live, on):
+    """All filters run on zeros and maps, and what is off is thrown away."""
+    full = torch.zeros(len(live), *maps.shape[1:], dtype=maps.dtype)
+    return F.conv2d(full.index_put((live,), maps)[None], kernels, padding=1)[0][on]
+
+
+def skip_rows(maps, kernels, live, on):
+    full = torch.zeros(len(live), *maps.shape[1:], dtype=maps.dtype)
+    return F.conv2d(full.index_put((live,), maps)[None], kernels[on], padding=1)[0]
+
+
 def skip_by_filters(maps, kernels, live, on):
     padded = F.pad(maps, (1, 1, 1, 1))
     found = []
@@ -77,7 +88,11 @@ TRIED = {
         wrong={"open": ((2.4, 0.3, ..., 2.2), "Still open: number 3")},
     ),
     "saved": Tried(
-        right={"text": "304128, 78336, 841", "list": [304128, 78336, 841]},
+        right={
+            "text": "304128, 78336, 841",
+            "marks": "304,128; 78,336; 841",
+            "list": [304128, 78336, 841],
+        },
         wrong={"order": ((78336, 304128, 841), "another order")},
     ),
     "wrong_place": Tried(
@@ -86,6 +101,12 @@ TRIED = {
     "skip": Tried(
         right={"steps": skip, "loops": skip_by_filters},
         wrong={
+            "all run": (skip_nothing, "more products than it needs. Filters that are off"),
+            "all read": (skip_rows, "maps that are zero read"),
+            "all filters": (
+                lambda m, k, a, o: F.conv2d(m[None], k[:, a], padding=1)[0][o],
+                "Filters that are off",
+            ),
             "negative": (lambda m, k, a, o: -skip(m, k, a, o), "exactly the negative"),
             "shape": (lambda m, k, a, o: skip(m, k, a, o)[None], "shape"),
         },

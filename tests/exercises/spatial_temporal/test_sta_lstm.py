@@ -81,8 +81,9 @@ TRIED = {
         },
     ),
     "before": Tried(
-        right={"loop": before_loop, "pad": before_pad, "rolled": before_rolled},
+        right={"pad": before_pad, "rolled": before_rolled},
         wrong={
+            "loop": (before_loop, "more calls where axis 1"),
             "transposed": (lambda h: before_pad(h).mT, "order: `.mT`"),
             "detached": (lambda h: before_pad(h.detach()), "`.detach()`"),
             "one frame": (lambda h: F.pad(h, (0, 0, 1, 0)), "shape is not the expected one"),

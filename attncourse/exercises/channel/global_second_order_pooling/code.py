@@ -95,6 +95,7 @@ COVARIANCE = FunctionExercise(
             lambda _, s: bool((s - s.mT).abs().max() < 1e-3),
         ),
     ),
+    no_loop=(0, 1, 2),
     tolerance=Tolerance(relative=1e-4, absolute=1e-5),
     misconceptions=(
         Misconception(

@@ -32,10 +32,6 @@ def _scores(
     return draw
 
 
-def _softmax(scores: Tensor, temperature: float) -> Tensor:
-    return torch.softmax(scores / temperature, dim=-1)
-
-
 def _by_hand(scores: Tensor, temperature: float) -> Tensor:
     scores = scores / temperature
     powers = (scores - scores.amax(dim=-1, keepdim=True)).exp()
@@ -74,11 +70,13 @@ SOFTMAX = FunctionExercise(
     ),
     explanation="The largest exponent is 0 and the sum at least 1: nothing can overflow, and "
     "nothing is divided by zero.",
-    reference=_softmax,
+    reference=_by_hand,
     alternatives=(
-        _by_hand,
-        lambda scores, temperature: (scores / temperature).log_softmax(dim=-1).exp(),
+        lambda scores, temperature: (
+            scores / temperature - (scores / temperature).logsumexp(dim=-1, keepdim=True)
+        ).exp(),
     ),
+    ready_made=("softmax", "scaled_dot_product"),
     cases=(
         Case("plain", _scores(4, 6, temperature=0.5)),
         Case("as many rows as columns", _scores(5, 5, temperature=2.0)),
