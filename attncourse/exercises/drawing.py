@@ -67,6 +67,14 @@ class Asking(Protocol):
     def __hash__(self) -> int: ...
 
 
+def alternating(values: Tensor) -> Tensor:
+    """``values`` with the other sign at every second place of the last axis, from the first on.
+
+    What is drawn with one sign alone tells nothing of a sign that was lost.
+    """
+    return values * (2 * (torch.arange(values.shape[-1]) % 2) - 1).to(values.dtype)
+
+
 def value_of(function: Function, inputs: Inputs) -> Tensor | None:
     """What ``function`` gives on copies of ``inputs``; ``None`` where it gives no tensor."""
     try:

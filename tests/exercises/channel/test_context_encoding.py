@@ -75,6 +75,7 @@ TRIED = {
         right={"loop": in_a_loop, "einsum": by_cdist},
         wrong={
             "detached": (lambda u, d, tau: encode(u.detach(), d, tau), "`.detach()`"),
+            "one sign": (lambda u, d, tau: encode(u, d, -tau.abs()), "differ"),
             "residuals": (by_residuals, "larger than it may be"),
             "negative": (lambda u, d, tau: -encode(u, d, tau), "exactly the negative"),
             "first": (
@@ -87,6 +88,7 @@ TRIED = {
         right={"residuals": back, "jacobian": back_in_parts},
         wrong={
             "autograd": (asked, "autograd found them"),
+            "one sign": (lambda u, d, tau, g: back(u, d, -tau.abs(), g), "differ"),
             "negative": (lambda u, d, tau, g: -back(u, d, tau, g), "exactly the negative"),
             "transposed": (lambda u, d, tau, g: back(u, d, tau, g).mT, "`.T`"),
         },
@@ -101,7 +103,11 @@ TRIED = {
     ),
     "sign": Tried(
         right={"text": "0.98, 0.02, 0.27", "list": [0.982, 0.018, 0.269]},
-        wrong={"open": ((0.98, ..., 0.27), "Still open: number 2")},
+        wrong={
+            "open": ((0.98, ..., 0.27), "Still open: number 2"),
+            "near": ((0.982, 0.026, 0.269), "look again at number 2"),
+            "cut off": ((0.99, 0.01, 0.26), "look again at numbers"),
+        },
     ),
 }
 test_right_answers, test_wrong_answers = trials("channel/context_encoding", TRIED)

@@ -55,6 +55,10 @@ TRIED = {
         wrong={
             "detached": (lambda x, w: gates(x.detach(), w), "`.detach()`"),
             "no_grad": (torch.no_grad()(gates), "`torch.no_grad()`"),
+            "hard sigmoid": (
+                lambda x, w: F.hardsigmoid(4 * gates(x, w).logit()),
+                "lies strictly between 0 and 1",
+            ),
             "shape": (lambda x, w: gates(x, w)[:, :, None, None], "shape"),
             "two": (
                 lambda x, w: F.conv1d(
@@ -76,7 +80,7 @@ TRIED = {
         right={
             "text": {
                 "double channel 2": "SE, ECA and ring",
-                "double channel 4": "SE",
+                "double channel 4": "only SE",
                 "double channel 6": "ring, SE",
                 "exchange channels 3 and 4": ["SE"],
                 "exchange channels 2 and 6": ("SE", "ECA", "ring"),

@@ -66,6 +66,8 @@ TRIED = {
                 lambda x, alpha, gamma, beta: gates(x, torch.ones_like(alpha), gamma, beta) - 1,
                 "two mistakes at once",
             ),
+            "one sign": (lambda x, alpha, *rest: gates(x, alpha.abs(), *rest), "differ"),
+            "no negative weight": (lambda x, alpha, *rest: gates(x, alpha.relu(), *rest), "differ"),
             "detached": (lambda x, *rest: gates(x.detach(), *rest), "`.detach()`"),
             "no_grad": (torch.no_grad()(gates), "`torch.no_grad()`"),
             "shape": (lambda *a: gates(*a)[..., None, None], "shape"),
@@ -73,17 +75,18 @@ TRIED = {
         },
     ),
     "how_loud": Tried(
-        right={"text": "2.83, 8, 1", "list": [2.828, 8, 1]},
+        right={"text": "2.83, 8, 1", "roots": "2√2, 8, 1", "list": [2.828, 8, 1]},
         wrong={
             "order": ((8, 2.828, 1), "another order"),
             "open": ((2.828, ..., 1), "Still open: number 2"),
+            "near": ((2.828, 8.04, 1), "number 2: 8.04 is close, and too large"),
         },
     ),
     "who_notices": Tried(
         right={
             "text": {
                 "shuffle the pixels of channel 1": "none",
-                "turn the sign of channel 1": "SE, SRM",
+                "turn the sign of channel 1": "only SE and SRM",
                 "double channel 2": ["GCT", "SE"],
                 "triple all channels": "SRM and SE",
                 "double channel 1 around its mean": ("SRM", "GCT"),
@@ -94,6 +97,7 @@ TRIED = {
     "compete_backward": Tried(
         right={"steps": back, "jacobian": back_by_a_jacobian},
         wrong={
+            "one sign": (lambda z, d: back(z.abs(), d), "differ"),
             "negative": (lambda z, d: -back(z, d), "exactly the negative"),
             "transposed": (lambda z, d: back(z, d).mT, "`.T`"),
         },

@@ -83,6 +83,7 @@ TRIED = {
         wrong={
             "detached": (lambda x, *a: gates(x.detach(), *a), "`.detach()`"),
             "no_grad": (torch.no_grad()(gates), "`torch.no_grad()`"),
+            "one sign": (lambda x, w, b, *rest: gates(x, w, b.abs(), *rest), "differ"),
             "negative": (lambda *a: -gates(*a), "exactly the negative"),
             "four axes": (lambda *a: gates(*a)[:, :, None, None], "shape"),
             "mean twice": (

@@ -71,6 +71,12 @@ def gates(x, ridge):
     return (d / (4 * (d.sum((-2, -1), keepdim=True) / (n - 1) + ridge)) + 0.5).sigmoid()
 
 
+def gates_cancelling(x, ridge):
+    mean, n = x.mean((2, 3), keepdim=True), x.shape[2] * x.shape[3]
+    v = (x.square().mean((2, 3), keepdim=True) - mean.square()).clamp_min(0) * n / (n - 1)
+    return ((x - mean).square() / (4 * (v + ridge)) + 0.5).sigmoid()
+
+
 def gates_flat(x, ridge):
     f = x.flatten(2)
     v, mu = f.var(2, keepdim=True), f.mean(2, keepdim=True)
@@ -154,6 +160,7 @@ TRIED = {
         wrong={
             "detached": (lambda x, r: gates(x.detach(), r), "`.detach()`"),
             "negative": (lambda *a: -gates(*a), "exactly the negative"),
+            "cancelling": (gates_cancelling, "digits are lost"),
             "times x": (lambda x, r: x * gates(x, r), "leave out the product with x"),
             "no ridge": (lambda x, r: gates(x, 0 * r), "added to v"),
             "half outside": (

@@ -77,6 +77,9 @@ TRIED = {
             "floats": lambda a, b, t: torch.tensor(interval(a, b, t).tolist(), dtype=a.dtype),
         },
         wrong={
+            "one sign": (
+                lambda a, b, t: interval(torch.maximum(a, b), torch.minimum(a, b), t), "differ"
+            ),
             "negative": (lambda *x: -interval(*x), "exactly the negative"),
             "unpaired": (
                 lambda a, b, t: torch.stack([
@@ -122,9 +125,11 @@ TRIED = {
     "false_alarms": Tried(
         right={
             "text": "2, 0.871, 0.00125", "list": [2.0, 0.8715, 0.00125],
-            "per cent": ("2", "87.1%", "0.125%"), "words": ("2", "0.871", "1.25e-3"),
+            "per cent": ("2", "87.1%", "0.125%"), "in one field": "2, 87.1 %, 0.125 %",
+            "words": ("2", "0.871", "1.25e-3"),
         },
         wrong={
+            "near": ((2, 0.866, 0.00125), "look again at number 2"),
             "one side": ((1, 0.871, 0.00125), "2.5 % on each"),
             "those that cover": ((38, 0.871, 0.00125), "hold zero"),
             "none": ((2, 0.129, 0.00125), "no false alarm at all"),

@@ -39,6 +39,24 @@ def norm(x, eps):
     return rho, (x - x.mean(dims, keepdim=True)) / rho
 
 
+def cancelling(x, dims):
+    """E[x²] - E[x]², the biased variance but for rounding."""
+    return x.square().mean(dims, keepdim=True) - x.mean(dims, keepdim=True).square()
+
+
+def grouped_cancelling(x, groups, eps):
+    y = x.unflatten(1, (groups, -1))
+    rho = (cancelling(y, (2, 3, 4)).clamp_min(0) + eps).sqrt()
+    return ((y - y.mean((2, 3, 4), keepdim=True)) / rho).flatten(1, 2)
+
+
+def backward_cancelling(x, gamma, g, eps):
+    rho = (cancelling(x, (0, 2, 3)).clamp_min(0) + eps).sqrt()
+    x_hat = (x - x.mean((0, 2, 3), keepdim=True)) / rho
+    slope = (g * x_hat).mean((0, 2, 3), keepdim=True)
+    return gamma[:, None, None] / rho * (g - g.mean((0, 2, 3), keepdim=True) - x_hat * slope)
+
+
 def backward_means(x, gamma, g, eps):
     rho, x_hat = norm(x, eps)
     level = g.mean((0, 2, 3), keepdim=True)
@@ -81,6 +99,7 @@ TRIED = {
             "library": lambda x, groups, eps: F.group_norm(x, groups, None, None, eps),
         },
         wrong={
+            "cancelling": (grouped_cancelling, "digits are lost"),
             "layer": (
                 lambda x, groups, eps: F.layer_norm(x, x.shape[1:], eps=eps), "layer normalisation"
             ),
@@ -132,6 +151,7 @@ TRIED = {
             "detached": lambda *layer: fold_at_once(*layer).detach(),
         },
         wrong={
+            "one sign": (lambda w, b, y, *rest: fold_at_once(w, b, y.abs(), *rest), "differ"),
             "two": (
                 lambda w, b, gamma, beta, mean, var, eps: fold_at_once(
                     w, b, torch.ones_like(gamma), torch.zeros_like(beta), mean, var, eps
@@ -156,6 +176,8 @@ TRIED = {
                 ),
                 "two mistakes at once: a missing projection on x-hat, and a forgotten gamma",
             ),
+            "cancelling": (backward_cancelling, "digits are lost"),
+            "one sign": (lambda x, y, *a: backward_means(x, y.abs(), *a), "differ"),
             "negative": (lambda *a: -backward_means(*a), "exactly the negative"),
             "the forward pass": (
                 lambda x, gamma, dy, eps: gamma[:, None, None] * norm(x, eps)[1], "values differ"

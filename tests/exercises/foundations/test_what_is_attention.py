@@ -62,9 +62,8 @@ def attend_added(q, k, v, mask):
     return torch.einsum("bnm,bme->bne", e / e.sum(-1, keepdim=True), v)
 
 
-def plain(q, k, v, mask, *, scale=True, transposed=False):
-    s = q @ k.mT / (k.shape[-1] ** 0.5 if scale else 1)
-    return s.masked_fill(~mask, -torch.inf).softmax(-1) @ v
+def plain(q, k, v, mask, *, lowest=-torch.inf):
+    return (q @ k.mT / k.shape[-1] ** 0.5).masked_fill(~mask, lowest).softmax(-1) @ v
 
 
 TRIED = {
@@ -79,6 +78,9 @@ TRIED = {
             "detached": (softmax_detached, "`.detach()`"),
             "no_grad": (torch.no_grad()(softmax_detached_maximum), "`torch.no_grad()`"),
             "early maximum": (softmax_early_maximum, "a maximum of other scores"),
+            "torch's": (lambda s, t: torch.softmax(s / t, -1), "an operator of PyTorch"),
+            "a layer": (lambda s, t: torch.nn.Softmax(-1)(s / t), "an operator of PyTorch"),
+            "its logarithm": (lambda s, t: (s / t).log_softmax(-1).exp(), "an operator of PyTorch"),
             "first row": (softmax_first_row, "only the first item"),
             "negative": (lambda s, t: -(s / t).softmax(-1), "exactly the negative"),
             "transposed": (lambda s, t: (s / t).softmax(-1).mT, "last two axes exchanged: `.mT`"),
@@ -119,6 +121,7 @@ TRIED = {
                 lambda q, k, v, mask: (q @ k.mT).masked_fill(mask, -torch.inf).softmax(-1) @ v,
                 "two mistakes at once: scores that are not scaled, and a mask read as 'ignore'",
             ),
+            "minus fifty": (lambda *given: plain(*given, lowest=-50.0), "not low enough"),
             "transposed": (
                 lambda q, k, v, mask: plain(q, k, v, mask).mT,
                 "axes in another order: `.mT`",

@@ -61,9 +61,11 @@ TRIED = {
         },
     ),
     "saved": Tried(
-        right={"text": "110, 83.8, 335", "list": [110, 83.78, 335.1]},
+        right={"text": "110, 83.8, 335", "whole": "110; 84; 335", "list": [110, 83.78, 335.1]},
         wrong={
             "open": ((110, ..., 335.1), "Still open"),
+            "one less": ((109, 83.78, 335.1), "number 1: 109 is close, and too small"),
+            "one more": ((111, 83.78, 335.1), "number 1: 111 is close, and too large"),
             "order": ((335.1, 83.8, 110), "another order"),
         },
     ),

@@ -115,6 +115,7 @@ TRIED = {
         right={"one-hot": estimate, "loops": estimate_in_loops,
                "no_grad": torch.no_grad()(estimate)},
         wrong={
+            "one sign": (lambda e, s, r, b: estimate(e, s, r.abs(), b), "differ"),
             "negative": (lambda *x: -estimate(*x), "exactly the negative"),
             "alone": (
                 lambda e, s, r, b: (r - b)[:, None] * (F.one_hot(s, e.shape[1]) - e.softmax(1)),

@@ -160,6 +160,7 @@ TRIED = {
         right={"text": "84.9, 81", "list": [84.93, 81.0]},
         wrong={
             "open": ((84.9, ...), "Still open"),
+            "near": ((84.93, 80.5), "number 2: 80.5 is close, and too small"),
             "order": ((81.0, 84.93), "another order"),
             "not in millions": ((84_934_656, 81), "in millions"),
         },

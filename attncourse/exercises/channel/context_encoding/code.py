@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attncourse.channel.context_encoding import encode, encode_gradients
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
@@ -28,7 +29,7 @@ def _codebook(b: int, n: int, k: int, c: int, dtype: torch.dtype = torch.float64
             return torch.randn(shape, generator=generator, dtype=dtype)
 
         tau = -0.1 - torch.rand(k, generator=generator, dtype=dtype)
-        return {"u": randn(b, n, c), "d": randn(k, c), "tau": tau}
+        return {"u": randn(b, n, c), "d": randn(k, c), "tau": alternating(tau)}
 
     return draw
 

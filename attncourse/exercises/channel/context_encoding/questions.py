@@ -112,7 +112,8 @@ SIGN = ValueExercise(
     low=0,
     high=1,
     unit="a share from 0 to 1",
-    tolerance=Tolerance(relative=0.0, absolute=0.01),
+    tolerance=Tolerance(relative=1e-3, absolute=0.0),
+    digits=2,
     misconceptions=(
         Misconception(
             "distances that are not squared",

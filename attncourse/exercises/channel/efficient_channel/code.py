@@ -93,7 +93,10 @@ GATES = FunctionExercise(
         Case("a kernel longer than the row", _images(2, 3, 7)),
     ),
     properties=(
-        Property("every gate lies between 0 and 1", lambda _, s: bool(((s > 0) & (s < 1)).all())),
+        Property(
+            "every gate lies strictly between 0 and 1: more than 0, less than 1",
+            lambda _, s: bool(((s > 0) & (s < 1)).all()),
+        ),
     ),
     tolerance=Tolerance(relative=1e-5, absolute=1e-7),
     misconceptions=(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attncourse.channel.gated_channel_transformation import EPSILON, compete, embed
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
@@ -30,8 +31,8 @@ def _images(b: int, c: int, h: int, w: int, *, dead: bool = False, faint: float 
         x = faint * ((0.5 + randn(b, c, 1, 1).abs()) * randn(b, c, h, w) + randn(b, c, 1, 1))
         if dead:
             x[0, 0] = 0.0
-        return {"x": x, "alpha": 1 + 0.5 * randn(c).abs(), "gamma": 0.7 * randn(c),
-                "beta": 0.5 * randn(c)}  # fmt: skip
+        alpha = alternating(1 + 0.5 * randn(c).abs())
+        return {"x": x, "alpha": alpha, "gamma": 0.7 * randn(c), "beta": 0.5 * randn(c)}
 
     return draw
 
@@ -189,7 +190,7 @@ def _norms(b: int, c: int) -> Draw:
         def randn(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-        return {"z": 0.3 + 2 * randn(b, c).abs(), "d": randn(b, c)}
+        return {"z": alternating(0.3 + 2 * randn(b, c).abs()), "d": randn(b, c)}
 
     return draw
 

@@ -36,7 +36,7 @@ HOW_LOUD = ValueExercise(
     truth=lambda: (math.sqrt(LOUD), float(LOUD), 1.0),
     low=0.0,
     parts=("alone, l2", "alone, l1", "all equal, l2"),
-    tolerance=Tolerance(relative=5e-3, absolute=0.0),
+    tolerance=Tolerance(relative=1e-3, absolute=0.0),
     misconceptions=(
         Misconception(
             "a norm in place of a root mean square",

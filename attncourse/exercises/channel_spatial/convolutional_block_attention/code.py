@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
@@ -28,7 +29,7 @@ def _features(b: int, c: int, d: int, h: int, w: int) -> Draw:
 
         # One hidden unit at least is on: without it mistakes in the layers would not show.
         return {
-            "x": randn(b, c, h, w), "w1": randn(d, c), "b1": randn(d).abs() + 1.0,
+            "x": randn(b, c, h, w), "w1": randn(d, c), "b1": alternating(randn(d).abs() + 1.0),
             "w2": randn(c, d), "b2": randn(c),
         }  # fmt: skip
 

@@ -14,14 +14,14 @@ from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
 
 
-def _scores(count: int) -> Draw:
+def _scores(count: int, gain: float = 0.05) -> Draw:
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
         seed = torch.randn(count, generator=generator, dtype=torch.float64)
         noise = torch.randn(2, count, generator=generator, dtype=torch.float64)
         quantile = torch.rand((), generator=generator, dtype=torch.float64) + 2.2
         return {
             "a": 0.8 + 0.05 * seed + 0.01 * noise[0],
-            "b": 0.75 + 0.05 * seed + 0.01 * noise[1],
+            "b": 0.8 - gain + 0.05 * seed + 0.01 * noise[1],
             "t": quantile,
         }
 
@@ -101,7 +101,7 @@ INTERVAL = FunctionExercise(
     alternatives=(_interval_by_hand, _interval_by_covariance),
     cases=(
         Case("five seeds", _scores(5)),
-        Case("ten seeds", _scores(10)),
+        Case("ten seeds, b ahead", _scores(10, gain=-0.05)),
         Case("three seeds", _scores(3)),
     ),
     tolerance=EXACT,

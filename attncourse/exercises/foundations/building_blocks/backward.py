@@ -7,21 +7,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.foundations.building_blocks.fold import CHAPTER, Draw, Function
 from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
 
 
-def _batch(b: int, c: int, h: int, w: int, eps: float) -> Draw:
+def _batch(
+    b: int,
+    c: int,
+    h: int,
+    w: int,
+    eps: float,
+    level: float = 1.0,
+    kind: torch.dtype = torch.float64,
+) -> Draw:
     def draw(generator: torch.Generator) -> dict[str, Tensor | float]:
         def randn(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator, dtype=torch.float64)
+            return torch.randn(shape, generator=generator, dtype=kind)
 
         # Gradients that go with x, so that no projection is near zero.
         x = randn(b, c, h, w)
         dy = 0.8 + x + randn(b, c, h, w)
-        return {"x": 1 + 2 * x, "gamma": 2 + 0.5 * randn(c), "dy": dy, "eps": eps}
+        return {"x": level + 2 * x, "gamma": alternating(2 + 0.5 * randn(c)), "dy": dy, "eps": eps}
 
     return draw
 
@@ -89,14 +98,16 @@ BN_BACKWARD = FunctionExercise(
         Case("one image", _batch(1, 3, 4, 5, eps=0.1)),
         Case("one position", _batch(6, 4, 1, 1, eps=0.2)),
         Case("as many images as channels", _batch(4, 4, 2, 3, eps=1e-5)),
+        Case("a large mean", _batch(3, 2, 3, 4, eps=0.1, level=1000.0, kind=torch.float32)),
     ),
     properties=(
         Property(
             "the gradients of a channel sum to zero",
-            lambda inputs, got: bool((got.sum(dim=(0, 2, 3)).abs() < 1e-6).all()),
+            lambda inputs, got: bool((got.sum(dim=(0, 2, 3)).abs() < 1e-3).all()),
         ),
     ),
-    tolerance=Tolerance(relative=1e-6, absolute=1e-7),
+    # Around 1,000 a number in single precision is known to 6e-5 alone.
+    tolerance=Tolerance(relative=1e-4, absolute=5e-4),
     misconceptions=(
         Misconception(
             "statistics treated as constants",

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
@@ -147,7 +148,7 @@ def _layers(out: int, channels: int, side: int, eps: float) -> Draw:
         return {
             "weight": randn(out, channels, side, side),
             "bias": randn(out),
-            "gamma": randn(out) + 2,
+            "gamma": alternating(randn(out) + 2),
             "beta": randn(out),
             "mean": randn(out),
             "var": torch.rand(out, generator=generator) + 0.5,

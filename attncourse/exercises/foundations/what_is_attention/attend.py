@@ -19,7 +19,8 @@ from attncourse.exercises.shelf import Weigh, lost_scale, no_softmax, wrong_axes
 def _attention_inputs(b: int, n: int, m: int, d: int, e: int, level: float = 0.0) -> Draw:
     """Draws with n >= m >= 4; every row and every column of the mask holds both values.
 
-    A ``level`` is what all queries and keys have in common: it makes every score large.
+    A ``level`` is what all queries and keys have in common: it makes every score large, and a
+    negative one makes every score as far below zero.
     """
 
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
@@ -32,7 +33,7 @@ def _attention_inputs(b: int, n: int, m: int, d: int, e: int, level: float = 0.0
         mask[:, row, (row + 1) % m] = False
         q, k = randn(b, n, d), randn(b, m, d)
         q[..., 0] += level
-        k[..., 0] = k[..., 0] / max(level, 1.0) + level
+        k[..., 0] = k[..., 0] / max(abs(level), 1.0) + abs(level)
         return {"q": q, "k": k, "v": randn(b, m, e), "mask": mask}
 
     return draw
@@ -87,6 +88,7 @@ ATTEND = FunctionExercise(
         Case("as many keys as queries", _attention_inputs(3, 4, 4, 8, 2)),
         Case("long keys", _attention_inputs(1, 6, 5, 64, 3)),
         Case("large scores", _attention_inputs(2, 5, 4, 6, 2, level=25.0)),
+        Case("scores far below zero", _attention_inputs(2, 5, 4, 6, 2, level=-25.0)),
         Case("values of one number", _attention_inputs(2, 5, 4, 9, 1)),
     ),
     gradients=("q", "k", "v"),
@@ -116,6 +118,13 @@ ATTEND = FunctionExercise(
             "The weights that are left no longer add up to 1. Mask the scores with -inf, before "
             "the softmax.",
             _attend(masked=lambda s, mask: s, after=lambda p, mask: p * mask),
+        ),
+        Misconception(
+            "a masked score that is not low enough",
+            "You give masked keys a score such as -100, and other scores may lie as low: there the "
+            "masked keys take the weight. A forbidden key needs the score -inf.",
+            _attend(masked=lambda s, mask: s.masked_fill(~mask, -100.0)),
+            also=(_attend(masked=lambda s, mask: s.masked_fill(~mask, -10.0)),),
         ),
         Misconception(
             "a mask that multiplies the scores",

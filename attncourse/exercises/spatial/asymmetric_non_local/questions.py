@@ -38,7 +38,7 @@ SAVED = ValueExercise(
     high=2_000.0,
     unit="a number, and two ratios",
     parts=("anchors", f"{SIDE} x {SIDE}", f"{2 * SIDE} x {2 * SIDE}"),
-    tolerance=Tolerance(relative=0.01, absolute=0.0),
+    tolerance=Tolerance(relative=3e-3, absolute=0.0),
     misconceptions=(
         Misconception(
             "sides added up",

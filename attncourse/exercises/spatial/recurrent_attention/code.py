@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
@@ -124,6 +125,7 @@ GLIMPSE = FunctionExercise(
     "the location as well.",
     reference=lambda x, location, size: read_glimpse(x, location, size)[:, 0],
     alternatives=(_sensor(), _sensor(aligned=True)),
+    no_loop=(0,),
     cases=(
         Case("plain", _images(4, 1, 10, 10, 5)),
         Case("not square", _images(3, 2, 12, 19, 5)),
@@ -199,7 +201,8 @@ def _samples(b: int, std: float) -> Draw:
     def draw(generator: torch.Generator) -> dict[str, Tensor | int | float]:
         mean = torch.randn(b, 2, generator=generator)
         sample = mean + std * torch.randn(b, 2, generator=generator)
-        reward, guess = torch.rand(2, b, generator=generator)
+        reward, guess = torch.randn(2, b, generator=generator)
+        reward = alternating(reward.abs())
         return {"sample": sample, "mean": mean, "std": std, "reward": reward, "guess": guess}
 
     return draw

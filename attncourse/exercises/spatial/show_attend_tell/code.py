@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
+from attncourse.exercises.drawing import alternating
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise
 from attncourse.exercises.recipe import recipe
@@ -214,7 +215,8 @@ def _episodes(t: int, n: int) -> Draw:
     def draw(generator: torch.Generator) -> dict[str, Any]:
         e = torch.randn(t, n, generator=generator, dtype=torch.float64)
         drawn = torch.randint(n, (t,), generator=generator)
-        rewards, guess = torch.rand(2, t, generator=generator, dtype=torch.float64)
+        rewards, guess = torch.randn(2, t, generator=generator, dtype=torch.float64)
+        rewards = alternating(rewards.abs())
         return {"e": e, "drawn": drawn, "rewards": rewards, "guess": guess}
 
     return draw

@@ -90,7 +90,7 @@ MULTIPLIED = ValueExercise(
     high=20_000.0,
     unit="millions, and a ratio",
     parts=("numbers in S", "ratio"),
-    tolerance=Tolerance(relative=0.01, absolute=0.0),
+    tolerance=Tolerance(relative=1e-3, absolute=0.0),
     misconceptions=(
         Misconception(
             "one product",

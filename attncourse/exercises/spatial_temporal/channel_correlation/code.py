@@ -106,7 +106,7 @@ MASK = FunctionExercise(
     ),
     properties=(
         Property(
-            "every number of the mask lies between 0 and 1",
+            "every number of the mask lies from 0 to 1",
             lambda _, s: bool(((s >= 0) & (s <= 1)).all()),
         ),
     ),

@@ -94,7 +94,7 @@ GATE = FunctionExercise(
         Case("double precision", _points(2, 4, 3, dtype=torch.float64)),
     ),
     properties=(
-        Property("every gate lies between 0 and 1", lambda _, s: bool(((s >= 0) & (s <= 1)).all())),
+        Property("every gate lies from 0 to 1", lambda _, s: bool(((s >= 0) & (s <= 1)).all())),
     ),
     misconceptions=(
         Misconception(
