@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -72,6 +74,31 @@ def test_a_task_with_given_data_too():
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_task_says_where_it_draws(name):
     assert hasattr(CLASSES[name].train_batch, "__wrapped__"), "decorate it: drawn_on_the_processor"
+
+
+#: Imports every module of the package where nothing can be drawn, and lists those that cannot be.
+IMPORT_ALL = """
+import importlib, pkgutil, torch
+torch.set_default_device("meta")
+import attncourse
+for found in pkgutil.walk_packages(attncourse.__path__, "attncourse.", lambda name: None):
+    if not found.name.endswith("__main__"):
+        try:
+            module = importlib.import_module(found.name)
+        except Exception as error:
+            print(found.name, type(error).__name__, error)
+        else:
+            for name, value in vars(module).items():
+                if isinstance(value, torch.Tensor) and value.is_meta:
+                    print(found.name, name, "holds no numbers")
+"""
+
+
+def test_every_module_can_be_imported_elsewhere():
+    """In a process of its own: what a module draws when it is imported, it draws once."""
+    command = [sys.executable, "-c", IMPORT_ALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 def test_a_seed_gives_a_generator_of_the_processor(elsewhere):

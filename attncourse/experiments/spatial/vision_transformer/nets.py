@@ -116,7 +116,7 @@ def _layers(inside: int, hidden: int, outside: int) -> nn.Module:
 
 
 #: Where each of the sixteen patches of a digit stands after the one fixed shuffle.
-ORDER = torch.randperm(16, generator=seeded(26)).tolist()
+ORDER = torch.randperm(16, generator=seeded(26), device="cpu").tolist()
 
 
 class Shuffled(nn.Module):
