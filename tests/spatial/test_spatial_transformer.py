@@ -638,6 +638,15 @@ def test_the_gradient_sees_four_pixels_and_no_more():
     assert theta.grad.abs().max() == 0
 
 
+def test_an_empty_sequential_is_kept():
+    """It has no layers, so that it counts as false, and is a module all the same."""
+    net = nn.Sequential()
+    module = SpatialTransformer(1, features=36, localisation=net)
+    assert module.localisation is net
+    with pytest.raises(ValueError, match=r"localisation gives the shape \(2, 1, 6, 6\)"):
+        module(torch.rand(2, 1, 6, 6))
+
+
 def test_another_localisation_network_can_be_handed_in():
     net = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4, 32), nn.ReLU())
     module = SpatialTransformer(1, localisation=net)
