@@ -17,7 +17,11 @@ import torch
 from torch import Tensor
 
 from attncourse.measure import count_macs
-from tests.contract.half_precision import loud_features_stay_finite, softmax_weights_stay_single
+from tests.contract.half_precision import (
+    backward_inside_autocast,
+    loud_features_stay_finite,
+    softmax_weights_stay_single,
+)
 from tests.contract.owned_layers import (
     every_layer_is_called_on_the_way_back,
     parametrised_weights_are_used,
@@ -31,7 +35,9 @@ from tests.contract.training import (
     starts_as_promised,
 )
 from tests.contract.transforms import (
+    an_empty_batch_stays_empty,
     can_be_traced,
+    forward_derivatives_or_a_word_on_them,
     gradients_of_each_sample,
     runs_and_counts_without_data,
     second_derivatives_or_a_way_to_them,
@@ -297,6 +303,7 @@ CHECKS: tuple[Callable[[Specimen, Make], None], ...] = (
     batch_statistics_are_the_batch_s,
     softmax_weights_stay_single,
     loud_features_stay_finite,
+    backward_inside_autocast,
     replaced_and_hooked_layers_are_heard,
     parametrised_weights_are_used,
     pruned_weights_are_trained,
@@ -304,6 +311,8 @@ CHECKS: tuple[Callable[[Specimen, Make], None], ...] = (
     vmap_over_batches,
     gradients_of_each_sample,
     second_derivatives_or_a_way_to_them,
+    forward_derivatives_or_a_word_on_them,
     can_be_traced,
     runs_and_counts_without_data,
+    an_empty_batch_stays_empty,
 )

@@ -7,10 +7,11 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from tests.contract.specimen import Make, Specimen
+from tests.contract.specimen import Make, Specimen, opened
 
-#: Features of this size in 256 channels make an inner product of 100,000; float16 ends at 65,504.
-LOUD = 20.0
+#: Features of a few hundred, or quieter ones where the function itself leaves float16, which ends
+#: at 65,504: in 256 channels even the quiet make an inner product of 100,000.
+LOUD = (300.0, 20.0)
 KINDS = (torch.float16, torch.bfloat16)
 
 
@@ -29,11 +30,13 @@ def loud_features_stay_finite(specimen: Specimen, make: Make) -> None:
         arguments = {**arguments, **specimen.loud}
         torch.manual_seed(0)
         single = awake(make(**arguments))
-        x = LOUD * specimen.x(arguments, *specimen.small, dtype=torch.float32)
-        size = float(single(x).detach().abs().max())
+        unit = specimen.x(arguments, *specimen.small, dtype=torch.float32)
+        sizes = {loud: float(single(loud * unit).detach().abs().max()) for loud in LOUD}
         for kind in KINDS:
-            if kind == torch.float16 and size > 1e4:
+            held = [loud for loud, size in sizes.items() if size <= 1e4 or kind != torch.float16]
+            if not held:
                 continue  # without a softmax, the function itself leaves what float16 holds
+            x = held[0] * unit
             torch.manual_seed(0)
             half = awake(make(**arguments)).to(kind)
             for module, given, casting in (
@@ -47,6 +50,26 @@ def loud_features_stay_finite(specimen: Specimen, make: Make) -> None:
                     assert torch.isfinite(y).all(), f"not finite: {where}"
                     assert given.dtype == torch.float32 or y.dtype == kind, f"{y.dtype}: {where}"
                     _near(y, ys[0], f"paths differ: {where}")
+
+
+def backward_inside_autocast(specimen: Specimen, make: Make) -> None:
+    """``backward()`` before autocast ends gives the gradient that it gives afterwards."""
+    for arguments in specimen.arguments:
+        module = opened(make(**arguments)).eval()
+        slopes = []
+        for inside in (True, False):
+            x = specimen.x(arguments, *specimen.small, dtype=torch.float32).requires_grad_()
+            casting = torch.autocast("cpu", dtype=torch.bfloat16)
+            with casting:
+                loss = module(x).float().sum()
+                if inside:
+                    loss.backward()
+            if not inside:
+                loss.backward()
+            slopes.append(x.grad)
+        one, other = slopes
+        assert torch.isfinite(one).all(), "gradient not finite inside of autocast"
+        _near(one, other, "the gradient depends on where autocast ends")
 
 
 def _near(y, other, why: str) -> None:
@@ -64,7 +87,7 @@ def softmax_weights_stay_single(specimen: Specimen, make: Make) -> None:
     arguments = {**specimen.arguments[0], **specimen.loud}
     torch.manual_seed(0)
     module = awake(make(**arguments)).bfloat16()
-    x = LOUD * specimen.x(arguments, *specimen.small, dtype=torch.bfloat16)
+    x = LOUD[0] * specimen.x(arguments, *specimen.small, dtype=torch.bfloat16)
     weights = module.g(x)
     first = weights[0] if isinstance(weights, tuple) else weights
     assert first.dtype == torch.float32, f"weights in {first.dtype}"

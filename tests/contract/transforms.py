@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import jaxtyping
 import pytest
 import torch
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, jvp, vmap
 
 from attncourse.measure import count_macs
 from tests.contract.specimen import Make, Specimen, built
@@ -88,6 +88,39 @@ def second_derivatives_or_a_way_to_them(specimen: Specimen, make: Make) -> None:
         if said is not None:
             assert "need_weights=True" in said, f"no way out is named in: {said}"
             assert "second derivative" in type(module).__doc__, "the docstring does not say so"
+
+
+def forward_derivatives_or_a_word_on_them(specimen: Specimen, make: Make) -> None:
+    """``jvp`` agrees with the gradient, or the docstring says that torch has no such derivative."""
+    for arguments in specimen.arguments:
+        module = built(make, arguments)
+        x = specimen.x(arguments, *specimen.small)
+        way = torch.ones_like(x)
+        leaf = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(module(leaf).sum(), leaf)
+        try:
+            _, found = jvp(module, (x,), (way,))
+        except NotImplementedError:
+            assert "orward-mode" in type(module).__doc__, "no word on forward-mode derivatives"
+        else:
+            torch.testing.assert_close(found.sum(), slope.sum(), atol=1e-8, rtol=1e-8)
+
+
+def an_empty_batch_stays_empty(specimen: Specimen, make: Make) -> None:
+    """No images give no outputs, by every path, and gradients of zero for every parameter."""
+    for arguments in specimen.arguments:
+        module = built(make, arguments)
+        x = specimen.x(arguments)
+        none = x[:0].clone().requires_grad_()
+        wanted = (0, *module(x).shape[1:])
+        ys = module(none), module.f(module.g(none), none), module(none, need_weights=True)[0]
+        for y in ys:
+            assert y.shape == wanted, f"shape {tuple(y.shape)} for no images, not {wanted}"
+        ys[0].sum().backward()
+        assert none.grad is not None
+        for name, parameter in module.named_parameters():
+            quiet = parameter.grad is None or not parameter.grad.any()
+            assert quiet, f"{name} learns from no images"
 
 
 def can_be_traced(specimen: Specimen, make: Make) -> None:

@@ -63,7 +63,10 @@ def in_groups(
     The images stand side by side on the channel axis, the kernels in the same order.  The sizes
     of the output come from the convolution, not from x.
     """
-    mixed, bias = mix(weights, kernels), None if biases is None else mix(weights, biases).flatten()
+    mixed, shifts = mix(weights, kernels), None if biases is None else mix(weights, biases)
+    if x.shape[0] == 0:  # no image has a kernel: their sum stands in, so that gradients are zeros
+        return _convolve(x, mixed.sum(0), None if shifts is None else shifts.sum(0), steps)
+    bias = None if shifts is None else shifts.flatten()
     if x.shape[0] == 1:
         return _convolve(x, mixed[0], bias, steps)
     side_by_side = x.flatten(0, 1)[None]

@@ -117,7 +117,9 @@ class FrequencyChannel(Attention):
         z_c = \tfrac{1}{HW} \langle x_c, p^{u_c} \otimes p^{v_c} \rangle
 
     Source: Qin, Zhang, Wu and Li, *FcaNet: Frequency Channel Attention Networks*, ICCV 2021,
-    arXiv 2012.11879.  In a residual block it stands where SE stands.
+    arXiv 2012.11879.  In a residual block it stands where SE stands.  On a GPU
+    ``torch.use_deterministic_algorithms(True)`` refuses the backward pass of the adaptive pooling
+    to ``size``.
 
     Args:
         channels: number of channels c of the input, a multiple of the number of frequencies.

@@ -48,7 +48,8 @@ class SecondOrderPositions(Attention):
         \qquad \Sigma = Z^\top \bar I Z
 
     Source: Gao, Xie, Wang and Li, *Global Second-Order Pooling Convolutional Networks*, CVPR 2019,
-    arXiv 1811.12006, as its released code has it.
+    arXiv 1811.12006, as its released code has it.  On a GPU
+    ``torch.use_deterministic_algorithms(True)`` refuses the backward pass of adaptive pooling.
 
     Args:
         channels: number of channels c of the input.

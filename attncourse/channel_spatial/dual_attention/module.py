@@ -65,8 +65,8 @@ class DualAttention(Attention):
     .. math:: y = x + \alpha\, V S^\top + \beta\, T X
 
     Both scales start at zero, so that a fresh block is the identity.  With ``form="fused"`` there
-    is no second derivative: for gradient penalties and Hessians take another form, or call the
-    block with ``need_weights=True``.
+    is no second derivative, and no forward-mode derivative: for gradient penalties and Hessians
+    take another form, or call the block with ``need_weights=True``.
 
     Source: Fu et al., *Dual Attention Network for Scene Segmentation*, CVPR 2019,
     arXiv 1809.02983.

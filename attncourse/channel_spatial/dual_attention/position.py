@@ -140,7 +140,8 @@ class DualPositionAttention(Attention):
     .. math:: y = x + \alpha\, V S^\top, \qquad S = \mathrm{softmax}_j(Q^\top K)
 
     The scale starts at zero, so that a fresh block is the identity.  With ``form="fused"`` there
-    is no second derivative: take another form, or call the block with ``need_weights=True``.
+    is no second derivative, and no forward-mode derivative: take another form, or call the block
+    with ``need_weights=True``.
 
     Source: Fu et al., *Dual Attention Network for Scene Segmentation*, CVPR 2019,
     arXiv 1809.02983, "position attention module".

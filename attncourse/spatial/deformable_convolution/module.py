@@ -74,9 +74,10 @@ class DeformableConvolution(Attention):
     arXiv 1703.06211; with ``modulated=True`` Zhu, Hu, Lin and Dai, *Deformable ConvNets v2*,
     CVPR 2019, arXiv 1811.11168.  Offsets start at zero.
 
-    On a GPU the backward pass of ``grid_sample`` adds up in an order that changes from run to run;
-    the explicit form, ``need_weights=True``, reads by ``gather`` in its place.  The explicit form
-    has second derivatives, too, where the kernel of the library has none.
+    On a GPU the backward pass of ``grid_sample`` adds up in an order that changes from run to run,
+    and ``torch.use_deterministic_algorithms(True)`` refuses it where torch has no other; the
+    explicit form, ``need_weights=True``, reads by ``gather`` in its place.  The explicit form has
+    second derivatives and forward-mode derivatives, too, where the library's kernel has none.
 
     Args:
         channels: number of channels c of the input.

@@ -140,6 +140,6 @@ def deformable_convolution(
     if mask is not None:
         found = found * mask.reshape(b, parts, 1, taps, rows, columns).to(found.dtype)
     # A product with every group's kernel, (d, e K) by (e K, h' w'): no layer in the way.
-    found = found.to(x.dtype).reshape(b, groups, -1, rows * columns)
-    y = (weight.reshape(groups, -1, found.shape[2]) @ found).reshape(b, -1, rows, columns)
+    found = found.to(x.dtype).reshape(b, groups, c // groups * taps, rows * columns)
+    y = (weight.reshape(groups, -1, found.shape[2]) @ found).reshape(b, len(weight), rows, columns)
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]

@@ -51,7 +51,8 @@ class DeepRecurrentAttention(RecurrentAttention):
     ICLR 2015, arXiv 1412.7755.
 
     ``g``, ``f`` and what ``forward`` returns in training are those of
-    :class:`RecurrentAttention`.
+    :class:`RecurrentAttention`.  Torch has no forward-mode derivative of the sensor's
+    ``grid_sample``, and on a GPU no deterministic backward pass.
 
     Args:
         channels: number of channels c of the images.

@@ -56,7 +56,7 @@ class MultiHeadAttention(Attention):
     Source: Vaswani et al., *Attention Is All You Need*, NIPS 2017, arXiv 1706.03762, as used by
     Dosovitskiy et al., *An Image is Worth 16x16 Words*, ICLR 2021, arXiv 2010.11929.  The fused
     kernel has no second derivative: for gradient penalties and Hessians call the block with
-    ``need_weights=True``.
+    ``need_weights=True``, which also has the forward-mode derivatives.
 
     Args:
         channels: number of channels c of the input.

@@ -94,7 +94,7 @@ class TemporalSelfAttention(Attention):
     .. math:: y_i = u_i + \mathrm{BN}(W_o \textstyle\sum_j A_{ij} v_j + b_o)
 
     The fused kernel has no second derivative: for gradient penalties and Hessians call the block
-    with ``need_weights=True``.
+    with ``need_weights=True``, which also has the forward-mode derivatives.
 
     Args:
         channels: number of channels d of a frame.

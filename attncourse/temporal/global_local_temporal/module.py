@@ -66,7 +66,7 @@ class GlobalLocalTemporal(Attention):
     frames.  Put clips of equal length into a batch, or cut and resample them to one.
 
     The fused kernel has no second derivative: for gradient penalties and Hessians call the block
-    with ``need_weights=True``.
+    with ``need_weights=True``, which also has the forward-mode derivatives.
 
     Args:
         channels: number of channels c of a frame.

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attncourse.precision import attention_map
+from attncourse.precision import attention_map, exact
 
 #: Positions in a block: its square stays in a processor's cache.
 BLOCK = 256
@@ -90,25 +90,32 @@ class _SymmetricRead(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        x, v, y, sums = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a second derivative may be asked for: hold the map
-            return *_explicit_gradient(x, v, g, ctx.scale), None, None
-        delta = (g * y).sum(dim=2, keepdim=True)
-        dx, dv = torch.zeros_like(x), torch.zeros_like(v)
-        for i, j in _pairs_of_blocks(x.shape[1], ctx.block):
-            logits = _product(x[:, i], x[:, j], ctx.scale)
-            weights = _exp(logits - sums[:, i])  # of the queries i, a row each
-            dv[:, j].baddbmm_(weights.mT, g[:, i])
-            d = _product(g[:, i], v[:, j]).sub_(delta[:, i]).mul_(weights)
-            if i == j:
-                dx[:, i].baddbmm_(d + d.mT, x[:, i])
-                continue
-            weights = _exp(logits.sub_(sums[:, j].mT))  # of the queries j, a column each
-            dv[:, i].baddbmm_(weights, g[:, j])
-            d += _product(v[:, i], g[:, j]).sub_(delta[:, j].mT).mul_(weights)
-            dx[:, i].baddbmm_(d, x[:, j])
-            dx[:, j].baddbmm_(d.mT, x[:, i])
-        return dx.mul_(ctx.scale), dv, None, None
+        # Whoever calls `backward` inside of autocast gets the products that the way there had.
+        with exact(g):
+            return *_gradient(ctx, g), None, None
+
+
+def _gradient(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of x and v, block by block."""
+    x, v, y, sums = ctx.saved_tensors
+    if torch.is_grad_enabled():  # a second derivative may be asked for: hold the map
+        return _explicit_gradient(x, v, g, ctx.scale)
+    delta = (g * y).sum(dim=2, keepdim=True)
+    dx, dv = torch.zeros_like(x), torch.zeros_like(v)
+    for i, j in _pairs_of_blocks(x.shape[1], ctx.block):
+        logits = _product(x[:, i], x[:, j], ctx.scale)
+        weights = _exp(logits - sums[:, i])  # of the queries i, a row each
+        dv[:, j].baddbmm_(weights.mT, g[:, i])
+        d = _product(g[:, i], v[:, j]).sub_(delta[:, i]).mul_(weights)
+        if i == j:
+            dx[:, i].baddbmm_(d + d.mT, x[:, i])
+            continue
+        weights = _exp(logits.sub_(sums[:, j].mT))  # of the queries j, a column each
+        dv[:, i].baddbmm_(weights, g[:, j])
+        d += _product(v[:, i], g[:, j]).sub_(delta[:, j].mT).mul_(weights)
+        dx[:, i].baddbmm_(d, x[:, j])
+        dx[:, j].baddbmm_(d.mT, x[:, i])
+    return dx.mul_(ctx.scale), dv
 
 
 def _explicit_gradient(
