@@ -6,7 +6,7 @@ in the chapter ``spatial/recurrent_attention``:
 .. math::
     z_t &= f_{\text{image}}(X, l_t) \odot f_{\text{loc}}(l_t)                    & (3)\\
     r^1_t &= f^1(z_t, r^1_{t-1}), \quad r^2_t = f^2(r^1_t, r^2_{t-1})            & (4)\\
-    \mu_{t+1} &= W_\mu r^2_t + b_\mu, \quad l_{t+1} \sim N(\mu_{t+1}, \tau^2 I)  & (5)\\
+    \mu_{t+1} &= f_\mu(r^2_t), \quad l_{t+1} \sim N(\mu_{t+1}, \tau^2 I)         & (5)\\
     y &= f_{\text{cls}}(r^1_T)                                                   & (6)
 
 ========  =======  ==================================================================

@@ -7,7 +7,7 @@ in ``sensor.py``, (10), (14) and (15) the training in ``policy.py``.  The chapte
 .. math::
     z_t &= f_{\text{image}}(X, l_t) + f_{\text{loc}}(l_t)                        & (3)\\
     r_t &= f(z_t, r_{t-1})                                                       & (4)\\
-    \mu_{t+1} &= W_\mu r_t + b_\mu, \quad l_{t+1} \sim N(\mu_{t+1}, \tau^2 I)    & (5)\\
+    \mu_{t+1} &= f_\mu(r_t), \quad l_{t+1} \sim N(\mu_{t+1}, \tau^2 I)           & (5)\\
     y &= f_{\text{cls}}(r_T)                                                     & (6)
 
 ==========  =========  ==============================================================

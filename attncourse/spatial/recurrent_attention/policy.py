@@ -5,8 +5,8 @@ Equations, numbered as in the chapter ``spatial/recurrent_attention``:
 .. math::
     \ln \pi(l \mid \mu) &= -\frac{\lVert l - \mu \rVert^2}{2 \tau^2} - \ln(2 \pi \tau^2)  & (10)\\
     R &= \hat p, \text{ the softmax's probability of the right class}                     & (14)\\
-    L &= -\ln \hat p - \lambda \sum_t [R - b_t] \ln \pi(l_t \mid \mu_t)
-        + \frac{1}{M} \sum_t (b_t - [R])^2 + \kappa \sum_t \phi(\mu_t)                    & (15)
+    L &= -\ln \hat p - \sum_t [R - b_t] \ln \pi(l_t \mid \mu_t)
+        + \frac{1}{M} \sum_t (b_t - [R])^2 + \sum_t \phi(\mu_t)                           & (15)
 
 Brackets hold what is a constant for the gradient; :math:`t` runs over the M locations that
 were decided *and visited*; :math:`\phi(\mu) = \sum_x \max(0, |\mu_x| - 1)^2` is a fence around the
@@ -103,8 +103,8 @@ def hybrid_loss(
         y: the right classes.
         baseline: guesses of the reward; ``None`` for no baseline.
         reward: in place of :func:`expected_reward`.
-        policy_weight: the factor lambda.
-        fence_weight: the factor kappa.
+        policy_weight: a factor of the second term; 1 in (15).
+        fence_weight: a factor of the last term; 1 in (15).
     """
     if reward is None:
         reward = expected_reward(seen.logits, y)
