@@ -242,6 +242,21 @@ def figures_and_tables_are_numbered(name: str, notebook: Notebook) -> list[str]:
     return found
 
 
+def captions_follow_their_figures(name: str, notebook: Notebook) -> list[str]:
+    """A caption stands behind the cell that shows its figure: a cell shows its last line."""
+    found = []
+    before: Notebook = {}
+    for cell in notebook["cells"]:
+        caption = re.match(r"\*\*Figure \d+\.\*\*", cell["source"])
+        shown = [set(o.get("data", {})) - {"text/plain"} for o in before.get("outputs", [])]
+        if cell["cell_type"] == "markdown" and caption and not any(shown):
+            found.append(
+                f"no figure stands before {caption[0]}: end the cell with the call that shows it"
+            )
+        before = cell
+    return found
+
+
 def source_lines_are_sentences(name: str, notebook: Notebook) -> list[str]:
     """One sentence a line, so that a change shows what it changed."""
     found = []
@@ -324,6 +339,7 @@ RULES: tuple[Callable[[str, Notebook], list[str]], ...] = (
     maths_renders_everywhere,
     equations_are_numbered,
     figures_and_tables_are_numbered,
+    captions_follow_their_figures,
     source_lines_are_sentences,
     stays_light,
     starts_with_the_setup,

@@ -198,6 +198,13 @@ def a_table_begins_late(nb):
     cell(nb, "s1")["source"] += "\n\n**Figure 1.** One.\n\n**Table 2.** Numbers."
 
 
+def a_figure_is_not_shown(nb):
+    """The call that shows it is not the last line of its cell, and a print stands behind it."""
+    at = next(n for n, c in enumerate(nb["cells"]) if c["id"] == "figure")
+    nb["cells"][at]["outputs"] = [stream("87 %")]
+    nb["cells"].insert(at + 1, markdown("**Figure 1.** A line.", "caption"))
+
+
 def two_sentences_in_a_line(nb):
     cell(nb, "s1")["source"] += "\nThis is one. This is two."
 
@@ -329,6 +336,7 @@ SLIPS = {
     ],
     rules.equations_are_numbered: [a_gap_in_the_numbers],
     rules.figures_and_tables_are_numbered: [a_figure_is_left_out, a_table_begins_late],
+    rules.captions_follow_their_figures: [a_figure_is_not_shown],
     rules.source_lines_are_sentences: [two_sentences_in_a_line],
     rules.starts_with_the_setup: [
         the_setup_is_not_first, the_setup_talks, the_setup_shows, the_setup_is_another,
