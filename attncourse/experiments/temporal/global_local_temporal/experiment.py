@@ -1,7 +1,8 @@
 """Experiments on GLTR: one for each of its halves, and one on recorded movements.
 
 ``cue_recall`` needs the attention, ``which_lag`` the pyramid and something that is not linear
-behind it.  ``msr_action3d`` asks whether people's movements need either.
+behind it.  ``cue_recall_longer`` gives two rivals of the attention four times the steps, and
+``msr_action3d`` asks whether people's movements need either half.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from attncourse.experiments.temporal.global_local_temporal.nets import (
     MeanOf,
     OneQuery,
     Recurrent,
+    RectifiedMeanAndFirst,
     one_layer,
     one_query_for_all,
     two_layers,
@@ -73,6 +75,28 @@ CUE_RECALL = Experiment(
     ),
     quick=_RECALL_BUDGET,
     full=_RECALL_BUDGET,
+    data="cue recall, 8 frames, on scikit-learn digits",
+    matters=0.01,
+)
+
+_LONGER_BUDGET = Budget(steps=6_000, batch_size=64, learning_rate=2e-3)
+CUE_RECALL_LONGER = Experiment(
+    name="cue_recall_longer",
+    question="Do four times the steps lead what compares no frames past the blind?",
+    task=CueRecall,
+    variants=(
+        Variant(
+            "mean, two layers",
+            "plain",
+            lambda: ClipNet(
+                two_layers(100, 128, _WIDTH), RectifiedMeanAndFirst(_WIDTH, 512), 512, 10
+            ),
+            "the cue and the mean of all frames, read by two layers",
+        ),
+        Variant("LSTM", "plain", _recall(lambda: Recurrent(_WIDTH)), "reads the frames in order"),
+    ),
+    quick=_LONGER_BUDGET,
+    full=_LONGER_BUDGET,
     data="cue recall, 8 frames, on scikit-learn digits",
     matters=0.01,
 )
@@ -186,4 +210,4 @@ MSR_ACTION3D = Experiment(
     matters=0.01,
 )
 
-EXPERIMENTS = (CUE_RECALL, WHICH_LAG, MSR_ACTION3D)
+EXPERIMENTS = (CUE_RECALL, WHICH_LAG, MSR_ACTION3D, CUE_RECALL_LONGER)

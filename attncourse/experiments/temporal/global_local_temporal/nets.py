@@ -62,6 +62,18 @@ class MeanAndFirst(nn.Module):
         return torch.cat([mixed.mean(dim=1), mixed[:, 0]], dim=1)
 
 
+class RectifiedMeanAndFirst(nn.Module):
+    """A linear layer and a ReLU on the mean over frames and the first frame, (b, hidden)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2 * channels, hidden)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Average, put the first frame beside the mean, and mix the two."""
+        return self.layer(torch.cat([frames.mean(dim=1), frames[:, 0]], dim=1)).relu()
+
+
 class ContentPooling(nn.Module):
     """A weighted mean whose weights are scores of single frames, and the first frame."""
 
