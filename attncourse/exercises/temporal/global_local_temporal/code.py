@@ -29,12 +29,12 @@ Draw = Callable[[torch.Generator], dict[str, Tensor]]
 
 
 def _pairs(
-    b: int, t: int, e: int, dtype: torch.dtype = torch.float32, scale: float = 1, *, g: bool = False
+    b: int, t: int, e: int, dtype: torch.dtype = torch.float32, scale: float = 1, *, grad: bool = False
 ) -> Draw:
     """Draws queries and keys, stretched by ``scale``, and a gradient of the weights if asked to."""
 
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
-        shapes = {"q": (b, t, e), "k": (b, t, e)} | ({"g": (b, t, t)} if g else {})
+        shapes = {"q": (b, t, e), "k": (b, t, e)} | ({"grad": (b, t, t)} if grad else {})
         drawn = {
             name: torch.randn(shape, generator=generator, dtype=dtype)
             for name, shape in shapes.items()
@@ -207,20 +207,20 @@ BRANCH = FunctionExercise(
 # 3. The gradient of a query --------------------------------------------------------------
 
 
-def _by_autograd(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
+def _by_autograd(q: Tensor, k: Tensor, grad: Tensor) -> Tensor:
     q = q.clone().requires_grad_()
-    return torch.autograd.grad(temporal_weights(q, k), q, g)[0]
+    return torch.autograd.grad(temporal_weights(q, k), q, grad)[0]
 
 
-def _derived(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
+def _derived(q: Tensor, k: Tensor, grad: Tensor) -> Tensor:
     weights = temporal_weights(q, k)
     lead = k[:, None] - (weights @ k)[:, :, None]  # key j less the average key of frame i
-    return ((g * weights)[..., None] * lead).sum(dim=2)
+    return ((grad * weights)[..., None] * lead).sum(dim=2)
 
 
-def _score_gradient(q: Tensor, k: Tensor, g: Tensor) -> Tensor:
+def _score_gradient(q: Tensor, k: Tensor, grad: Tensor) -> Tensor:
     weights = temporal_weights(q, k)
-    return weights * (g - (weights * g).sum(dim=2, keepdim=True))
+    return weights * (grad - (weights * grad).sum(dim=2, keepdim=True))
 
 
 QUERY_GRADIENT = FunctionExercise(
@@ -228,42 +228,42 @@ QUERY_GRADIENT = FunctionExercise(
     name="query_gradient",
     title="Derive what pulls a query",
     level=3,
-    task="Write `query_gradient(q, k, g)`: from g = ∂L/∂A, (b, t, t), to ∂L/∂q, (b, t, e), for "
+    task="Write `query_gradient(q, k, grad)`: from grad = ∂L/∂A, (b, t, t), to ∂L/∂q, (b, t, e), for "
     "A = softmax(q kᵀ).",
     hints=(
         "A query moves its own row of A, and nothing else. Equation (6) says how the row moves; "
         "the chain rule adds up its entries.",
-        "∂L/∂q_i is the sum over j of g_ij A_ij (k_j - k̄_i), where k̄_i is the mean of the keys "
+        "∂L/∂q_i is the sum over j of (∂L/∂A)_ij A_ij (k_j - k̄_i), where k̄_i is the mean of the keys "
         "with row i of A as weights.",
         "`average = A @ k` holds k̄, and the sum is "
-        "`(g * A) @ k - (g * A).sum(dim=2, keepdim=True) * average`.",
+        "`(grad * A) @ k - (grad * A).sum(dim=2, keepdim=True) * average`.",
     ),
     explanation="Keys that beat the average key of their row pull the query; the others push it.",
     reference=_by_autograd,
-    alternatives=(_derived, lambda q, k, g: _score_gradient(q, k, g) @ k),
+    alternatives=(_derived, lambda q, k, grad: _score_gradient(q, k, grad) @ k),
     cases=(
-        Case("plain", _pairs(2, 5, 3, torch.float64, g=True)),
-        Case("one clip", _pairs(1, 4, 6, torch.float64, g=True)),
-        Case("sharp weights", _pairs(2, 6, 4, torch.float64, scale=3.0, g=True)),
-        Case("one frame", _pairs(3, 1, 2, torch.float64, g=True)),
+        Case("plain", _pairs(2, 5, 3, torch.float64, grad=True)),
+        Case("one clip", _pairs(1, 4, 6, torch.float64, grad=True)),
+        Case("sharp weights", _pairs(2, 6, 4, torch.float64, scale=3.0, grad=True)),
+        Case("one frame", _pairs(3, 1, 2, torch.float64, grad=True)),
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-7),
     misconceptions=(
         *softmax_backward(
-            lambda rule: lambda q, k, g: rule(temporal_weights(q, k), g, 2) @ k, weight="A"
+            lambda rule: lambda q, k, grad: rule(temporal_weights(q, k), grad, 2) @ k, weight="A"
         ),
         Misconception(
             "a plain average of the keys",
             "The average key of row i takes the weights of row i: `A @ k`.",
-            lambda q, k, g: (
-                (g * temporal_weights(q, k)) @ k
-                - (g * temporal_weights(q, k)).sum(2, keepdim=True) * k.mean(1, keepdim=True)
+            lambda q, k, grad: (
+                (grad * temporal_weights(q, k)) @ k
+                - (grad * temporal_weights(q, k)).sum(2, keepdim=True) * k.mean(1, keepdim=True)
             ),
         ),
         Misconception(
             "the gradient of the keys",
             "This is ∂L/∂k, the transposed way. For the queries multiply by the keys.",
-            lambda q, k, g: _score_gradient(q, k, g).mT @ q,
+            lambda q, k, grad: _score_gradient(q, k, grad).mT @ q,
         ),
     ),
 )
