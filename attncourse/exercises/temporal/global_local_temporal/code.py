@@ -29,7 +29,13 @@ Draw = Callable[[torch.Generator], dict[str, Tensor]]
 
 
 def _pairs(
-    b: int, t: int, e: int, dtype: torch.dtype = torch.float32, scale: float = 1, *, grad: bool = False
+    b: int,
+    t: int,
+    e: int,
+    dtype: torch.dtype = torch.float32,
+    scale: float = 1,
+    *,
+    grad: bool = False,
 ) -> Draw:
     """Draws queries and keys, stretched by ``scale``, and a gradient of the weights if asked to."""
 
@@ -228,13 +234,13 @@ QUERY_GRADIENT = FunctionExercise(
     name="query_gradient",
     title="Derive what pulls a query",
     level=3,
-    task="Write `query_gradient(q, k, grad)`: from grad = ∂L/∂A, (b, t, t), to ∂L/∂q, (b, t, e), for "
-    "A = softmax(q kᵀ).",
+    task="Write `query_gradient(q, k, grad)`: from grad = ∂L/∂A, (b, t, t), to ∂L/∂q, (b, t, e), "
+    "for A = softmax(q kᵀ).",
     hints=(
         "A query moves its own row of A, and nothing else. Equation (6) says how the row moves; "
         "the chain rule adds up its entries.",
-        "∂L/∂q_i is the sum over j of (∂L/∂A)_ij A_ij (k_j - k̄_i), where k̄_i is the mean of the keys "
-        "with row i of A as weights.",
+        "∂L/∂q_i is the sum over j of (∂L/∂A)_ij A_ij (k_j - k̄_i), where k̄_i is the mean of the "
+        "keys with row i of A as weights.",
         "`average = A @ k` holds k̄, and the sum is "
         "`(grad * A) @ k - (grad * A).sum(dim=2, keepdim=True) * average`.",
     ),

@@ -1,7 +1,7 @@
 """Experiments on GLTR: one for each of its halves, and one on recorded movements.
 
 ``cue_recall`` needs the attention, ``which_lag`` the pyramid and something that is not linear
-behind it.  ``cue_recall_longer`` gives two rivals of the attention four times the steps, and
+behind it.  ``cue_recall_longer`` gives rivals of the attention four times the steps, and
 ``msr_action3d`` asks whether people's movements need either half.
 """
 
@@ -82,7 +82,7 @@ CUE_RECALL = Experiment(
 _LONGER_BUDGET = Budget(steps=6_000, batch_size=64, learning_rate=2e-3)
 CUE_RECALL_LONGER = Experiment(
     name="cue_recall_longer",
-    question="Do four times the steps lead what compares no frames past the blind?",
+    question="Do four times the steps lead a network that compares no frames past the blind?",
     task=CueRecall,
     variants=(
         Variant(
@@ -94,6 +94,7 @@ CUE_RECALL_LONGER = Experiment(
             "the cue and the mean of all frames, read by two layers",
         ),
         Variant("LSTM", "plain", _recall(lambda: Recurrent(_WIDTH)), "reads the frames in order"),
+        *(CUE_RECALL.variant(name) for name in ("one query", "TSA")),
     ),
     quick=_LONGER_BUDGET,
     full=_LONGER_BUDGET,
