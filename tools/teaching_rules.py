@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(ROOT) / "book" / "_ext"))
 from attnbook import reading
 from attnbook.reading import DEEPER
 
-#: Cells that prove promises, at most.
+#: Cells that prove promises, at most; sections that deepen have their own.
 MOST_PROOFS = 5
 #: The main path, which takes forty minutes.
 MOST_WORDS, MOST_LINES, MOST_FIGURES, MOST_MINUTES = 3000, 250, 9, 40
@@ -31,15 +31,9 @@ def claims_show_numbers(name: str, notebook: Notebook) -> list[str]:
         bare = re.findall(r"^.*\b(?:True|False)$", text, re.MULTILINE)
         if bare:
             found.append(f"cell {cell['id']} prints {bare[0].strip()!r}: show the number and bound")
-    section, proofs = "", 0
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            for title in re.findall(r"^## (.+)$", cell["source"], re.MULTILINE):
-                section = title
-        elif section == "Proof by check" and "views.promises(" in cell["source"]:
-            proofs += 1
-    if is_mechanism(name) and not 1 <= proofs <= MOST_PROOFS:
-        found.append(f"has {proofs} cells of promises under 'Proof by check', 1 to {MOST_PROOFS}")
+    proofs = reading.measure(notebook).path.promises
+    if proofs > MOST_PROOFS or is_mechanism(name) and not proofs:
+        found.append(f"has {proofs} cells of promises on its main path, 1 to {MOST_PROOFS}")
     return found
 
 

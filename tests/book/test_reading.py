@@ -35,14 +35,32 @@ def test_words_formulas_lines_tables_and_figures_are_counted():
         code("x = 1", "", "y = 2"),
         markdown("```python", "z = 3", "# no heading", "```"),
     )
-    assert found.path == reading.Part(words=10, formulas=1, lines=4, tables=1, figures=1)
+    assert found.path == reading.Part(words=10, formulas=1, lines=4, tables=1, rows=2, figures=1)
     assert found.deeper == reading.Part()
 
 
 def test_minutes_grow_with_everything():
-    part = reading.Part(words=1500, formulas=6, lines=40, tables=2, figures=3)
-    assert part.minutes == 10 + 3 + 2 + 1 + 1
+    part = reading.Part(words=1500, formulas=6, lines=40, figures=3, machines=2)
+    assert part.minutes == 10 + 3 + 2 + 1 + 2
+    assert reading.Part(printed=40, tables=3, rows=12).minutes == 1 + 0.5 + 0.5
     assert [reading.rounded(m) for m in (0.2, 7.4, 12, 38)] == [1, 7, 10, 40]
+
+
+def test_what_is_printed_tried_and_promised_counts():
+    """Text that a cell shows, not that of a picture; a machine; a cell of promises."""
+    printed = code("print(x)")
+    printed["outputs"] = [
+        {"output_type": "stream", "text": ["one\n", "\n", "two\n"]},
+        {"output_type": "execute_result", "data": {"text/plain": "three"}},
+        {"output_type": "display_data", "data": {"text/plain": "a figure", "image/png": ""}},
+    ]
+    live = code("views.machines.gate_machine(", "    x,", ")", tags=["hide-input"])
+    proof = code("views.promises((1, 2, 3))", html="<table><tr></tr><tr></tr></table>")
+    found = measured(markdown("## A"), printed, live, proof, markdown("## Deeper: more"), proof)
+    assert found.path == reading.Part(
+        words=1, lines=2, printed=3, tables=1, rows=2, machines=1, promises=1
+    )
+    assert found.deeper.promises == 1
 
 
 @pytest.mark.parametrize("tag", ["hide-input", "hide-cell", "remove-cell", "remove-input"])

@@ -14,8 +14,10 @@ from typing import Any
 DEEPER = "Deeper:"
 EXERCISES = "Exercises"
 #: A reader of mathematics takes longer than a reader of prose: words a minute, and seconds for
-#: each displayed formula, each line of code that the page shows, each table, each figure.
-_WORDS, _FORMULA, _LINE, _TABLE, _FIGURE = 150, 30.0, 3.0, 30.0, 20.0
+#: each displayed formula, each line of code that the page shows and each line that it prints, each
+#: table and each of its rows, each figure, and each live machine, which asks to be tried.
+_WORDS, _FORMULA, _LINE, _PRINTED, _FIGURE, _MACHINE = 150, 30.0, 3.0, 1.5, 20.0, 60.0
+_TABLE, _ROW = 10.0, 2.5
 #: Minutes for an exercise of level 1, 2, 3, and for a question of the quiz.
 _LEVELS, _QUESTION = {"1": 4, "2": 8, "3": 12}, 1
 _HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -28,24 +30,31 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _HEADING = re.compile(r"^(#+) +(.*)$", re.MULTILINE)
 _ROWS = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 _CAPTION = re.compile(r"^\*\*Figure \d+\.\*\*", re.MULTILINE)
+_LIVE = re.compile(r"^(?:\w+\.)*(?:\w+_machine|explore_warp)\($", re.MULTILINE)
 _LEVEL = re.compile(r"^Exercise \d+: .*\(level ([123])\)")
 
 
 @dataclass
 class Part:
-    """What a part of a chapter holds."""
+    """What a part of a chapter holds; cells that prove promises are counted, and take no time
+    beside that of their tables."""
 
     words: int = 0
     formulas: int = 0
     lines: int = 0
+    printed: int = 0
     tables: int = 0
+    rows: int = 0
     figures: int = 0
+    machines: int = 0
+    promises: int = 0
 
     @property
     def minutes(self) -> float:
         """Minutes to read it."""
-        seconds = self.formulas * _FORMULA + self.lines * _LINE
-        seconds += self.tables * _TABLE + self.figures * _FIGURE
+        seconds = self.formulas * _FORMULA + self.lines * _LINE + self.printed * _PRINTED
+        seconds += self.tables * _TABLE + self.rows * _ROW
+        seconds += self.figures * _FIGURE + self.machines * _MACHINE
         return self.words / _WORDS + seconds / 60
 
 
@@ -95,15 +104,28 @@ def measure(notebook: dict[str, Any]) -> Reading:
                         found.levels.append(match[1])
                 _count_text(_part(found, section, depth), f"{title}\n{text}")
         else:
-            html = "".join("".join(o.get("data", {}).get("text/html", ""))
-                           for o in cell.get("outputs", []))  # fmt: skip
+            outputs = cell.get("outputs", [])
+            html = "".join("".join(o.get("data", {}).get("text/html", "")) for o in outputs)
             part = _part(found, section, depth)
             part.tables += html.count("<table")
+            part.rows += html.count("<tr")
+            part.printed += sum(_printed(output) for output in outputs)
+            part.machines += len(_LIVE.findall(source))
+            part.promises += "views.promises(" in source
             if not _HIDDEN & set(cell["metadata"].get("tags", [])):
                 part.lines += sum(bool(line.strip()) for line in source.splitlines())
             if re.search(r"\bquiz\(", source):
                 found.questions += html.count('role="group"')
     return found
+
+
+def _printed(output: dict[str, Any]) -> int:
+    """Lines of an output that the page shows as text."""
+    shown = output.get("data", {})
+    if any(kind.startswith("image/") or kind == "text/html" for kind in shown):
+        return 0
+    text = "".join(output.get("text", "") or shown.get("text/plain", ""))
+    return sum(bool(line.strip()) for line in text.splitlines())
 
 
 def _part(found: Reading, section: str, depth: int) -> Part:
@@ -129,6 +151,8 @@ def _count_text(part: Part, text: str) -> None:
     text = _FENCE.sub("", text)
     part.formulas += len(_FORMULAS.findall(text))
     text = _INLINE.sub("x", _FORMULAS.sub("", text))
-    part.tables += len(_ROWS.findall(text))
+    tables = _ROWS.findall(text)
+    part.tables += len(tables)
+    part.rows += sum(table.count("\n|") for table in tables)  # the ruler counts, the first does not
     part.figures += len(_CAPTION.findall(text))
     part.words += len(_LINK.sub(r"\1", _ROWS.sub("", text)).split())
