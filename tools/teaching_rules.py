@@ -32,7 +32,7 @@ def claims_show_numbers(name: str, notebook: Notebook) -> list[str]:
         if bare:
             found.append(f"cell {cell['id']} prints {bare[0].strip()!r}: show the number and bound")
     proofs = reading.measure(notebook).path.promises
-    if proofs > MOST_PROOFS or is_mechanism(name) and not proofs:
+    if proofs > MOST_PROOFS or (is_mechanism(name) and not proofs):
         found.append(f"has {proofs} cells of promises on its main path, 1 to {MOST_PROOFS}")
     return found
 
