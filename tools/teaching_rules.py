@@ -46,7 +46,7 @@ def main_path_is_short(name: str, notebook: Notebook) -> list[str]:
         if value > most:
             found.append(f"the main path has {value} {what}, at most {most}: move some to Deeper")
     if path.minutes > MOST_MINUTES:
-        found.append(f"the main path takes {path.minutes:.0f} minutes, at most {MOST_MINUTES}")
+        found.append(f"the main path takes {path.minutes:.1f} minutes, at most {MOST_MINUTES}")
     return found
 
 
