@@ -17,6 +17,7 @@ from attncourse.experiments.temporal.global_local_temporal.nets import (
     ContentPooling,
     MeanAndFirst,
     MeanOf,
+    MeanOfPairs,
     OneQuery,
     RectifiedMeanAndFirst,
     Recurrent,
@@ -65,6 +66,12 @@ CUE_RECALL = Experiment(
             "ablation",
             _recall(lambda: MeanAndFirst(OneQuery(_WIDTH))),
             "attention that asks every clip the same",
+        ),
+        Variant(
+            "pairs, no weights",
+            "ablation",
+            _recall(lambda: MeanOfPairs(_WIDTH, 256)),
+            "a mean of what a network makes of each frame and the cue",
         ),
         Variant(
             "TSA",

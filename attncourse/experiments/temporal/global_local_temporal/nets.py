@@ -74,6 +74,26 @@ class RectifiedMeanAndFirst(nn.Module):
         return self.layer(torch.cat([frames.mean(dim=1), frames[:, 0]], dim=1)).relu()
 
 
+class MeanOfPairs(nn.Module):
+    """An unweighted mean of what a network makes of each frame *and* the cue, and the cue."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.pair = nn.Sequential(
+            nn.Linear(2 * channels, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, channels),
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Put the cue beside every frame, mix, average; (b, 2 channels)."""
+        cue = frames[:, :1].expand_as(frames)
+        mixed = self.pair(torch.cat([frames, cue], dim=2))
+        return torch.cat([mixed.mean(dim=1), frames[:, 0]], dim=1)
+
+
 class ContentPooling(nn.Module):
     """A weighted mean whose weights are scores of single frames, and the first frame."""
 
