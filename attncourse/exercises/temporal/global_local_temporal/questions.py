@@ -209,9 +209,9 @@ QUIZ = Quiz(
                        "Naming the most frequent of seven digits is right in 31.7 % of all clips, "
                        "and all four lie below that.", right=True),
                 Option("They are trained badly; with more steps they would get there.",
-                       "For the mean of all frames, read linearly, the least loss is that of the "
-                       "blind, as *The maths* shows. The LSTM, and a readout of two layers behind "
-                       "the mean, stay below that line with four times the steps as well."),
+                       "Not with four times the steps: the LSTM, one query and a readout of two "
+                       "layers behind the mean stay below that line. For the mean, read linearly, "
+                       "the least loss is that of the blind, as *The maths* shows."),
             ),
         ),
         Question(
