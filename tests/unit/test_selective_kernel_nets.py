@@ -196,6 +196,36 @@ def test_the_weight_follows_the_ink_where_ink_says_nothing_of_the_size():
     assert sum(rise > 0 for rise in answers_of["larger"].values()) == 4
 
 
+def test_with_the_average_the_weight_then_follows_the_size_a_little():
+    """Ink says nothing of the size in training; the paper's readout in place of the largest."""
+    runs = published("branch/selective_kernel")
+    answers_of = by_change(runs.values("ink_apart", "SK, mean readout"))
+    faint, contrast = (answers_of[change] for change in ("larger and fainter", "more contrast"))
+    assert len(faint) == len(contrast) == 5
+    assert 0.03 < min(faint.values()) < max(faint.values()) < 0.135
+    assert 0.03 < summarise(faint).low < 0.05
+    assert max(contrast.values()) < 0 < summarise(contrast).high
+    less = difference(contrast, answers_of["larger"])
+    assert less.verdict == "clear"
+    assert less.high < 0
+    copies = summarise(answers_of["six copies"])
+    assert copies.low < -0.05 < 0.05 < copies.high
+    usual = by_change(runs.values("what_moves", "SK, mean readout"))["larger and fainter"]
+    assert summarise(usual).low < 0 < summarise(usual).high
+
+
+def test_with_ink_apart_finer_groups_settle_nothing_and_signs_agree_by_chance():
+    runs = published("branch/selective_kernel")
+    finer = by_change(runs.values("ink_apart", "SK, 16 groups, d = 32"))
+    assert all(summarise(scores).low < 0 < summarise(scores).high for scores in finer.values())
+    others = (change for change in finer if change != "larger")
+    apart = {change: difference(finer[change], finer["larger"]) for change in others}
+    assert {found.verdict for found in apart.values()} == {"no clear effect"}
+    equal = by_change(runs.values("ink_apart", "SK, equal reach"))["larger and fainter"]
+    assert len(equal) == 5
+    assert max(equal.values()) < 0 < summarise(equal).high
+
+
 def test_weight_moves_with_size_in_every_seed_and_with_equal_reach_in_some():
     runs = published("branch/selective_kernel")
     rises = runs.values("attention_rise", "SK")
@@ -231,6 +261,13 @@ def test_finer_groups_and_a_wider_hidden_layer_follow_the_ink_too():
     assert max(answers_of["larger and fainter"].values()) < 0
     ratio = sum(answers_of["more contrast"].values()) / sum(larger.values())
     assert 0.5 < ratio < 0.65
+    contrast = summarise(answers_of["more contrast"])
+    assert contrast.low < 0 < contrast.high
+    less = difference(answers_of["more contrast"], larger)
+    assert less.verdict == "clear"
+    assert less.high < 0
+    net = selective()
+    assert [b.convs[0].weight.shape[1] for b in (net.first, net.second)] == [4, 8]
     net = selective(groups=16, min_hidden=32)
     assert net.first.convs[0].groups == net.second.convs[0].groups == 16
     assert net.first.reduce.out_features == net.second.reduce.out_features == 32

@@ -236,8 +236,9 @@ QUIZ = Quiz(
             "pixels than for the same digit at 8 pixels. What may you conclude?",
             (
                 Option("The selection measures the size of the object.",
-                       "The larger digit also has more ink. Copies of the small digit, which keep "
-                       "the size and add ink, move the weight as well."),
+                       "The larger digit also has more ink. In the chapter's networks copies of "
+                       "the small digit, which keep the size and add ink, move the weight as "
+                       "well."),
                 Option("Where the weight crosses one half, a 3x3 kernel becomes too small.",
                        "The level differs from seed to seed: the scales of both branches are "
                        "learned and can move it at will."),
