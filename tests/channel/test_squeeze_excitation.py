@@ -486,7 +486,8 @@ def test_recorded_sums_say_what_the_chapter_says():
     for name in ("shift, cue alone, two wide layers", "shift, two wide layers"):
         assert between(name, 0.96, 0.98)
     assert between("shift, two layers", 0.61, 0.91)
-    for name in ("shift, two layers", "SE, added, two wide layers"):
+    unsettled = ("shift, two layers", "shift, two wide layers", "SE, added, two wide layers")
+    for name in unsettled:
         assert found[name].gain.verdict == "no clear effect"
 
 

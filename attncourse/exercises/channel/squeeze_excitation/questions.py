@@ -252,7 +252,7 @@ QUIZ = Quiz(
                        "It has 520 fewer, so it leaves the question open."),
                 Option("The one that adds SE's output in place of multiplying by it.",
                        "It has every parameter of SE and the same information, and with the same "
-                       "training it stays at the level without the cue.", right=True),
+                       "400 steps it stays at the level without the cue.", right=True),
                 Option("The one with an empty gate.",
                        "It differs from SE in everything at once: parameters, information and "
                        "product."),
