@@ -164,10 +164,10 @@ def steps(chapter: str | None) -> list[tuple[str, list[str | Path]]]:
     if chapter:
         stem = chapter.rsplit("/", 1)[-1]
         folder = chapter.rsplit("/", 1)[0]
-        own = ROOT / "tests" / folder / f"test_{stem}.py"
+        own = sorted((ROOT / "tests" / folder).glob(f"test_{stem}*.py"))
         return [
             ("book", []),
-            ("its own tests", [*pytest, own_tests, own] if own.exists() else []),
+            ("its own tests", [*pytest, own_tests, *own] if own else []),
             ("contract, exercises, rules, page", [*pytest, tests, "-k", stem, "tests/contract",
              "tests/exercises", "tests/book"]),
             ("notebook", [py, "tools/run_notebooks.py", chapter]),

@@ -55,6 +55,13 @@ def test_one_chapter_is_tested_in_all_its_wings(calls):
     assert "run_notebooks.py channel/squeeze_excitation" in text
 
 
+def test_the_own_tests_of_a_chapter_may_stand_in_several_files(calls):
+    assert course.main(["test", "spatial/recurrent_attention"]) == 0
+    (own,) = [c for c in commands(calls) if "tests/contract" not in c and "pytest" in c]
+    for part in ("", "_parts", "_rivals"):
+        assert f"test_recurrent_attention{part}.py" in own
+
+
 def test_a_failure_is_reported_and_does_not_stop_the_rest(calls, monkeypatch, capsys):
     def failing(*arguments, env=None):
         calls.append([str(a) for a in arguments])
