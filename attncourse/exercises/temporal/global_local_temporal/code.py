@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
-from attncourse.exercises.function import Case, FunctionExercise
+from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
 from attncourse.exercises.shelf import (
     adds_up,
@@ -213,11 +213,6 @@ BRANCH = FunctionExercise(
 # 3. The gradient of a query --------------------------------------------------------------
 
 
-def _by_autograd(q: Tensor, k: Tensor, grad: Tensor) -> Tensor:
-    q = q.clone().requires_grad_()
-    return torch.autograd.grad(temporal_weights(q, k), q, grad)[0]
-
-
 def _derived(q: Tensor, k: Tensor, grad: Tensor) -> Tensor:
     weights = temporal_weights(q, k)
     lead = k[:, None] - (weights @ k)[:, :, None]  # key j less the average key of frame i
@@ -235,7 +230,7 @@ QUERY_GRADIENT = FunctionExercise(
     title="Derive what pulls a query",
     level=3,
     task="Write `query_gradient(q, k, grad)`: from grad = ∂L/∂A, (b, t, t), to ∂L/∂q, (b, t, e), "
-    "for A = softmax(q kᵀ).",
+    "for A = softmax(q kᵀ). Derive it: no autograd, and no differences of two values.",
     hints=(
         "A query moves its own row of A, and nothing else. Equation (6) says how the row moves; "
         "the chain rule adds up its entries.",
@@ -245,15 +240,24 @@ QUERY_GRADIENT = FunctionExercise(
         "`(grad * A) @ k - (grad * A).sum(dim=2, keepdim=True) * average`.",
     ),
     explanation="Keys that beat the average key of their row pull the query; the others push it.",
-    reference=_by_autograd,
-    alternatives=(_derived, lambda q, k, grad: _score_gradient(q, k, grad) @ k),
+    reference=_derived,
+    alternatives=(lambda q, k, grad: _score_gradient(q, k, grad) @ k,),
     cases=(
         Case("plain", _pairs(2, 5, 3, torch.float64, grad=True)),
         Case("one clip", _pairs(1, 4, 6, torch.float64, grad=True)),
         Case("sharp weights", _pairs(2, 6, 4, torch.float64, scale=3.0, grad=True)),
         Case("one frame", _pairs(3, 1, 2, torch.float64, grad=True)),
     ),
-    tolerance=Tolerance(relative=1e-6, absolute=1e-7),
+    gradients=(),
+    by_hand=True,
+    properties=(
+        Property(
+            "a derived gradient is right in all its digits, and yours in the first few, as a "
+            "difference of two values is",
+            lambda inputs, got: not Tolerance(1e-3, 1e-5).same(got, _derived(*inputs.values())),
+        ),
+    ),
+    tolerance=Tolerance(relative=1e-11, absolute=1e-12),
     misconceptions=(
         *softmax_backward(
             lambda rule: lambda q, k, grad: rule(temporal_weights(q, k), grad, 2) @ k, weight="A"
