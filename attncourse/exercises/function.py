@@ -71,7 +71,8 @@ class FunctionExercise(Exercise):
         ready_made: parts of the names of operators that do the whole exercise.
         no_loop: axes of the first input along which no loop may run.
         most: inputs of the first case -> how many numbers the largest tensor on the way may have.
-        products: inputs of the first case -> how many multiply-adds its products may take.
+        products: inputs of the first case -> how many multiply-adds its products may take,
+            in matrix products and convolutions, and number by number.
         saved_by: how products are saved, in a sentence.
         tolerance: how far apart the numbers may be.
     """
