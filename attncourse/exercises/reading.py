@@ -35,6 +35,8 @@ _WORDS_ALONE = re.compile(rf"(?:{_LETTER}-(?={_LETTER})|{_LETTER}|[\s,;:.])*")
 _GROUPS = re.compile(r"(?:[(\[{][^()\[\]{}]*[)\]}][\s,;]*)+")
 _PERCENT = re.compile(r"(?<=[0-9)])\s*(?:%|per\s?cent\b)", re.IGNORECASE)
 _FACTOR = re.compile(r"(?<=[0-9)])\s*(?=(?:pi|sqrt)\b)")
+_A_NUMBER = r"([0-9]+(?:[.,][0-9]+)?|[.][0-9]+)"
+_RANGE = re.compile(rf"{_A_NUMBER} *%? *(?:[-−–—]|to) *{_A_NUMBER} *%?")
 _COUNTED = (
     "zero", "one", "two", "three", "four", "five", "six",
     "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -71,6 +73,15 @@ def unbracketed(text: str) -> str:
         if text.startswith(opening) and text.endswith(closing) and opening not in inner:
             return bare(inner)
     return text
+
+
+def is_range(text: str) -> bool:
+    """Whether ``text`` is two numbers, the smaller one first: ``"16.3 - 16.4"``, ``"2 to 3"``."""
+    found = _RANGE.fullmatch(bare(text))
+    if not found:
+        return False
+    low, high = (float(number.replace(",", ".")) for number in found.groups())
+    return low < high
 
 
 def numbers_in(text: str, count: int, percent: float = 100) -> tuple[float, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from attncourse.exercises.compare import Tolerance, demand_number
 from attncourse.exercises.exercise import Exercise, Misconception
-from attncourse.exercises.reading import bare, numbers_in
+from attncourse.exercises.reading import bare, is_range, numbers_in
 from attncourse.exercises.verdict import NotAttempted, Stop, Verdict, not_yet
 
 Numbers = float | tuple[float, ...]
@@ -139,14 +139,14 @@ class ValueExercise(Exercise):
     ) -> Iterator[tuple[tuple[float, ...], str, str]]:
         """(the numbers, name, message) of any two known mistakes that change different numbers."""
         for first, second in combinations(self.misconceptions, 2):
-            a, b = numbers_of(first.wrong), numbers_of(second.wrong)
-            if len(a) == len(b) == len(truth) and (both := _merged(truth, a, b)):
-                yield (
-                    both,
-                    f"{first.name}, and {second.name}",
-                    f"This looks like two mistakes at once: {first.name}, and {second.name}. "
-                    f"{first.explanation} {second.explanation}",
-                )
+            name = f"{first.name}, and {second.name}"
+            message = (
+                f"This looks like two mistakes at once: {name}. "
+                f"{first.explanation} {second.explanation}"
+            )
+            for a, b in product(map(numbers_of, first.forms), map(numbers_of, second.forms)):
+                if len(a) == len(b) == len(truth) and (both := _merged(truth, a, b)):
+                    yield both, name, message
 
     @staticmethod
     def _distance(given: float, truth: float) -> str:
@@ -188,6 +188,9 @@ class ValueExercise(Exercise):
         return tuple(self._read_one(part, place) for place, part in enumerate(parts, start=1))
 
     def _numbers_in(self, text: str, count: int) -> tuple[float, ...] | None:
+        # Less than nothing cannot be meant: then this is no difference.
+        if count == 1 and self.low >= 0 and is_range(text):
+            raise not_yet(f"One number is expected, and {text!r} is a range. Give one number.")
         return numbers_in(text, count, self.per_sign)
 
     @property

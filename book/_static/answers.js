@@ -123,6 +123,13 @@
     .replace(A_PART, (_, part) => `1/${PARTS[part.toLowerCase()]}`)
     .replace(A_WORD, (word) => String(COUNTED.indexOf(word.toLowerCase())))
     .replace(/([0-9])( ?):\2(?=[0-9])/g, "$1/");
+  const A_NUMBER = "([0-9]+(?:[.,][0-9]+)?|[.][0-9]+)";
+  const RANGE = new RegExp(`^${A_NUMBER} *%? *(?:[-−–—]|to) *${A_NUMBER} *%?$`);
+  // Two numbers, the smaller one first: "16.3 - 16.4".
+  const isRange = (text) => {
+    const [, low, high] = bare(text).match(RANGE) ?? [];
+    return low !== undefined && Number(low.replace(",", ".")) < Number(high.replace(",", "."));
+  };
   const numbersIn = (text, count, percent) => {
     text = unbracketed(text);
     text = text.split("=").length > 2 ? text.replace(NAMES, " ") : text.slice(text.lastIndexOf("=") + 1);
@@ -194,9 +201,10 @@
       return ["another order", "The numbers are right, and stand in another order than the task names them in."];
     for (const [index, first] of data.mistakes.entries())
       for (const second of data.mistakes.slice(index + 1)) {
-        const [a, b] = [first.forms[0], second.forms[0]];
-        if (truth.some((v, k) => a[k] !== v && b[k] !== v)) continue;  // both change one number
-        if (!same(given, truth.map((v, k) => a[k] !== v ? a[k] : b[k]))) continue;
+        const both = first.forms.flatMap((a) => second.forms.map((b) => [a, b]));
+        const made = both.some(([a, b]) => !truth.some((v, k) => a[k] !== v && b[k] !== v)  // both change one number
+          && same(given, truth.map((v, k) => a[k] !== v ? a[k] : b[k])));
+        if (!made) continue;
         const name = `${first.name}, and ${second.name}`;
         return [name, `This looks like two mistakes at once: ${name}. ${first.explanation} ${second.explanation}`];
       }
@@ -209,17 +217,23 @@
   };
   const places = (numbers) => numbers.length === 1 ? `number ${numbers[0]}`
     : `numbers ${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
-  const read = (texts, count, percent) => {
+  const read = (texts, count, { percent, low }) => {
+    // Where less than nothing cannot be meant, this is no difference.
+    const numbersOf = (text, wanted) => {
+      if (wanted === 1 && low !== null && low >= 0 && isRange(text))
+        throw notYet(`One number is expected, and ${quoted(text)} is a range. Give one number.`);
+      return numbersIn(text, wanted, percent);
+    };
     const open = texts.flatMap((text, index) => bare(text) ? [] : [index + 1]);
     if (open.length === count) return null;
     if (count === 1 || (!open.includes(1) && open.length === count - 1)) {
-      const together = numbersIn(texts[0], count, percent);
+      const together = numbersOf(texts[0], count);
       if (together) return together;
       if (count === 1) throw notYet(`One number is expected, and ${quoted(texts[0])} cannot be read as that.`);
     }
     if (open.length) throw notYet(`Still open: ${places(open)}.`);
     return texts.map((text, index) => {
-      const number = numbersIn(text, 1, percent);
+      const number = numbersOf(text, 1);
       if (!number) throw notYet(`${quoted(text)} cannot be read as number ${index + 1}.`);
       return number[0];
     });
@@ -227,7 +241,7 @@
   const judge = {
     value(data, form) {
       const texts = [...form.querySelectorAll("input")].map((input) => input.value);
-      const { truth } = data, count = truth.length, same = near(data), given = read(texts, count, data.percent);
+      const { truth } = data, count = truth.length, same = near(data), given = read(texts, count, data);
       if (!given) return untouched(data);
       if (same(given, truth)) return correct(data.correct);
       const rows = [["Read as", given.map(shown).join(", ")]];

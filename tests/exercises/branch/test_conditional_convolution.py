@@ -88,6 +88,9 @@ TRIED = {
             "ratio": (0.163, "in percent"),
             "ratio with a sign": ("0.163 %", "in percent"),
             "rounded": (16.0, "rounded too far"),
+            "range": ("16.3 - 16.4", "'16.3 - 16.4' is a range. Give one number."),
+            "dash": ("16.3–16.4 %", "is a range"),
+            "words": ("16 to 17", "is a range"),
         },
     ),
     "what_moves": Tried(
