@@ -130,6 +130,8 @@ TRIED = {
         },
         wrong={
             "near": ((2, 0.866, 0.00125), "look again at number 2"),
+            "two digits": ((2, 0.87, 0.00125), "0.87 is close, and too small"),
+            "independent, three digits": ((2, 0.871, 0.00128), "holds for independent intervals"),
             "one side": ((1, 0.871, 0.00125), "2.5 % on each"),
             "those that cover": ((38, 0.871, 0.00125), "hold zero"),
             "none": ((2, 0.129, 0.00125), "no false alarm at all"),

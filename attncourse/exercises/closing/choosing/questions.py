@@ -39,7 +39,7 @@ FALSE_ALARMS = ValueExercise(
     high=100.0,
     unit="a count, a chance, a level",
     parts=("intervals", "chance of one", "level"),
-    tolerance=Tolerance(relative=4e-3, absolute=1e-9),
+    tolerance=Tolerance(relative=1e-3, absolute=1e-9),
     misconceptions=(
         Misconception(
             "one side",
@@ -55,6 +55,7 @@ FALSE_ALARMS = ValueExercise(
             "the chance of none",
             "0.95 to the power of 40 is the chance of no false alarm at all.",
             (_COUNT, 1 - _CHANCE, _LEVEL),
+            also=((_COUNT, round(1 - _CHANCE, 3), _LEVEL),),
         ),
         Misconception(
             "chances that add up",
@@ -85,6 +86,7 @@ FALSE_ALARMS = ValueExercise(
             "This level solves (1 - α)^40 = 0.95, which holds for independent intervals. However "
             "they depend on each other, the sum of the chances bounds the chance of any.",
             (_COUNT, _CHANCE, 1 - 0.95 ** (1 / COMPARISONS)),
+            also=((_COUNT, _CHANCE, round(1 - 0.95 ** (1 / COMPARISONS), 5)),),
         ),
     ),
 )
