@@ -33,6 +33,12 @@ SEEDS = range(50)
 _FEWEST_RIGHT, _FEWEST_WRONG = 3, 6
 
 
+def less_the_mean(scores: torch.Tensor, axis: int) -> torch.Tensor:
+    """A softmax that takes away the mean, so that a score far above the others overflows."""
+    powers = (scores - scores.mean(axis, keepdim=True)).exp()
+    return powers / powers.sum(axis, keepdim=True)
+
+
 @dataclass(frozen=True)
 class Tried:
     """Answers to one exercise.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from attncourse.channel.context_encoding import encode
 from attncourse.exercises.channel.context_encoding import EXERCISES, GROWTH, SIGN
-from tests.exercises.answers import Tried, trials
+from tests.exercises.answers import Tried, less_the_mean, trials
 
 
 def in_a_loop(u, d, tau):
@@ -70,10 +70,16 @@ def by_any(labels, classes):
     return (labels.flatten(1)[:, :, None] == kinds).any(dim=1).float()
 
 
+def coded_less_the_mean(u, d, tau):
+    a = less_the_mean(tau * torch.cdist(u, d.expand(len(u), -1, -1)).square(), 2)
+    return a.mT @ u - a.sum(1)[..., None] * d
+
+
 TRIED = {
     "code": Tried(
         right={"loop": in_a_loop, "einsum": by_cdist},
         wrong={
+            "mean": (coded_less_the_mean, "NaN"),
             "detached": (lambda u, d, tau: encode(u.detach(), d, tau), "`.detach()`"),
             "one sign": (lambda u, d, tau: encode(u, d, -tau.abs()), "differ"),
             "residuals": (by_residuals, "larger than it may be"),

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from attncourse.channel_spatial import SpatialChannelAttention
 from attncourse.exercises.channel_spatial.sca_cnn import EXERCISES, FACTORS, MOVES
 from tests.contract.specimen import built
-from tests.exercises.answers import Tried, trials
+from tests.exercises.answers import Tried, less_the_mean, trials
 
 
 def what(x, h, w_c, b_c, W_hc, w):
@@ -100,6 +100,12 @@ TRIED = {
                     torch.tanh(x.mean((2, 3))[..., None] * w_c + b_c + (h @ W_hc.T)[:, None]) @ w
                 ).softmax(0),
                 "over the batch",
+            ),
+            "mean": (
+                lambda x, h, w_c, b_c, W_hc, w: less_the_mean(
+                    torch.tanh(x.mean((2, 3))[..., None] * w_c + b_c + (h @ W_hc.T)[:, None]) @ w, 1
+                ),
+                "NaN",
             ),
             "late bias": (
                 lambda x, h, w_c, b_c, W_hc, w: (

@@ -28,6 +28,16 @@ def softmax_early_maximum(scores, temperature):
     return e / e.sum(-1, keepdim=True)
 
 
+def softmax_less(s, shift):
+    e = (s - shift).exp()
+    return e / e.sum(-1, keepdim=True)
+
+
+def softmax_mean(scores, temperature):
+    s = scores / temperature
+    return softmax_less(s, s.mean(-1, keepdim=True))
+
+
 def softmax_first_row(scores, temperature):
     e = torch.zeros_like(scores)
     e[0] = (scores[0] / temperature).softmax(-1)
@@ -78,6 +88,8 @@ TRIED = {
             "detached": (softmax_detached, "`.detach()`"),
             "no_grad": (torch.no_grad()(softmax_detached_maximum), "`torch.no_grad()`"),
             "early maximum": (softmax_early_maximum, "a maximum of other scores"),
+            "mean": (softmax_mean, "the mean in place of the maximum"),
+            "least": (lambda s, t: softmax_less(s / t, (s / t).amin(-1, keepdim=True)), "NaN"),
             "torch's": (lambda s, t: torch.softmax(s / t, -1), "an operator of PyTorch"),
             "a layer": (lambda s, t: torch.nn.Softmax(-1)(s / t), "an operator of PyTorch"),
             "its logarithm": (lambda s, t: (s / t).log_softmax(-1).exp(), "an operator of PyTorch"),
@@ -121,6 +133,8 @@ TRIED = {
                 lambda q, k, v, mask: (q @ k.mT).masked_fill(mask, -torch.inf).softmax(-1) @ v,
                 "two mistakes at once: scores that are not scaled, and a mask read as 'ignore'",
             ),
+            "minus 300": (lambda *given: plain(*given, lowest=-300.0), "not low enough"),
+            "minus 10000": (lambda *given: plain(*given, lowest=-1e4), "not low enough"),
             "minus fifty": (lambda *given: plain(*given, lowest=-50.0), "not low enough"),
             "transposed": (
                 lambda q, k, v, mask: plain(q, k, v, mask).mT,

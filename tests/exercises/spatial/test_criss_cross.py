@@ -8,7 +8,7 @@ from attncourse.exercises.spatial.criss_cross import EXERCISES, LISTING, WAYS, W
 from attncourse.spatial import CrissCross, NonLocal
 from attncourse.spatial.criss_cross import cross_map, gather
 from tests.contract.specimen import built
-from tests.exercises.answers import Tried, trials
+from tests.exercises.answers import Tried, less_the_mean, trials
 
 
 def by_einsum(q, k):
@@ -48,6 +48,11 @@ def merged_after_a_shift(y_row, l_row, y_column, l_column):
     top = torch.maximum(l_row, l_column)
     a, b = (l_row - top).exp()[..., None], (l_column - top).exp()[..., None]
     return (a * y_row + b * y_column) / (a + b)
+
+
+def merged_less_the_mean(y_row, l_row, y_column, l_column):
+    row, column = less_the_mean(torch.stack([l_row, l_column]), 0)[..., None]
+    return row * y_row + column * y_column
 
 
 TRIED = {
@@ -93,6 +98,7 @@ TRIED = {
         right={"sigmoid": merged, "shifted": merged_after_a_shift},
         wrong={
             "detached": (lambda y, r, z, c: merged(y, r.detach(), z, c.detach()), "`.detach()`"),
+            "mean": (merged_less_the_mean, "NaN"),
             "negative": (lambda *a: -merged(*a), "exactly the negative"),
             "shape": (lambda *a: merged(*a)[None], "shape"),
         },

@@ -11,7 +11,7 @@ from attncourse.spatial import GlobalContext, NonLocal
 from attncourse.spatial.global_context import Transform
 from attncourse.tasks import seeded
 from tests.contract.specimen import built, opened
-from tests.exercises.answers import Tried, trials
+from tests.exercises.answers import Tried, less_the_mean, trials
 
 
 def context(x, w_k):
@@ -30,7 +30,8 @@ def context_in_loops(x, w_k):
     rows = []
     for image in x:
         columns = image.flatten(1).T
-        terms = torch.stack([torch.exp(w_k @ v) for v in columns])
+        scores = torch.stack([w_k @ v for v in columns])
+        terms = torch.exp(scores - scores.max())
         rows.append((terms[:, None] * columns).sum(dim=0) / terms.sum())
     return torch.stack(rows)
 
@@ -45,10 +46,25 @@ def slope_of_pulls(x, alpha, d):
     return alpha * (pull - (alpha * pull).sum(dim=1, keepdim=True))
 
 
+def context_by_powers(x, w):
+    powers = (w @ x).exp()
+    return (x * (powers / powers.sum(1, keepdim=True))[:, None]).sum(2)
+
+
+def context_less_the_mean(x, w):
+    x = x.flatten(2)
+    return (x @ less_the_mean(w @ x, 1)[..., None])[..., 0]
+
+
 TRIED = {
     "context": Tried(
         right={"steps": context, "mask": context_by_a_convolution, "loops": context_in_loops},
         wrong={
+            "overflow": (
+                lambda x, w: context_by_powers(x.flatten(2), w),
+                "Subtract the largest score",
+            ),
+            "mean": (context_less_the_mean, "NaN"),
             "detached": (lambda x, w: context(x, w.detach()), "`.detach()`"),
             "no_grad": (torch.no_grad()(context), "`torch.no_grad()`"),
             "shape": (lambda x, w: context(x, w)[:, :, None, None], "shape"),

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from attncourse.exercises.spatial.show_attend_tell import EXERCISES, PENALTY, WHAT_MOVES
 from attncourse.spatial import ShowAttendTell
 from tests.contract.specimen import built
-from tests.exercises.answers import Tried, trials
+from tests.exercises.answers import Tried, less_the_mean, trials
 
 
 def attend(a, h, W_a, W_h, v):
@@ -71,6 +71,12 @@ TRIED = {
                 lambda a, h, W_a, W_h, v: (torch.tanh(a @ W_a.T + (h @ W_h.T)[:, None]) @ v)
                 .softmax(0),
                 "over the batch",
+            ),
+            "mean": (
+                lambda a, h, W_a, W_h, v: less_the_mean(
+                    torch.tanh(a @ W_a.T + (h @ W_h.T)[:, None]) @ v, 1
+                ),
+                "NaN",
             ),
             "relu": (
                 lambda a, h, W_a, W_h, v: (torch.relu(a @ W_a.T + (h @ W_h.T)[:, None]) @ v)

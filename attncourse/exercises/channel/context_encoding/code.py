@@ -23,13 +23,17 @@ Step = Callable[[Tensor], Tensor]
 # 1. The code -----------------------------------------------------------------------------
 
 
-def _codebook(b: int, n: int, k: int, c: int, dtype: torch.dtype = torch.float64) -> Draw:
+def _codebook(
+    b: int, n: int, k: int, c: int, dtype: torch.dtype = torch.float64, away: float = 0.0
+) -> Draw:
+    """Draws features, codewords and smoothing factors; ``away`` moves every feature."""
+
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
         def randn(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=dtype)
 
         tau = -0.1 - torch.rand(k, generator=generator, dtype=dtype)
-        return {"u": randn(b, n, c), "d": randn(k, c), "tau": alternating(tau)}
+        return {"u": away + randn(b, n, c), "d": randn(k, c), "tau": alternating(tau)}
 
     return draw
 
@@ -91,7 +95,7 @@ CODE = FunctionExercise(
     cases=(
         Case("plain", _codebook(2, 7, 3, 4)),
         Case("one image, one codeword", _codebook(1, 5, 1, 3)),
-        Case("more codewords than pixels", _codebook(2, 3, 5, 2)),
+        Case("more codewords than pixels, all of them far away", _codebook(2, 3, 5, 2, away=100.0)),
         Case("as many pixels as codewords and channels", _codebook(2, 4, 4, 4)),
     ),
     properties=(
@@ -108,6 +112,12 @@ CODE = FunctionExercise(
             "Your shares add up to 1 over the pixels of a codeword. It is the codewords that "
             "compete for a pixel: `softmax(dim=2)`.",
             _code(weigh=lambda logits: logits.softmax(dim=1)),
+        ),
+        Misconception(
+            "an underflow",
+            "Far from every codeword all exponentials are 0, and 0/0 is NaN. Subtract the largest "
+            "product of tau and distance of each pixel first, or call `softmax`.",
+            _code(weigh=lambda logits: logits.exp() / logits.exp().sum(dim=2, keepdim=True)),
         ),
         Misconception(
             "a sign too many",

@@ -156,7 +156,10 @@ POSITION = FunctionExercise(
     cases=(
         Case("plain", _normal(q=(2, 3, 12), k=(2, 3, 12), v=(2, 5, 12))),
         Case("one image", _normal(q=(1, 2, 6), k=(1, 2, 6), v=(1, 6, 6))),
-        Case("large energies", _raised(_normal(q=(2, 3, 7), k=(2, 3, 7), v=(2, 4, 7)), 12.0)),
+        Case(
+            "large energies, far apart",
+            _raised(_normal(torch.float64, q=(2, 3, 7), k=(2, 3, 7), v=(2, 4, 7)), 30.0, by=60.0),
+        ),
         Case("double precision", _normal(torch.float64, q=(2, 4, 9), k=(2, 4, 9), v=(2, 3, 9))),
     ),
     tolerance=Tolerance(relative=1e-3, absolute=1e-4),

@@ -27,15 +27,23 @@ def _randn(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def _maps(b: int, c: int, h: int, w: int, d: int, width: int, loud: bool = False) -> Draw:
-    """Random inputs; ``loud`` ones have scores whose exponentials leave double precision."""
+    """Random inputs; ``loud`` ones have scores whose exponentials leave double precision.
+
+    The first channel's score then lies far above the others.
+    """
 
     def draw(generator: torch.Generator) -> dict[str, Any]:
         vector = _randn(generator, width)
+        x = _randn(generator, b, c, h, w) + _randn(generator, b, c, 1, 1)
+        asked, taps = _randn(generator, b, d), _randn(generator, width)
+        if loud:
+            x[:, :1] += 16
+            x, taps = x - 8, 0.5 + taps.abs()
         return {
-            "x": _randn(generator, b, c, h, w) + _randn(generator, b, c, 1, 1),
-            "h": _randn(generator, b, d),
-            "w_c": _randn(generator, width),
-            "b_c": _randn(generator, width) + 3 * loud,
+            "x": x,
+            "h": asked,
+            "w_c": taps,
+            "b_c": _randn(generator, width),
             "W_hc": _randn(generator, width, d),
             "w": 300 * (0.5 + vector.abs()) if loud else vector,
         }

@@ -16,7 +16,15 @@ from attncourse.exercises.recipe import recipe
 from attncourse.exercises.shelf import Weigh, lost_scale, no_softmax, wrong_axes
 
 
-def _attention_inputs(b: int, n: int, m: int, d: int, e: int, level: float = 0.0) -> Draw:
+def _attention_inputs(
+    b: int,
+    n: int,
+    m: int,
+    d: int,
+    e: int,
+    level: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+) -> Draw:
     """Draws with n >= m >= 4; every row and every column of the mask holds both values.
 
     A ``level`` is what all queries and keys have in common: it makes every score large, and a
@@ -25,7 +33,7 @@ def _attention_inputs(b: int, n: int, m: int, d: int, e: int, level: float = 0.0
 
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
         def randn(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator)
+            return torch.randn(shape, generator=generator, dtype=dtype)
 
         mask = randn(b, n, m) > 0
         row = torch.arange(n)
@@ -88,7 +96,10 @@ ATTEND = FunctionExercise(
         Case("as many keys as queries", _attention_inputs(3, 4, 4, 8, 2)),
         Case("long keys", _attention_inputs(1, 6, 5, 64, 3)),
         Case("large scores", _attention_inputs(2, 5, 4, 6, 2, level=25.0)),
-        Case("scores far below zero", _attention_inputs(2, 5, 4, 6, 2, level=-25.0)),
+        Case(
+            "scores far below zero",
+            _attention_inputs(2, 5, 4, 6, 2, level=-200.0, dtype=torch.float64),
+        ),
         Case("values of one number", _attention_inputs(2, 5, 4, 9, 1)),
     ),
     gradients=("q", "k", "v"),

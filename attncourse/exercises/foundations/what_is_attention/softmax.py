@@ -20,13 +20,23 @@ Draw = Callable[[torch.Generator], dict[str, Any]]
 
 
 def _scores(
-    *shape: int, temperature: float, shift: float = 0, apart: float = 0, dtype: Any = torch.float32
+    *shape: int,
+    temperature: float,
+    shift: float = 0,
+    apart: float = 0,
+    above: float = 0,
+    dtype: Any = torch.float32,
 ) -> Draw:
-    """Draws scores; ``shift`` moves all of them up, ``apart`` every second row down."""
+    """Draws scores.
+
+    ``shift`` moves all of them up, ``apart`` every second row down, ``above`` the second score of
+    each row up.
+    """
 
     def draw(generator: torch.Generator) -> dict[str, Any]:
         scores = torch.randn(shape, generator=generator, dtype=dtype) + shift
         scores[1::2] -= apart
+        scores[..., 1] += above
         return {"scores": scores, "temperature": temperature}
 
     return draw
@@ -45,6 +55,12 @@ def _overflowing(scores: Tensor, temperature: float) -> Tensor:
 
 def _maximum_of_undivided(scores: Tensor, temperature: float) -> Tensor:
     powers = (scores / temperature - scores.amax(dim=-1, keepdim=True)).exp()
+    return powers / powers.sum(dim=-1, keepdim=True)
+
+
+def _mean_of_row(scores: Tensor, temperature: float) -> Tensor:
+    scores = scores / temperature
+    powers = (scores - scores.mean(dim=-1, keepdim=True)).exp()
     return powers / powers.sum(dim=-1, keepdim=True)
 
 
@@ -82,7 +98,10 @@ SOFTMAX = FunctionExercise(
         Case("as many rows as columns", _scores(5, 5, temperature=2.0)),
         Case("three axes", _scores(2, 3, 4, temperature=0.7)),
         Case("large scores", _scores(3, 7, temperature=0.5, shift=200.0)),
-        Case("rows far apart", _scores(4, 5, temperature=1.0, apart=500.0)),
+        Case(
+            "rows far apart, one score of each far above the rest",
+            _scores(4, 5, temperature=1.0, apart=500.0, above=300.0),
+        ),
         Case("double precision", _scores(3, 8, temperature=0.1, dtype=torch.float64)),
     ),
     properties=(adds_up("the weights of a row add up to 1"),),
@@ -93,6 +112,13 @@ SOFTMAX = FunctionExercise(
             "The exponential of a large score is infinite, and infinity over infinity is NaN. "
             "Subtract the largest score of each row first: the weights do not change.",
             _overflowing,
+        ),
+        Misconception(
+            "the mean in place of the maximum",
+            "A score may lie far above the mean of its row: its exponential is infinite, and "
+            "infinity over infinity is NaN. Only less the largest score is every exponent at "
+            "most 0.",
+            _mean_of_row,
         ),
         Misconception(
             "one maximum for all rows",

@@ -254,7 +254,7 @@ MERGE = FunctionExercise(
     cases=(
         Case("plain", _two_reads(2, 3, 4, 5)),
         Case("one position", _two_reads(1, 1, 1, 2)),
-        Case("large values", _two_reads(2, 2, 3, 3, loud=500.0)),
+        Case("large values", _two_reads(2, 2, 3, 3, loud=5000.0)),
     ),
     tolerance=Tolerance(relative=1e-6, absolute=1e-10),
     misconceptions=(

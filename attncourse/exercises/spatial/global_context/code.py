@@ -11,6 +11,7 @@ from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Case, FunctionExercise, Property
 from attncourse.exercises.recipe import recipe
+from attncourse.exercises.shelf import overflow
 
 CHAPTER = "spatial/global_context"
 Function = Callable[..., Tensor]
@@ -20,12 +21,17 @@ Step = Callable[[Tensor], Tensor]
 # 1. The context --------------------------------------------------------------------------
 
 
-def _images(b: int, c: int, h: int, w: int) -> Draw:
+def _images(b: int, c: int, h: int, w: int, loud: float = 1.0) -> Draw:
+    """Draws maps and a scoring vector; a ``loud`` one scores the first position far above."""
+
     def draw(generator: torch.Generator) -> dict[str, Tensor]:
         def randn(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-        return {"x": randn(b, c, h, w) + randn(b, c, 1, 1), "w_k": randn(c)}
+        x, w_k = randn(b, c, h, w) + randn(b, c, 1, 1), loud * randn(c)
+        if loud > 1:
+            x[:, :, 0, 0] += 4 * w_k.sign()
+        return {"x": x, "w_k": w_k}
 
     return draw
 
@@ -72,7 +78,7 @@ CONTEXT = FunctionExercise(
     ),
     cases=(
         Case("plain", _images(2, 3, 4, 5)),
-        Case("one image", _images(1, 4, 3, 2)),
+        Case("one image, loud scores", _images(1, 4, 3, 2, loud=1000.0)),
         Case("as many channels as positions", _images(2, 4, 2, 2)),
         Case("one position", _images(3, 2, 1, 1)),
     ),
@@ -95,6 +101,7 @@ CONTEXT = FunctionExercise(
             "softmax of their scores.",
             _context(weigh=lambda s: torch.full_like(s, 1 / s.shape[1])),
         ),
+        overflow(lambda weigh: _context(weigh=weigh), 1),
         Misconception(
             "a softmax over the batch",
             "Your weights add up to 1 over the images. It is the positions of one image that "

@@ -84,7 +84,7 @@ ATTEND = FunctionExercise(
         Case("plain", _annotations(3, 6, 4, 5, 7)),
         Case("one image", _annotations(1, 4, 3, 2, 5)),
         Case("as many images as positions", _annotations(4, 4, 3, 3, 2)),
-        Case("loud scores", _annotations(2, 5, 3, 4, 6, loud=400.0)),
+        Case("loud scores", _annotations(2, 5, 3, 4, 6, loud=4000.0)),
     ),
     properties=(adds_up("the weights of an image add up to 1"),),
     tolerance=Tolerance(relative=1e-5, absolute=1e-7),
