@@ -22,4 +22,4 @@ The rooms of the package:
 Importing the package imports none of them, so that ``import attncourse`` costs nothing.
 """
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
