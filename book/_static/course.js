@@ -66,8 +66,8 @@
     window.MathJax?.startup?.promise?.then(() => { if (!moved) reveal(true); });
   });
 
-  // Paper has no folds and is light.  What a learner should not see too early, the hints, the
-  // solutions and the quiz's answers, is gathered at the end.
+  // Paper has no folds and is light.  What deepens stands behind the main path, and what a learner
+  // should not see too early, the hints, the solutions and the quiz's answers, at the very end.
   const page = document.documentElement.dataset, article = document.querySelector(".bd-article");
   const make = (tag, parent, text = "") => {
     const node = document.createElement(tag);
@@ -107,6 +107,22 @@
     }
     return end;
   };
+  const deeper = () => {
+    const end = document.createElement("section"), moved = [];
+    end.className = "ac-deeper-end";
+    make("h2", end, "Deeper");
+    for (const fold of article.querySelectorAll("details.ac-deeper")) {
+      const section = fold.closest("section"), place = document.createElement("p");
+      if (section.closest(".ac-deeper-end")) continue;  // within one that has moved
+      place.className = "ac-later";
+      const name = fold.querySelector("summary :is(h2, h3, h4)").firstChild.textContent;
+      place.textContent = `${name}: behind the main path.`;
+      section.before(place);
+      end.append(section);
+      moved.push([place, section]);
+    }
+    return { end, moved };
+  };
   let before = null;
   addEventListener("beforeprint", () => {
     if (before || !article) return;
@@ -117,15 +133,18 @@
     }
     for (const fold of opened) fold.open = true;
     for (const image of document.images) image.loading = "eager";
-    const end = answers();
+    const end = answers(), more = deeper();
+    if (more.moved.length) article.append(more.end);
     if (end.children.length > 1) article.append(end);
-    before = { theme: page.theme, opened, end };
+    before = { theme: page.theme, opened, end, more };
     page.theme = "light";
   });
   addEventListener("afterprint", () => {
     if (!before) return;
     page.theme = before.theme;
     for (const fold of before.opened) fold.open = false;
+    for (const [place, section] of before.more.moved) place.replaceWith(section);
+    before.more.end.remove();
     before.end.remove();
     before = null;
   });

@@ -76,9 +76,13 @@ def test_a_chapter_prints_to_a_pdf(html, browser, repository):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_paper_shows_posters_and_keeps_solutions_for_the_end(name, stay):
+def test_paper_shows_posters_and_keeps_what_deepens_and_solutions_for_the_end(name, stay):
     page = stay(f"book/{name}.html", dark=True, media="print").page
+    sections = "[...document.querySelectorAll('.bd-article section[id]')].map(s => s.id)"
+    order, folds = page.evaluate(sections), page.locator("article details.ac-deeper").count()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".ac-deeper-end details.ac-deeper[open]").count() == folds
+    assert page.locator(".ac-later").count() <= folds
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     assert page.locator(".ac-live:visible").count() == 0
     posters = page.locator("figure.ac[role] > .ac-poster")
@@ -99,6 +103,7 @@ def test_paper_shows_posters_and_keeps_solutions_for_the_end(name, stay):
     assert wide == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert end.count() == 0
+    assert page.evaluate(sections) == order, "what was printed at the end is back in its place"
 
 
 def test_taking_away_what_is_not_built_says_so(monkeypatch, tmp_path, capsys):

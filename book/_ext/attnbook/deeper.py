@@ -1,7 +1,7 @@
 """Sections that deepen fold, and a folded cell's figure stands before its code.
 
 A section whose heading begins with ``Deeper:`` lies beside the main path.  Its heading becomes
-the summary of a fold; paper has no folds and shows all of it.
+the summary of a fold; paper has no folds, and shows all of it behind the main path.
 """
 
 from __future__ import annotations
