@@ -207,9 +207,14 @@ def within(v):
     return box["x"] >= 0 and box["x"] + box["width"] <= v.page.viewport_size["width"]
 
 
+#: Where a preview lies on a phone depends on no chapter: one of each wing stands for all.
+ON_A_PHONE = list({name.split("/")[0]: name for name in CHAPTERS}.values())
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("name", CHAPTERS)
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize(
+    ("name", "width"), [*((n, 1280) for n in CHAPTERS), *((n, 320) for n in ON_A_PHONE)]
+)
 def test_a_preview_opens_by_hover_and_by_focus_and_closes(name, width, stay):
     v = stay(f"book/{name}.html", width=width)
     preview = v.page.locator(".ac-preview")
@@ -234,8 +239,6 @@ def test_a_preview_opens_by_hover_and_by_focus_and_closes(name, width, stay):
         assert preview.is_hidden()
         assert link.get_attribute("aria-describedby") is None
         v.page.mouse.move(0, 0)
-        if width == 320 and name != CHAPTERS[0]:
-            continue  # where a preview lies does not depend on what has opened it
         link.focus()
         preview.wait_for(state="visible")
         assert within(v)
