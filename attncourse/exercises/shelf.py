@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attncourse.exercises.compare import Tolerance
 from attncourse.exercises.exercise import Misconception
 from attncourse.exercises.function import Property
 
@@ -154,6 +155,15 @@ def lost_scale(build: Callable[[Callable[[int], float]], Function]) -> Known:
 
 def _mean(p: Tensor, g: Tensor, axis: int) -> Tensor:
     return (p * g).sum(dim=axis, keepdim=True)
+
+
+def all_digits(derived: Function) -> Property:
+    """What tells a derived gradient from a difference of two values, which is right roughly."""
+    return Property(
+        "a derived gradient is right in all its digits, and yours in the first few, as a "
+        "difference of two values is",
+        lambda inputs, got: not Tolerance(1e-3, 1e-5).same(got, derived(*inputs.values())),
+    )
 
 
 def softmax_backward(build: Callable[[Rule], Function], weight: str = "p") -> Known:
