@@ -11,6 +11,7 @@ in the mechanism's favour; ``cifar10`` is the same with photographs, and wants a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
@@ -115,10 +116,10 @@ _LONGER = Budget(steps=1_600)
 #: ones; with 64 hidden units it is the budget's own.
 _RATE_OF_TEN = 5e-3
 
-TWO_LAYERS = Experiment(
+TWO_LAYERS = replace(
+    WHICH_STREAM,
     name="two_layers",
     question="Is a sum of cue and content enough, if training is longer or two layers read it?",
-    task=lambda: StatisticLadder("mean"),
     variants=(
         Variant(
             "shift, cue alone",
@@ -167,8 +168,6 @@ TWO_LAYERS = Experiment(
     ),
     quick=_LONGER,
     full=_LONGER,
-    data=WHICH_STREAM.data,
-    matters=WHICH_STREAM.matters,
 )
 
 #: The wider plain network has about as many parameters as the one with SE.

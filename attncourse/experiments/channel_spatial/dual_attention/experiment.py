@@ -127,19 +127,13 @@ REFERENCE_DISCS = Experiment(
 )
 
 
-DISCS_LONGER = Experiment(
+DISCS_LONGER = replace(
+    REFERENCE_DISCS,
     name="discs_longer",
     question="Who solves the disc scenes with four times the steps?",
-    task=ReferenceDiscs,
     variants=(NO_ATTENTION, CONVOLUTIONS, POSITION, CONVOLVED),
     quick=replace(REFERENCE_DISCS.quick, steps=1_600, learning_rate=3e-3),
     full=replace(REFERENCE_DISCS.full, steps=1_600, learning_rate=3e-3),
-    data=REFERENCE_DISCS.data,
-    matters=0.01,
-    learned=_HALF_WAY,
-    loss=discs_loss,
-    score=MEAN_IOU,
-    metric="mean IoU",
 )
 
 

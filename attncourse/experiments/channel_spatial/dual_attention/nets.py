@@ -37,15 +37,20 @@ class GlobalContext(nn.Module):
         return x + self.change(context)[:, :, None, None]
 
 
+def _convolution(channels: int, size: int) -> tuple[nn.Module, ...]:
+    """A convolution that keeps shape, with normalisation and ReLU."""
+    return (
+        nn.Conv2d(channels, channels, size, padding=size // 2, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+    )
+
+
 class WideConvolution(nn.Sequential):
     """A convolution that sees 7 x 7 positions, and has the weights for it."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, channels, 7, padding=3, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-        )
+        super().__init__(*_convolution(channels, 7))
 
 
 class Convolved(nn.Module):
@@ -53,11 +58,7 @@ class Convolved(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 5, padding=2, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-        )
+        self.body = nn.Sequential(*_convolution(channels, 5))
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
@@ -87,12 +88,7 @@ def narrow_position(channels: int) -> DualPositionAttention:
 
 def behind_convolution(block: Block) -> Block:
     """The block behind a 3 x 3 convolution with normalisation and ReLU, as in the paper's head."""
-    return lambda channels: nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-        block(channels),
-    )
+    return lambda channels: nn.Sequential(*_convolution(channels, 3), block(channels))
 
 
 def channel(sign: int = 1, power: float = 0.0) -> Block:

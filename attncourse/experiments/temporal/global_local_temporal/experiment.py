@@ -8,6 +8,7 @@ behind it.  ``cue_recall_longer`` gives rivals of the attention four times the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import nn
 
@@ -86,11 +87,11 @@ CUE_RECALL = Experiment(
     matters=0.01,
 )
 
-_LONGER_BUDGET = Budget(steps=6_000, batch_size=64, learning_rate=2e-3)
-CUE_RECALL_LONGER = Experiment(
+_LONGER_BUDGET = replace(_RECALL_BUDGET, steps=6_000)
+CUE_RECALL_LONGER = replace(
+    CUE_RECALL,
     name="cue_recall_longer",
     question="Do four times the steps lead a network that compares no frames past the blind?",
-    task=CueRecall,
     variants=(
         Variant(
             "mean, two layers",
@@ -100,13 +101,10 @@ CUE_RECALL_LONGER = Experiment(
             ),
             "the cue and the mean of all frames, read by two layers",
         ),
-        Variant("LSTM", "plain", _recall(lambda: Recurrent(_WIDTH)), "reads the frames in order"),
-        *(CUE_RECALL.variant(name) for name in ("one query", "TSA")),
+        *(CUE_RECALL.variant(name) for name in ("LSTM", "one query", "TSA")),
     ),
     quick=_LONGER_BUDGET,
     full=_LONGER_BUDGET,
-    data="cue recall, 8 frames, on scikit-learn digits",
-    matters=0.01,
 )
 
 
