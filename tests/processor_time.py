@@ -158,8 +158,11 @@ class Clock:
     def pytest_sessionfinish(self, session):
         self.measure()
         if hasattr(self.config, "workerinput"):
-            own = {"slowness": self.slowness, "started": self.started}
-            self.config.workeroutput |= own | {"collected": dict(self.collected)}
+            self.config.workeroutput |= {
+                "slowness": self.slowness,
+                "started": self.started,
+                "collected": dict(self.collected),
+            }
             return
         spread(self.found, self.shares)
         self.found["tests::start"] = self.started

@@ -191,8 +191,12 @@ def cmd_test(options: argparse.Namespace) -> int:
         (ROOT / file).unlink(missing_ok=True)
     # One thread a process, texts in UTF-8 whatever the user's locale is, and each source compiled
     # once, not in every process anew: an empty value is as good as none.
-    fixed = {"OMP_NUM_THREADS": "1", "ATTNCOURSE_PROGRESS": "off", "PYTHONUTF8": "1"}
-    fixed["PYTHONDONTWRITEBYTECODE"] = ""
+    fixed = {
+        "OMP_NUM_THREADS": "1",
+        "ATTNCOURSE_PROGRESS": "off",
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
     if options.chapter:
         fixed["ATTNCOURSE_KILL_MATRIX"] = "full"
     rows: list[tuple[str, float, float, bool]] = []

@@ -67,7 +67,7 @@ def the_mechanism_works_early(name: str, notebook: Notebook) -> list[str]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             sections += re.findall(r"^## (.+)$", cell["source"], re.MULTILINE)
-        elif re.search(r"^(?:\w+\.)*(?:\w+_machine|explore_warp)\($", cell["source"], re.MULTILINE):
+        elif reading.LIVE.search(cell["source"]):
             break
     else:
         return ["has no live machine: the mechanism works under the reader's finger first"]

@@ -30,7 +30,8 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _HEADING = re.compile(r"^(#+) +(.*)$", re.MULTILINE)
 _ROWS = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 _CAPTION = re.compile(r"^\*\*Figure \d+\.\*\*", re.MULTILINE)
-_LIVE = re.compile(r"^(?:\w+\.)*(?:\w+_machine|explore_warp)\($", re.MULTILINE)
+#: A call that shows a live machine.
+LIVE = re.compile(r"^(?:\w+\.)*(?:\w+_machine|explore_warp)\($", re.MULTILINE)
 _LEVEL = re.compile(r"^Exercise \d+: .*\(level ([123])\)")
 
 
@@ -110,7 +111,7 @@ def measure(notebook: dict[str, Any]) -> Reading:
             part.tables += html.count("<table")
             part.rows += html.count("<tr")
             part.printed += sum(_printed(output) for output in outputs)
-            part.machines += len(_LIVE.findall(source))
+            part.machines += len(LIVE.findall(source))
             part.promises += "views.promises(" in source
             if not _HIDDEN & set(cell["metadata"].get("tags", [])):
                 part.lines += sum(bool(line.strip()) for line in source.splitlines())
